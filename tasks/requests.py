@@ -1,0 +1,61 @@
+"""What a request to ``/api/tasks`` is refused for before its operation begins."""
+
+from collections.abc import Callable, Container
+from typing import TypeVar
+
+from django.conf import settings
+from django.core.exceptions import TooManyFieldsSent
+from rest_framework.request import Request
+
+from tasks import preconditions
+from todo_project.exceptions import Fault, InvalidRequest, PayloadTooLarge, UnreadableBody
+
+T = TypeVar("T")
+
+
+def refuse_large_body(request: Request) -> None:
+    """Whether the operation reads the body or ignores it."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or int(length) > settings.API_MAX_BODY_BYTES:
+        raise PayloadTooLarge
+
+
+def read_preconditions(request: Request) -> tuple[frozenset[int] | None, Container[int]]:
+    """What ``If-Match`` and ``If-None-Match`` admit, in that order, as ``tasks.preconditions`` has it."""
+    faults: list[Fault] = []
+
+    def read(header: str, parse: Callable[[str | None], T]) -> T | None:
+        try:
+            return parse(request.headers.get(header))
+        except ValueError:
+            detail = f"{header} must be * or a list of quoted entity tags"
+            faults.append(Fault(header=header, code="malformed", detail=detail))
+            return None
+
+    if_match = read("If-Match", preconditions.if_match)
+    if_none_match = read("If-None-Match", preconditions.if_none_match)
+    if faults:
+        raise InvalidRequest(faults=faults)
+    return if_match, if_none_match or ()
+
+
+def refuse_unreadable_body(request: Request) -> None:
+    """A body of another media type, or none where the operation needs one."""
+    request.negotiator.select_parser(request, request.parsers)  # type: ignore[union-attr,arg-type]
+    if request.stream is None:
+        raise UnreadableBody("The body is empty, and a JSON object is needed")
+
+
+def refuse_unknown_parameters(request: Request, known: Container[str] = ()) -> None:
+    """No parameter is ever silently ignored."""
+    try:
+        unknown = [name for name in request.query_params if name not in known]
+    except TooManyFieldsSent:
+        raise InvalidRequest("The query has too many parameters") from None
+    if unknown:
+        raise InvalidRequest(
+            faults=[
+                Fault(parameter=name, code="unknown_parameter", detail="This parameter is unknown here")
+                for name in unknown
+            ]
+        )

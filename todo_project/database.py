@@ -1,0 +1,37 @@
+"""When a database error means that the database is away, and how long a request waits for it."""
+
+from typing import Any, ClassVar
+
+import psycopg
+from django.db import InterfaceError, InternalError, OperationalError
+from psycopg.errors import _WaitTimeout
+
+#: PostgreSQL reports these as internal errors: read_only_sql_transaction, idle_in_transaction_session_timeout.
+AWAY_SQLSTATES = frozenset({"25006", "25P03"})
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether ``error`` says that the database cannot serve now, so that the same request may succeed later."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    return isinstance(error, InternalError) and getattr(error.__cause__, "sqlstate", None) in AWAY_SQLSTATES
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection that never waits longer than ``deadline`` seconds for an answer of the server.
+
+    A frozen server keeps its sockets open, so that no time-out of libpq, of the pool or of the server itself ends
+    the wait. The connection is closed, since an answer may still be under way on it.
+
+    Raises:
+        psycopg.OperationalError: no answer came in time.
+    """
+
+    deadline: ClassVar[float] = 2.0
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        try:
+            return super().wait(gen, interval, self.deadline if timeout is None else timeout)
+        except _WaitTimeout as error:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the server did not answer in time") from error

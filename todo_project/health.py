@@ -1,0 +1,31 @@
+"""The probes of an orchestrator: is the process alive, and can it serve."""
+
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from todo_project.database import is_unavailable
+from todo_project.exceptions import ServiceUnavailable
+from todo_project.problems import respond
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the process lives; asks no database, so that one that is away restarts nobody."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when the database answers and has every migration, else 503."""
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except Error as error:
+        if not is_unavailable(error):
+            raise
+        return respond(request, error)
+    if missing:
+        return respond(request, ServiceUnavailable("The database lacks a migration"))
+    return JsonResponse({"status": "ok"})

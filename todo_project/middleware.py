@@ -1,0 +1,80 @@
+"""What every request passes through. Written out in the order of ``MIDDLEWARE``."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.cache import patch_vary_headers
+from django.utils.deprecation import MiddlewareMixin
+from uuid_utils.compat import uuid7
+
+from todo_project.logs import current_request_id
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def request_id(get_response: GetResponse) -> GetResponse:
+    """Give the request an id, the caller's own if it is a sound one, and the response the same ``X-Request-ID``."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        sent = request.META.get("HTTP_X_REQUEST_ID", "")
+        current_request_id.set(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()))
+        response = get_response(request)
+        response.headers["X-Request-ID"] = current_request_id.get()
+        return response
+
+    return middleware
+
+
+def api(get_response: GetResponse) -> GetResponse:
+    """What holds for every path under ``/api/``: the slash at its end is optional, and no answer is anybody else's."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(settings.API_PREFIX):
+            return get_response(request)
+        request.path_info = request.path_info.removesuffix("/")
+        response = get_response(request)
+        response.headers["Cache-Control"] = "private, no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        patch_vary_headers(response, ["Accept", "Authorization"])
+        return response
+
+    return middleware
+
+
+class AdminOnly(MiddlewareMixin):
+    """Mixin: a middleware that only the admin needs, and no other request pays for."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if request.path_info.startswith(settings.ADMIN_PREFIX):
+            return super().__call__(request)
+        return self.get_response(request)
+
+
+class AdminSessionMiddleware(AdminOnly, SessionMiddleware):
+    pass
+
+
+class AdminCommonMiddleware(AdminOnly, CommonMiddleware):
+    pass
+
+
+class AdminCsrfViewMiddleware(AdminOnly, CsrfViewMiddleware):
+    pass
+
+
+class AdminAuthenticationMiddleware(AdminOnly, AuthenticationMiddleware):
+    pass
+
+
+class AdminMessageMiddleware(AdminOnly, MessageMiddleware):
+    pass

@@ -1,0 +1,98 @@
+"""JSON as RFC 8259 has it, and no more: what ``json`` takes beyond it, or leaves in doubt, is refused."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import count
+from math import isfinite
+from typing import IO, Any, NoReturn
+
+from rest_framework.parsers import BaseParser
+
+from todo_project.exceptions import Fault, UnreadableBody, pointer
+
+MAX_DEPTH = 32
+
+
+class JSONParser(BaseParser):
+    """Strict ``application/json``.
+
+    Raises:
+        UnreadableBody: the body is no UTF-8 JSON text (RFC 8259), has a number that no double holds, repeats a key
+            (section 4 leaves the outcome open), or nests deeper than ``MAX_DEPTH``.
+    """
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        value = _decode(stream.read())
+        if faults := list(_repeated_keys(value)):
+            raise UnreadableBody(faults=faults)
+        return value
+
+
+class MergePatchParser(JSONParser):
+    """Strict ``application/merge-patch+json`` (RFC 7396)."""
+
+    media_type = "application/merge-patch+json"
+
+
+class RepeatingObject(dict[str, Any]):
+    """An object whose text gave some of its keys more than once."""
+
+    repeated: list[str]
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise UnreadableBody("The body is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise UnreadableBody(f"The body is not valid JSON: line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise UnreadableBody(TOO_DEEP) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    repeating = RepeatingObject(members)
+    repeating.repeated = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+    return repeating
+
+
+def _number(text: str) -> float:
+    """A number as a double: no field of the API is a number, and what a double cannot hold is refused."""
+    value = float(text)
+    if not isfinite(value):
+        raise UnreadableBody("The body has a number that is out of range")
+    return value
+
+
+def _constant(_: str) -> NoReturn:
+    raise UnreadableBody("NaN and Infinity are not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_int=_number, parse_constant=_constant)
+
+TOO_DEEP = f"The body nests deeper than {MAX_DEPTH} levels"
+
+
+def _repeated_keys(value: Any, path: tuple[str, ...] = ()) -> Iterator[Fault]:
+    """The faults of every object in ``value`` that repeats a key."""
+    if not isinstance(value, dict | list):
+        return
+    if len(path) == MAX_DEPTH:
+        raise UnreadableBody(TOO_DEEP)
+    if isinstance(value, RepeatingObject):
+        for key in value.repeated:
+            yield Fault(pointer=pointer(*path, key), code="repeated_key", detail="A key stands more than once")
+    for token, member in value.items() if isinstance(value, dict) else zip(map(str, count()), value, strict=False):
+        yield from _repeated_keys(member, (*path, token))

@@ -1,0 +1,167 @@
+"""Every error as a problem (RFC 9457).
+
+An exception arrives here from a view (``exception_handler``) or from Django itself (``bad_request`` to
+``server_error``, the handlers of ``todo_project/urls.py``), is translated to a ``Problem`` and rendered by
+drf-problems, whose body is then rebuilt: docs/decisions/0003-problems.md says why.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core import exceptions as django_exceptions
+from django.core.signals import got_request_exception
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.log import log_response
+from django.views import defaults
+from drf_problems import PROBLEM_CODE_CHOICES, PROBLEM_EXCEPTION_MAP
+from drf_problems.exceptions import exception_handler as render_with_drf_problems
+from drf_problems.utils import register_exception
+from drf_problems.views import ErrorDocumentationView
+from rest_framework import exceptions as drf_exceptions
+
+from todo_project.database import is_unavailable
+from todo_project.exceptions import (
+    PROBLEMS,
+    Fault,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    PermissionDenied,
+    Problem,
+    ServerError,
+    ServiceUnavailable,
+    Throttled,
+    pointer,
+)
+from todo_project.logs import current_request_id
+
+HOST_FAULT = Fault(header="Host", code="not_allowed", detail="This Host is not served here")
+
+#: What may stand unescaped in a path (RFC 3986, section 3.3).
+PATH_CHARACTERS = "!$&'()*+,;=:@/"
+
+
+def register_problems() -> None:
+    """Make drf-problems' catalogue this one: it registers types of its own that this server never answers."""
+    PROBLEM_EXCEPTION_MAP.clear()
+    PROBLEM_CODE_CHOICES.clear()
+    for problem in PROBLEMS.values():
+        register_exception(problem)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse:
+    """REST framework's ``EXCEPTION_HANDLER``: whatever a view raised, as a problem."""
+    request: HttpRequest = context["request"]._request
+    response = respond(request, error)
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        got_request_exception.send(sender=None, request=request)
+        log_response(
+            "%s: %s",
+            response.reason_phrase,
+            request.path,
+            response=response,
+            request=request,
+            exception=error,
+        )
+    return response
+
+
+def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
+    """The problem that ``error`` comes to."""
+    problem = as_problem(error)
+    # Without a request, drf-problems builds `type` as a path and not from the Host header.
+    rendered = render_with_drf_problems(problem, {"request": None})
+    body = {
+        "type": rendered.data["type"],
+        "title": rendered.data["title"],
+        "status": rendered.data["status"],
+        "detail": rendered.data["detail"],
+        "instance": instance(request),
+        "code": problem.default_code,
+    }
+    if problem.faults:
+        body["errors"] = problem.faults
+    if rendered.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        body["request_id"] = current_request_id.get()
+    return HttpResponse(
+        json.dumps(body, separators=(",", ":")),
+        status=rendered.status_code,
+        headers={**rendered.headers, **problem.headers, "Content-Type": "application/problem+json"},
+    )
+
+
+def instance(request: HttpRequest) -> str:
+    """The path of the request, percent-encoded; WSGI hands it over decoded, as bytes in the guise of Latin-1."""
+    return quote(request.META["PATH_INFO"].encode("latin-1"), safe=PATH_CHARACTERS)
+
+
+def as_problem(error: BaseException | None) -> Problem:
+    """Translate an exception of REST framework, Django or the database; what is not known is a ``ServerError``."""
+    match error:
+        case Problem():
+            return error
+        case drf_exceptions.ValidationError():
+            return InvalidRequest(faults=body_faults(error.detail))
+        case drf_exceptions.Throttled():
+            return Throttled(ceil(getattr(error, "wait", None) or 1))
+        case drf_exceptions.APIException():
+            return PROBLEMS.get(error.default_code, ServerError)()
+        case Exception() if is_unavailable(error):
+            return ServiceUnavailable()
+        case _:
+            return _of_django(error)
+
+
+def _of_django(error: BaseException | None) -> Problem:
+    match error:
+        case Http404():
+            return NotFound()
+        case django_exceptions.PermissionDenied():
+            return PermissionDenied()
+        case django_exceptions.RequestDataTooBig():
+            return PayloadTooLarge()
+        case django_exceptions.DisallowedHost():
+            return InvalidRequest(faults=[HOST_FAULT])
+        case django_exceptions.SuspiciousOperation() | django_exceptions.BadRequest():
+            return InvalidRequest()
+        case _:
+            return ServerError()
+
+
+def body_faults(detail: Any) -> Iterator[Fault]:
+    """The faults of a serializer's ``{field: [error, …]}``."""
+    for field, errors in detail.items():
+        for error in errors:
+            yield Fault(pointer=pointer(field), code=error.code, detail=str(error))
+
+
+def django_handler(page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A handler of Django's for ``urls.py``: problems for clients, and ``page`` for people in the admin."""
+
+    def handle(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+        if request.path_info.startswith(settings.ADMIN_PREFIX):
+            return page(request, exception) if exception else page(request)
+        return respond(request, exception or sys.exc_info()[1])
+
+    return handle
+
+
+bad_request = django_handler(defaults.bad_request)
+permission_denied = django_handler(defaults.permission_denied)
+not_found = django_handler(defaults.page_not_found)
+server_error = django_handler(defaults.server_error)
+
+
+def nowhere(request: HttpRequest, **_: str) -> HttpResponse:
+    """A path under ``/api/`` that leads nowhere."""
+    return respond(request, NotFound())
+
+
+#: What a problem's ``type`` leads to; open to everybody, or the problem of a missing token could not be looked up.
+documentation = ErrorDocumentationView.as_view(authentication_classes=[], permission_classes=[], schema=None)

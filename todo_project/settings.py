@@ -1,0 +1,235 @@
+"""Settings, all from the environment: ``.env.example`` lists every variable with its meaning and default.
+
+A value that is missing or wrong stops the start with a sentence that says what to set. A secret may stand in a file:
+``SECRET_KEY_FILE=/run/secrets/key``. Variables of the environment win over those of the file ``.env``.
+
+https://docs.djangoproject.com/en/5.2/ref/settings/
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from corsheaders.defaults import default_headers
+from django.core.exceptions import ImproperlyConfigured
+from environs import FileAwareEnv
+from environs import validate as must
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = FileAwareEnv(strip_whitespace=True)
+env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"), recurse=False)
+
+DEBUG = env.bool("DEBUG", False)
+
+SECRET_KEY = env.str("SECRET_KEY", "insecure-key-for-development" if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "Set SECRET_KEY (or SECRET_KEY_FILE) to a random text of 50 characters or more, such as this prints: "
+        'python -c "import secrets; print(secrets.token_urlsafe(50))"'
+    )
+
+AUTH_MODE = env.str("AUTH_MODE", "single-user" if DEBUG else "")
+if AUTH_MODE != "single-user":
+    raise ImproperlyConfigured(
+        "Set AUTH_MODE=single-user: no token is asked for, and every task belongs to the user “default”."
+    )
+
+# The server: `manage.py serve`
+HOST = env.str("HOST", "127.0.0.1")
+PORT = env.int("PORT", 8000, validate=must.Range(1, 65535))
+WORKERS = env.int("WORKERS", max(2, os.cpu_count() or 1), validate=must.Range(1, 256))
+THREADS = env.int("THREADS", 4, validate=must.Range(1, 256))
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
+
+# HTTPS, which a proxy in front ends: it must set, and take from nobody else, X-Forwarded-Proto.
+HTTPS = env.bool("HTTPS", False)
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_problems",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "todo_project",
+    "tasks",
+]
+
+API_PREFIX = "/api/"
+API_MAX_BODY_BYTES = 64 * 1024
+ADMIN_PREFIX = "/admin/"
+
+MIDDLEWARE = [
+    "todo_project.middleware.request_id",
+    "todo_project.middleware.api",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "todo_project.middleware.AdminSessionMiddleware",
+    "todo_project.middleware.AdminCommonMiddleware",
+    "todo_project.middleware.AdminCsrfViewMiddleware",
+    "todo_project.middleware.AdminAuthenticationMiddleware",
+    "todo_project.middleware.AdminMessageMiddleware",
+]
+
+CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["ETag", "Location", "Link", "Retry-After", "X-Request-ID", "Idempotency-Replayed"]
+
+ROOT_URLCONF = "todo_project.urls"
+WSGI_APPLICATION = "todo_project.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "DIRS": [BASE_DIR / "todo_project" / "templates"],
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's settings for a database URL: PostgreSQL with a pool, or SQLite as many processes can share it."""
+    try:
+        settings: dict[str, Any] = {**dj_database_url.parse(url)}
+    except (ValueError, KeyError) as error:
+        raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}") from error
+    options = settings.setdefault("OPTIONS", {})
+    match settings.get("ENGINE"):
+        case "django.db.backends.sqlite3":
+            if settings["NAME"] != ":memory:":
+                settings["NAME"] = str(BASE_DIR / settings["NAME"])
+            settings["CONN_MAX_AGE"] = None
+            options |= SQLITE_OPTIONS
+        case "django.db.backends.postgresql":
+            settings["CONN_HEALTH_CHECKS"] = True
+            settings["DISABLE_SERVER_SIDE_CURSORS"] = True
+            options |= POSTGRESQL_OPTIONS
+        case _:
+            raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}")
+    return settings
+
+
+DATABASE_URL_FORMS = "postgresql://user:password@host:5432/name or sqlite:///file.sqlite3"
+
+# Readers and one writer at a time, in any number of processes: docs/decisions/0004-databases.md.
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+}
+
+# A database that is away is told in about a second, and used again as soon as it is back.
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 3000,
+    "application_name": "todo",
+    "pool": {
+        "min_size": 1,
+        "max_size": env.int("DB_POOL_SIZE", 8, validate=must.Range(1, 1000)),
+        "timeout": 1,
+        "reconnect_timeout": 3,
+    },
+}
+
+DATABASES = {"default": database(env.str("DATABASE_URL", "sqlite:///db.sqlite3"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{validator}"}
+    for validator in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+# A page without collected files (tests, `make dev`) is served with the files' own names.
+WHITENOISE_MANIFEST_STRICT = False
+WHITENOISE_USE_FINDERS = DEBUG
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["todo_project.authentication.SingleUserAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "todo_project.negotiation.JSONNegotiation",
+    "DEFAULT_PARSER_CLASSES": ["todo_project.parsers.JSONParser", "todo_project.parsers.MergePatchParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "todo_project.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "To-do tasks",
+    "DESCRIPTION": "Keeps people's tasks. Every error is a problem (RFC 9457) whose `type` explains itself.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": [],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["todo_project.schema.document_problems"],
+}
+
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=must.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "todo_project.logs.RequestIDFilter"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    # The answers of 400 and above are the clients' affair, and theirs to count; those of 500 are ours.
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.request": {"level": "ERROR"},
+        "django.security": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,31 @@
+"""Every address of the service. ``todo_project/problems.py`` answers for those that lead nowhere."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from todo_project import health, problems
+from todo_project.schema import redoc, schema, swagger_ui
+
+# drf-problems looks its documentation up by these two names.
+problem_urls = ([path("<slug:code>", problems.documentation, name="error-documentation")], "drf_problems")
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/api/docs")),
+    path("api/", include("tasks.urls")),
+    path("api/schema", schema, name="schema"),
+    path("api/docs", swagger_ui),
+    path("api/redoc", redoc),
+    # With DEBUG on, Django would answer a path that leads nowhere with a page of its own.
+    path("api", problems.nowhere),
+    path("api/<path:rest>", problems.nowhere),
+    path("problems/", include(problem_urls)),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = problems.bad_request
+handler403 = problems.permission_denied
+handler404 = problems.not_found
+handler500 = problems.server_error

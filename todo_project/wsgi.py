@@ -1,0 +1,35 @@
+"""The service as a WSGI application, which the server runs (``manage.py serve``)."""
+
+import os
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
+
+django_application = get_wsgi_application()
+
+
+def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    """Django's application between two of WSGI's gaps.
+
+    Django takes a request without ``Content-Length`` for one without a body, so that of a chunked request
+    (RFC 9112, section 7.1) is read here, up to one byte more than the API takes. And a response that is whole is handed
+    over as a list, closed, so that its length is known and its database connection is back before its bytes travel.
+    """
+    if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
+        body = environ["wsgi.input"].read(settings.API_MAX_BODY_BYTES + 1)
+        environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+    response = django_application(environ, start_response)
+    if isinstance(response, HttpResponse):
+        response.close()
+        return [response.content]
+    return response
