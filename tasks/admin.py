@@ -6,6 +6,9 @@ from django.http import HttpRequest
 
 from tasks.models import Task, TaskQuerySet
 
+admin.site.site_header = admin.site.site_title = "To-do tasks"
+admin.site.index_title = "Operations"
+
 
 @admin.register(Task)
 class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_getitem__

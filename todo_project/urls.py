@@ -1,6 +1,8 @@
 """Every address of the service. ``todo_project/problems.py`` answers for those that lead nowhere."""
 
 from django.contrib import admin
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
@@ -20,6 +22,7 @@ urlpatterns = [
     path("api", problems.nowhere),
     path("api/<path:rest>", problems.nowhere),
     path("problems/", include(problem_urls)),
+    path("favicon.ico", lambda _: redirect(static("todo_project/mark.svg"))),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),

@@ -9,10 +9,16 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 
+from todo_project.database import BoundedConnection
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
+
+# A request waits for the database only so long; a command, which does not come by here, may take its time.
+if pool := settings.DATABASES["default"]["OPTIONS"].get("pool"):
+    pool["connection_class"] = BoundedConnection
 
 django_application = get_wsgi_application()
 

@@ -2,8 +2,6 @@ import pytest
 from django.core.signals import got_request_exception
 from django.test import Client
 
-from todo_project.tests import urls
-
 
 @pytest.fixture
 def client():
@@ -14,8 +12,8 @@ def client():
 @pytest.fixture
 def fail_with(settings, monkeypatch):
     """Give the views of ``todo_project/tests/urls.py`` the error that they raise."""
-    settings.ROOT_URLCONF = urls.__name__
-    return lambda error: monkeypatch.setattr(urls, "error", error)
+    settings.ROOT_URLCONF = "todo_project.tests.urls"
+    return lambda error: monkeypatch.setattr("todo_project.tests.urls.error", error)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import logging
 
 from django.http import HttpResponse
-from django.urls import include, path
+from django.urls import include, path, re_path
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -47,6 +47,7 @@ def failing_middleware(get_response):
 urlpatterns = [
     path("api/rest-framework", FailingAPIView.as_view()),
     path("api/django", failing_view),
+    re_path("^api/forged/", failing_view),
     path("api/host", host_view),
     path("api/log", LoggingAPIView.as_view()),
     path("django", failing_view),
