@@ -4,7 +4,9 @@ PostgreSQL is the server at ``TEST_DATABASE_URL``, or one that is started here a
 """
 
 import os
+import re
 import warnings
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import django
@@ -24,8 +26,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    for name in ("DEBUG", "HTTPS", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS", "LOG_LEVEL"):
+    for name in re.findall(r"^#?([A-Z_]+)=", Path(__file__).with_name(".env.example").read_text(), re.MULTILINE):
         os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
     os.environ.update(ENVIRONMENT, DATABASE_URL=database_url(config))
     django.setup()
 

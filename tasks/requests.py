@@ -1,5 +1,6 @@
 """What a request to ``/api/tasks`` is refused for before its operation begins."""
 
+import re
 from collections.abc import Callable, Container
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ T = TypeVar("T")
 def refuse_large_body(request: Request) -> None:
     """Whether the operation reads the body or ignores it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or int(length) > settings.API_MAX_BODY_BYTES:
+    if not re.fullmatch("[0-9]{1,9}", length) or int(length) > settings.API_MAX_BODY_BYTES:
         raise PayloadTooLarge
 
 
@@ -41,8 +42,10 @@ def read_preconditions(request: Request) -> tuple[frozenset[int] | None, Contain
 
 def refuse_unreadable_body(request: Request) -> None:
     """A body of another media type, or none where the operation needs one."""
-    request.negotiator.select_parser(request, request.parsers)  # type: ignore[union-attr,arg-type]
-    if request.stream is None:
+    empty = request.stream is None
+    if not empty or request.META.get("CONTENT_TYPE"):
+        request.negotiator.select_parser(request, request.parsers)  # type: ignore[union-attr,arg-type]
+    if empty:
         raise UnreadableBody("The body is empty, and a JSON object is needed")
 
 

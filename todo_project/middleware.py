@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -15,6 +16,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 from uuid_utils.compat import uuid7
 
+from todo_project import problems
 from todo_project.logs import current_request_id
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -43,6 +45,9 @@ def api(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         request.path_info = request.path_info.removesuffix("/")
         response = get_response(request)
+        if response.status_code >= HTTPStatus.BAD_REQUEST and response["Content-Type"] != problems.CONTENT_TYPE:
+            # Django's own page, which it shows where DEBUG is on.
+            response = problems.respond(request, problems.of_status(response.status_code))
         response.headers["Cache-Control"] = "private, no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"
         patch_vary_headers(response, ["Accept", "Authorization"])

@@ -12,7 +12,8 @@ from rest_framework.request import Request
 
 from todo_project.exceptions import NotAcceptable, UnsupportedMediaType
 
-ANSWERED = ("application/json", "application/json; charset=utf-8", "application/problem+json")
+ANSWERED = ("application/json", "application/problem+json")
+UTF8 = {"utf-8", "utf8"}
 
 
 class JSONNegotiation(BaseContentNegotiation):
@@ -37,19 +38,29 @@ class JSONNegotiation(BaseContentNegotiation):
 @lru_cache(maxsize=256)
 def admits_json(accept: str) -> bool:
     """Whether an ``Accept`` header gives JSON or problem details a weight above 0."""
-    ranges = [token for token in accept.split(",") if token.strip()]
+    ranges = [_parse(token) for token in accept.split(",") if token.strip()]
     return not ranges or any(_weight(media_type, ranges) > 0 for media_type in ANSWERED)
 
 
-def _weight(media_type: str, ranges: list[str]) -> float:
+def _weight(media_type: str, ranges: list[MediaType]) -> float:
     """The weight of the most specific range that ``media_type`` falls into, 0 if there is none."""
-    matching = [MediaType(accepted) for accepted in ranges if MediaType(media_type).match(accepted)]
+    matching = [accepted for accepted in ranges if MediaType(media_type).match(str(accepted))]
     return max(matching, key=attrgetter("specificity")).quality if matching else 0
 
 
 @lru_cache(maxsize=256)
 def utf8_media_type(content_type: str) -> str:
     """``type/subtype`` of a ``Content-Type``, and nothing for a charset other than UTF-8."""
-    declared = MediaType(content_type)
-    charset = declared.params.get("charset", "utf-8")
-    return f"{declared.main_type}/{declared.sub_type}" if charset.lower() in {"utf-8", "utf8"} else ""
+    declared = _parse(content_type)
+    return "" if "charset" in declared.params else f"{declared.main_type}/{declared.sub_type}"
+
+
+def _parse(text: str) -> MediaType:
+    """A media type without its charset if that is UTF-8; one that matches nothing if it is malformed."""
+    try:
+        media_type = MediaType(text)
+    except (ValueError, LookupError):
+        return MediaType("")
+    if media_type.params.get("charset", "").lower() in UTF8:
+        del media_type.params["charset"]
+    return media_type

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import count
+from itertools import count, islice
 from math import isfinite
 from typing import IO, Any, NoReturn
 
@@ -12,6 +12,9 @@ from rest_framework.parsers import BaseParser
 from todo_project.exceptions import Fault, UnreadableBody, pointer
 
 MAX_DEPTH = 32
+
+#: Keys of 64 KiB would otherwise come back as megabytes of pointers.
+MAX_FAULTS = 10
 
 
 class JSONParser(BaseParser):
@@ -31,7 +34,7 @@ class JSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         value = _decode(stream.read())
-        if faults := list(_repeated_keys(value)):
+        if faults := list(islice(_repeated_keys(value), MAX_FAULTS)):
             raise UnreadableBody(faults=faults)
         return value
 

@@ -6,6 +6,7 @@ drf-problems, whose body is then rebuilt: docs/decisions/0003-problems.md says w
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -41,10 +42,13 @@ from todo_project.exceptions import (
 )
 from todo_project.logs import current_request_id
 
+CONTENT_TYPE = "application/problem+json"
+
 HOST_FAULT = Fault(header="Host", code="not_allowed", detail="This Host is not served here")
 
 #: What may stand unescaped in a path (RFC 3986, section 3.3).
 PATH_CHARACTERS = "!$&'()*+,;=:@/"
+NOT_UTF8 = re.compile("%25([89A-F][0-9A-F])")
 
 
 def register_problems() -> None:
@@ -92,13 +96,13 @@ def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
     return HttpResponse(
         json.dumps(body, separators=(",", ":")),
         status=rendered.status_code,
-        headers={**rendered.headers, **problem.headers, "Content-Type": "application/problem+json"},
+        headers={**rendered.headers, **problem.headers, "Content-Type": CONTENT_TYPE},
     )
 
 
 def instance(request: HttpRequest) -> str:
-    """The path of the request, percent-encoded; WSGI hands it over decoded, as bytes in the guise of Latin-1."""
-    return quote(request.META["PATH_INFO"].encode("latin-1"), safe=PATH_CHARACTERS)
+    """The path of the request, encoded again: the server decodes it, and Django leaves encoded what is not UTF-8."""
+    return NOT_UTF8.sub(r"%\1", quote(request.META["PATH_INFO"], safe=PATH_CHARACTERS))
 
 
 def as_problem(error: BaseException | None) -> Problem:
@@ -107,7 +111,7 @@ def as_problem(error: BaseException | None) -> Problem:
         case Problem():
             return error
         case drf_exceptions.ValidationError():
-            return InvalidRequest(faults=body_faults(error.detail))
+            return InvalidRequest(faults=_body_faults(error.detail))
         case drf_exceptions.Throttled():
             return Throttled(ceil(getattr(error, "wait", None) or 1))
         case drf_exceptions.APIException():
@@ -134,11 +138,22 @@ def _of_django(error: BaseException | None) -> Problem:
             return ServerError()
 
 
-def body_faults(detail: Any) -> Iterator[Fault]:
-    """The faults of a serializer's ``{field: [error, …]}``."""
-    for field, errors in detail.items():
-        for error in errors:
-            yield Fault(pointer=pointer(field), code=error.code, detail=str(error))
+def _body_faults(detail: Any, *path: str) -> Iterator[Fault]:
+    """The faults in a serializer's ``{field: [error, …]}``, which may nest."""
+    match detail:
+        case dict():
+            for field, errors in detail.items():
+                yield from _body_faults(errors, *path, field)
+        case list():
+            for error in detail:
+                yield from _body_faults(error, *path)
+        case _:
+            yield Fault(pointer=pointer(*path), code=detail.code, detail=str(detail))
+
+
+def of_status(status: int) -> Problem:
+    """The problem that stands for an error of which no more than its status is known."""
+    return next((problem for problem in PROBLEMS.values() if problem.status_code == status), ServerError)()
 
 
 def django_handler(page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -158,7 +173,7 @@ not_found = django_handler(defaults.page_not_found)
 server_error = django_handler(defaults.server_error)
 
 
-def nowhere(request: HttpRequest, **_: str) -> HttpResponse:
+def nowhere(request: HttpRequest) -> HttpResponse:
     """A path under ``/api/`` that leads nowhere."""
     return respond(request, NotFound())
 

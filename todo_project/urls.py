@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.shortcuts import redirect
 from django.templatetags.static import static
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from todo_project import health, problems
@@ -18,9 +18,7 @@ urlpatterns = [
     path("api/schema", schema, name="schema"),
     path("api/docs", swagger_ui),
     path("api/redoc", redoc),
-    # With DEBUG on, Django would answer a path that leads nowhere with a page of its own.
-    path("api", problems.nowhere),
-    path("api/<path:rest>", problems.nowhere),
+    re_path(r"^api(?:/|$)", problems.nowhere),
     path("problems/", include(problem_urls)),
     path("favicon.ico", lambda _: redirect(static("todo_project/mark.svg"))),
     path("healthz", health.healthz),

@@ -1,0 +1,123 @@
+"""When a database error means that the database is away, and how long a request waits for it."""
+
+from contextlib import closing
+
+import psycopg
+import psycopg_pool
+import pytest
+from django.conf import settings
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
+from django.db.utils import DatabaseErrorWrapper
+
+from todo_project.database import BoundedConnection, is_unavailable
+
+
+def caused(error, sqlstate):
+    """A database error as Django wraps it, around the driver's own."""
+    error.__cause__ = psycopg.errors.lookup(sqlstate)()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "unavailable"),
+    [
+        pytest.param(OperationalError("database is locked"), True, id="operational"),
+        pytest.param(caused(OperationalError(), "57P01"), True, id="admin-shutdown"),
+        pytest.param(caused(OperationalError(), "57014"), True, id="statement-timeout"),
+        pytest.param(caused(OperationalError(), "53300"), True, id="too-many-connections"),
+        pytest.param(caused(OperationalError(), "53100"), True, id="disk-full"),
+        pytest.param(InterfaceError("connection already closed"), True, id="interface"),
+        pytest.param(caused(InternalError(), "25006"), True, id="read-only"),
+        pytest.param(caused(InternalError(), "25P03"), True, id="idle-in-transaction-timeout"),
+        pytest.param(caused(InternalError(), "25P02"), False, id="in-failed-transaction"),
+        pytest.param(caused(InternalError(), "XX000"), False, id="internal"),
+        pytest.param(InternalError(), False, id="internal-without-a-cause"),
+        pytest.param(caused(IntegrityError(), "23505"), False, id="unique"),
+        pytest.param(caused(DataError(), "22021"), False, id="nul-in-a-text"),
+        pytest.param(caused(ProgrammingError(), "42P01"), False, id="no-such-table"),
+        pytest.param(NotSupportedError(), False, id="not-supported"),
+        pytest.param(DatabaseError(), False, id="database"),
+        pytest.param(ConnectionRefusedError(), False, id="connection-refused-elsewhere"),
+        pytest.param(TimeoutError(), False, id="time-out-elsewhere"),
+        pytest.param(RuntimeError(), False, id="any-other"),
+    ],
+)
+def test_an_error_says_whether_the_database_is_away(error, unavailable):
+    assert is_unavailable(error) is unavailable
+
+
+def test_a_pool_that_is_exhausted_is_a_database_that_is_away():
+    """As Django wraps what the pool raises."""
+    wrapper = type("Wrapper", (), {"Database": psycopg, "errors_occurred": False})()
+    with pytest.raises(OperationalError) as raised, DatabaseErrorWrapper(wrapper):
+        raise psycopg_pool.PoolTimeout("couldn't get a connection after 1.00 sec")
+    assert is_unavailable(raised.value)
+
+
+postgresql = pytest.mark.skipif(
+    "postgresql" not in settings.DATABASES["default"]["ENGINE"], reason="BoundedConnection is of PostgreSQL's driver"
+)
+
+
+class Impatient(BoundedConnection):
+    deadline = 0.2
+
+
+@pytest.fixture
+def bounded(db):
+    parameters = connection.get_connection_params()
+    own = {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if name in parameters}
+    with closing(Impatient.connect(**own)) as connected:
+        yield connected
+
+
+@postgresql
+def test_a_statement_in_time_passes(bounded):
+    assert bounded.execute("SELECT 1").fetchone() == (1,)
+    assert bounded.execute("SELECT n FROM generate_series(1, 3) AS n").fetchall() == [(1,), (2,), (3,)]
+    assert not bounded.closed
+
+
+@postgresql
+def test_a_statement_that_takes_too_long_closes_the_connection(bounded):
+    with pytest.raises(psycopg.OperationalError, match=r"^the server did not answer in time$"):
+        bounded.execute("SELECT pg_sleep(5)")
+    assert bounded.closed
+    with pytest.raises(psycopg.OperationalError, match="closed"):
+        bounded.execute("SELECT 1")
+
+
+@postgresql
+def test_each_wait_has_a_deadline_of_its_own(bounded):
+    for _ in range(3):
+        bounded.execute("SELECT pg_sleep(0.1)")
+    assert not bounded.closed
+
+
+@postgresql
+def test_the_end_of_a_transaction_has_a_deadline_too(bounded):
+    with pytest.raises(psycopg.OperationalError), bounded.transaction():
+        bounded.execute("SELECT pg_sleep(5)")
+    assert bounded.closed
+
+
+@postgresql
+def test_a_frozen_database_is_given_up_within_the_time_that_the_contract_allows():
+    assert BoundedConnection.deadline <= 2.5
+
+
+@postgresql
+def test_the_server_waits_no_longer_than_that():
+    import todo_project.wsgi  # noqa: F401  # which is what the server loads
+
+    assert settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"] is BoundedConnection

@@ -1,0 +1,245 @@
+"""Settings come from the environment; what is missing or wrong stops the start and says what to set."""
+
+import os
+import re
+import stat
+
+import pytest
+from django.conf import settings
+
+from todo_project.tests.processes import SOUND, printed, run
+
+DATABASE_URL_FORMS = "postgresql://user:password@host:5432/name or sqlite:///file.sqlite3"
+SET_SECRET_KEY = (
+    "Set SECRET_KEY (or SECRET_KEY_FILE) to a random text of 50 characters or more, such as this prints: "
+    'python -c "import secrets; print(secrets.token_urlsafe(50))"'
+)
+SET_AUTH_MODE = "Set AUTH_MODE=single-user: no token is asked for, and every task belongs to the user “default”."
+SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"SECRET_KEY": None}, SET_SECRET_KEY),
+        ({"SECRET_KEY": " "}, SET_SECRET_KEY),
+        ({"AUTH_MODE": None}, SET_AUTH_MODE),
+        ({"AUTH_MODE": "none"}, SET_AUTH_MODE),
+        ({"DATABASE_URL": ""}, SET_DATABASE_URL),
+        ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
+        ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_is_missing_or_wrong_is_told_in_one_sentence(variables, sentence):
+    process = run("manage.py", "check", **{**SOUND, **variables})
+    assert (process.stdout, process.stderr, process.returncode) == ("", f"{sentence}\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("DEBUG", "maybe", "boolean"),
+        ("HTTPS", "maybe", "boolean"),
+        ("PORT", "0", "greater than or equal to 1 and less than or equal to 65535"),
+        ("PORT", "abc", "integer"),
+        ("WORKERS", "0", "greater than or equal to 1"),
+        ("THREADS", "-1", "greater than or equal to 1"),
+        ("DB_POOL_SIZE", "0", "greater than or equal to 1"),
+        ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("SECRET_KEY_FILE", "/nowhere/key", "file"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_must_be(variable, value, rule):
+    sound = {**SOUND, "SECRET_KEY": None} if variable == "SECRET_KEY_FILE" else SOUND
+    process = run("manage.py", "check", **{**sound, variable: value})
+    assert (process.stdout, process.returncode) == ("", 1)
+    assert len(process.stderr.splitlines()) == 1
+    assert re.search(rf"\b{variable}\b.*{rule}", process.stderr)
+
+
+def test_a_server_that_reads_the_settings_itself_is_told_in_the_last_line():
+    process = run("-c", "import todo_project.settings", **{**SOUND, "AUTH_MODE": None})
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1] == f"django.core.exceptions.ImproperlyConfigured: {SET_AUTH_MODE}"
+
+
+# The values that are taken.
+
+CHOSEN = """
+import json
+from django.conf import settings
+names = %r
+print(json.dumps({name: getattr(settings, name, None) for name in names}, default=str))
+"""
+
+
+def chosen(*names, **environment):
+    return printed(CHOSEN % (names,), **environment)
+
+
+def test_nothing_but_the_key_and_the_mode_need_be_set():
+    workers = max(2, os.cpu_count() or 1)
+    names = ("DEBUG", "HOST", "PORT", "WORKERS", "THREADS", "HTTPS", "LOG_LEVEL", "ALLOWED_HOSTS")
+    assert chosen(*names, "CORS_ALLOWED_ORIGINS", "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE") == {
+        "DEBUG": False,
+        "HOST": "127.0.0.1",
+        "PORT": 8000,
+        "WORKERS": workers,
+        "THREADS": 4,
+        "HTTPS": False,
+        "LOG_LEVEL": "INFO",
+        "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]"],
+        "CORS_ALLOWED_ORIGINS": [],
+        "SECURE_SSL_REDIRECT": False,
+        "SESSION_COOKIE_SECURE": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("variables", "file"),
+    [
+        ({}, settings.BASE_DIR / "db.sqlite3"),
+        ({"DATABASE_URL": "sqlite:///tasks.sqlite3"}, settings.BASE_DIR / "tasks.sqlite3"),
+        ({"DATABASE_URL": "sqlite:////srv/tasks.sqlite3"}, "/srv/tasks.sqlite3"),
+    ],
+)
+def test_sqlite_is_a_file_that_many_processes_can_share(variables, file):
+    """A relative path starts beside ``manage.py``, wherever the process was started."""
+    database = chosen("DATABASES", **variables)["DATABASES"]["default"]
+    assert {name: database[name] for name in ("ENGINE", "NAME", "CONN_MAX_AGE", "OPTIONS")} == {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(file),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        },
+    }
+
+
+def test_what_is_set_takes_effect():
+    set_ = {
+        "HOST": "::1",
+        "PORT": "65535",
+        "WORKERS": "3",
+        "THREADS": "8",
+        "HTTPS": "true",
+        "LOG_LEVEL": "ERROR",
+        "ALLOWED_HOSTS": "todo.example.org, .example.com",
+        "CSRF_TRUSTED_ORIGINS": "https://todo.example.org",
+        "CORS_ALLOWED_ORIGINS": "https://a.example.org,https://b.example.org",
+    }
+    names = (*set_, "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
+    assert chosen(*names, "SECURE_PROXY_SSL_HEADER", **set_) == {
+        "HOST": "::1",
+        "PORT": 65535,
+        "WORKERS": 3,
+        "THREADS": 8,
+        "HTTPS": True,
+        "LOG_LEVEL": "ERROR",
+        "ALLOWED_HOSTS": ["todo.example.org", ".example.com"],
+        "CSRF_TRUSTED_ORIGINS": ["https://todo.example.org"],
+        "CORS_ALLOWED_ORIGINS": ["https://a.example.org", "https://b.example.org"],
+        "SECURE_SSL_REDIRECT": True,
+        "SECURE_HSTS_SECONDS": 31_536_000,
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+        "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
+    }
+
+
+def test_postgresql_is_pooled():
+    url = "postgresql://user:p%40ss@host:5433/name?sslmode=require"
+    database = chosen("DATABASES", DATABASE_URL=url, DB_POOL_SIZE="5")["DATABASES"]["default"]
+    names = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS")
+    assert {name: database[name] for name in names} == {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "name",
+        "USER": "user",
+        "PASSWORD": "p@ss",
+        "HOST": "host",
+        "PORT": 5433,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+    }
+    assert database["OPTIONS"] == {
+        "sslmode": "require",
+        "connect_timeout": 2,
+        "tcp_user_timeout": 3000,
+        "application_name": "todo",
+        "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 3},
+    }
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path):
+    file = tmp_path / "key"
+    file.write_text(f"{SOUND['SECRET_KEY']}\n")
+    file.chmod(stat.S_IRUSR)
+    assert chosen("SECRET_KEY", SECRET_KEY=None, SECRET_KEY_FILE=str(file)) == {"SECRET_KEY": SOUND["SECRET_KEY"]}
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("# a comment\nPORT=8001\nHOST=::1\nALLOWED_HOSTS=a.example,b.example\nTHREADS='5'\n")
+    assert chosen("PORT", "HOST", "ALLOWED_HOSTS", "THREADS", ENV_FILE=str(file), PORT="8002") == {
+        "PORT": 8002,
+        "HOST": "::1",
+        "ALLOWED_HOSTS": ["a.example", "b.example"],
+        "THREADS": 5,
+    }
+
+
+def test_a_development_machine_needs_no_secret():
+    assert chosen("DEBUG", "AUTH_MODE", SECRET_KEY=None, AUTH_MODE=None, DEBUG="true") == {
+        "DEBUG": True,
+        "AUTH_MODE": "single-user",
+    }
+
+
+# What is set for production.
+
+PRODUCTION = {**SOUND, "HTTPS": "true", "ALLOWED_HOSTS": "example.org"}
+
+
+def test_the_settings_of_production_have_nothing_that_django_warns_of():
+    process = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert (process.stderr, process.returncode) == ("", 0)
+
+
+def test_a_short_key_is_warned_of():
+    process = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **{**PRODUCTION, "SECRET_KEY": "short"})
+    assert process.returncode == 1
+    assert re.findall(r"\(([a-z0-9_.]+\.[WE][0-9]+)\)", process.stderr) == ["security.W009"]
+
+
+# .env.example
+
+
+def read_variables():
+    """The variables that ``settings.py`` reads, and the file's own."""
+    source = (settings.BASE_DIR / "todo_project" / "settings.py").read_text(encoding="utf-8")
+    return {*re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', source), *re.findall(r'environ\.get\("([A-Z_]+)"', source)}
+
+
+def example_variables():
+    text = (settings.BASE_DIR / ".env.example").read_text(encoding="utf-8")
+    return re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)
+
+
+def test_every_variable_stands_in_the_example_once():
+    assert sorted(example_variables()) == sorted(read_variables())
+
+
+def test_the_example_lacks_a_secret_key_alone(tmp_path):
+    """What it leaves out is a comment; with a key, all of it is a sound start."""
+    text = (settings.BASE_DIR / ".env.example").read_text(encoding="utf-8")
+    file = tmp_path / ".env"
+    file.write_text(text, encoding="utf-8")
+    process = run("manage.py", "check", ENV_FILE=str(file))
+    assert (process.stderr, process.returncode) == (f"{SET_SECRET_KEY}\n", 1)
+
+    file.write_text(re.sub("^#(?=[A-Z_]+=)", "", text, flags=re.MULTILINE), encoding="utf-8")
+    process = run("manage.py", "check", ENV_FILE=str(file), SECRET_KEY=SOUND["SECRET_KEY"])
+    assert (process.stderr, process.returncode) == ("", 0)

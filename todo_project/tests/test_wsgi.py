@@ -1,0 +1,258 @@
+"""The WSGI application as the server calls it: what stands before and after Django."""
+
+import json
+from collections.abc import Iterable
+from io import BytesIO
+from uuid import UUID
+
+import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+
+from tasks.models import Task
+from tasks.tests.factories import TaskFactory
+from todo_project.wsgi import application
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _connection_of_the_test():
+    """Keep the requests on the connection that the test rolls back, as Django's own test client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+class Body(BytesIO):
+    """A request body that remembers how far it was read."""
+
+    def read(self, size=-1):
+        assert size >= 0, "a body that never ends would be read for ever"
+        return super().read(size)
+
+
+class Answer:
+    def __init__(self, environ):
+        self.result = application(environ, self.start_response)
+
+    def start_response(self, status, headers, exc_info=None):
+        self.status = int(status.partition(" ")[0])
+        self.headers = dict(headers)
+
+    @property
+    def body(self):
+        return b"".join(self.result)
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def environ(method="GET", path="/api/tasks", body=b"", query="", **others):
+    return {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost:8000",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": Body(body),
+        "wsgi.errors": BytesIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    } | others
+
+
+def chunked(body, **others):
+    """A request as servers hand over ``Transfer-Encoding: chunked``: decoded, without a length, ended by the input."""
+    return environ(
+        "POST",
+        body=body,
+        **{
+            "CONTENT_TYPE": "application/json",
+            "HTTP_TRANSFER_ENCODING": "chunked",
+            "wsgi.input_terminated": True,
+            **others,
+        },
+    )
+
+
+def padded(size):
+    """A sound body of exactly ``size`` bytes."""
+    return b'{"title": "Buy milk"}'.ljust(size)
+
+
+def test_a_body_of_a_known_length_is_read():
+    body = padded(30)
+    answer = Answer(environ("POST", body=body, CONTENT_TYPE="application/json", CONTENT_LENGTH="30"))
+    assert (answer.status, answer.json()["title"]) == (201, "Buy milk")
+
+
+def test_a_chunked_body_is_read():
+    answer = Answer(chunked(padded(30)))
+    task = Task.objects.get()
+    assert (answer.status, answer.headers["Location"]) == (201, f"/api/tasks/{task.id}")
+    assert (answer.json()["title"], task.title) == ("Buy milk", "Buy milk")
+
+
+def test_a_chunked_body_may_have_64_kib():
+    assert Answer(chunked(padded(65_536))).status == 201
+
+
+def too_large(instance="/api/tasks"):
+    return {
+        "type": "/problems/payload_too_large",
+        "title": "Payload Too Large",
+        "status": 413,
+        "detail": "The body is larger than 64 KiB",
+        "instance": instance,
+        "code": "payload_too_large",
+    }
+
+
+@pytest.mark.parametrize("size", [65_537, 1_000_000])
+def test_a_chunked_body_of_more_is_too_large_and_not_read_to_its_end(size):
+    request = chunked(padded(size))
+    sent = request["wsgi.input"]
+    answer = Answer(request)
+    assert (answer.status, answer.json()) == (413, too_large())
+    assert sent.tell() == 65_537
+    assert not Task.objects.exists()
+
+
+def test_a_body_that_says_that_it_is_larger_is_not_read():
+    request = environ("POST", body=padded(65_537), CONTENT_TYPE="application/json", CONTENT_LENGTH="65537")
+    answer = Answer(request)
+    assert (answer.status, answer.json()) == (413, too_large())
+    assert request["wsgi.input"].tell() == 0
+
+
+def test_a_chunked_body_that_is_ignored_has_the_same_limit():
+    path = f"/api/tasks/{TaskFactory().id}/toggle"
+    answer = Answer(chunked(b"a" * 65_537, PATH_INFO=path))
+    assert (answer.status, answer.json()) == (413, too_large(path))
+    assert Answer(chunked(b"a" * 65_536, PATH_INFO=path)).json()["completed"] is True
+
+
+def test_a_chunked_body_may_be_empty():
+    answer = Answer(chunked(b""))
+    assert (answer.status, answer.json()["code"]) == (400, "parse_error")
+
+
+def test_a_body_is_never_read_from_an_input_that_does_not_end():
+    """``wsgi.input_terminated`` is the server's word that reading to the end does not wait for ever."""
+    request = chunked(padded(30), **{"wsgi.input_terminated": False})
+    answer = Answer(request)
+    assert (answer.status, answer.json()["code"]) == (400, "parse_error")
+    assert request["wsgi.input"].tell() == 0
+
+
+@pytest.fixture
+def finished():
+    """How often Django was told that a request is over, upon which it gives its database connection back."""
+    times = []
+
+    def receive(**_):
+        times.append(1)
+
+    request_finished.connect(receive)
+    yield times
+    request_finished.disconnect(receive)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/nowhere", "/problems/conflict", "/api/schema"])
+def test_a_whole_response_is_a_list_of_its_bytes_and_over(finished, path):
+    answer = Answer(environ(path=path))
+    assert isinstance(answer.result, list)
+    assert [type(part) for part in answer.result] == [bytes]
+    assert finished == [1]
+
+
+def test_a_task_is_answered_in_one_piece(finished):
+    task = TaskFactory()
+    answer = Answer(environ(path=f"/api/tasks/{task.id}"))
+    assert (len(answer.result), answer.json()["id"]) == (1, str(task.id))
+    assert finished == [1]
+
+
+def test_a_streamed_response_is_not_gathered(finished):
+    tasks = TaskFactory.create_batch(3)
+    answer = Answer(environ())
+    assert isinstance(answer.result, Iterable)
+    assert not isinstance(answer.result, list)
+    assert "Content-Length" not in answer.headers
+    assert finished == []
+    assert {task["id"] for task in answer.json()} == {str(task.id) for task in tasks}
+    answer.result.close()
+    assert finished == [1]
+
+
+def test_a_request_without_a_host_is_served():
+    """HTTP/1.0 knows no Host."""
+    request = environ(path="/api/tasks/1", SERVER_PROTOCOL="HTTP/1.0")
+    del request["HTTP_HOST"]
+    assert Answer(request).status == 404
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset*=bogus''x",
+        "application/json; x*=bogus''x",
+        "application/json; charset=rot13",
+        "application/json; charset=undefined",
+        "application/json; charset=idna",
+        "application/json; charset=zlib",
+        "application/json; charset*=utf-8''%00",
+    ],
+)
+@pytest.mark.parametrize("query", ["", "nope=%41"])
+def test_a_content_type_that_django_cannot_read_is_unsupported(content_type, query):
+    body = padded(30)
+    answer = Answer(environ("POST", body=body, query=query, CONTENT_TYPE=content_type, CONTENT_LENGTH="30"))
+    assert answer.status == 415
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Request-ID"]
+    assert answer.json()["code"] == "unsupported_media_type"
+
+
+@pytest.mark.parametrize("charset", ["rot13", "undefined", "idna", "utf-16", "utf-16-le", "utf-7"])
+def test_the_charset_of_no_body_does_not_change_the_query(charset):
+    answer = Answer(environ(query="nope=%41&other=1", CONTENT_TYPE=f"text/plain; charset={charset}"))
+    assert answer.status == 400
+    assert [fault["parameter"] for fault in answer.json()["errors"]] == ["nope", "other"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/B\u00c3\u00a4ume", "/api/\u00f0\u009f\u008c\u00b3", "/api/\u00ff", "/api/\0", "/api/\n"]
+)
+def test_no_path_is_beyond_the_problems(path):
+    answer = Answer(environ(path=path))
+    assert (answer.status, answer.json()["code"]) == (404, "not_found")
+    assert answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize("length", ["", "0", "abc", "-1", "\u00b2", "9" * 5000])
+def test_no_content_length_is_a_failure(length):
+    answer = Answer(environ("POST", CONTENT_TYPE="application/json", CONTENT_LENGTH=length))
+    assert answer.status in {400, 413}
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_head_request_is_told_what_a_get_would_be():
+    task = TaskFactory()
+    answer = Answer(environ("HEAD", f"/api/tasks/{task.id}"))
+    assert (answer.status, answer.headers["ETag"]) == (200, '"1"')
+
+
+def test_the_application_answers_the_ids_it_was_given():
+    answer = Answer(environ(path="/healthz", HTTP_X_REQUEST_ID="a-1"))
+    assert answer.headers["X-Request-ID"] == "a-1"
+    assert UUID(Answer(environ(path="/healthz")).headers["X-Request-ID"]).version == 7
