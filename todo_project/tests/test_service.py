@@ -1,0 +1,76 @@
+"""The service as it runs: server, workers and a database of its own, over HTTP."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from benchmarks import concurrency
+from benchmarks.running import database, served
+
+README = Path(__file__).parents[2] / "README.md"
+
+VARYING = {
+    "<id>": r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "<time>": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
+    "date: <date>": r"date: .*",
+}
+
+
+@pytest.fixture(scope="module")
+def database_url(pytestconfig):
+    kind = pytestconfig.getoption("database")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
+        with database(kind) as url:
+            yield url
+
+
+@pytest.fixture
+def server(database_url):
+    with served(database_url) as server:
+        yield server
+
+
+def test_the_session_in_the_readme_is_real(server):
+    [session] = re.findall(r"^```console\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    commands = [line[2:] for line in session.splitlines() if line.startswith("$ ")]
+    script = "\n".join(f"cat <<'END'\n$ {command}\nEND\n{command}" for command in commands)
+    script = script.replace("localhost:8000", f"127.0.0.1:{server.port}")
+    seen = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert without_varying(seen.replace(f"127.0.0.1:{server.port}", "localhost:8000")) == without_varying(session)
+
+
+def without_varying(text):
+    for name, pattern in VARYING.items():
+        text = re.sub(pattern, name, text)
+    return [line.rstrip() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("checks", concurrency.CHECKS, ids=lambda checks: checks.__name__)
+def test_no_write_of_100_clients_is_lost_or_doubled(server, checks, monkeypatch):
+    monkeypatch.setattr(concurrency, "TOGGLES", 301)
+    monkeypatch.setattr(concurrency, "PAIRS", 100)
+    monkeypatch.setattr(concurrency, "CONDITIONAL", 200)
+    monkeypatch.setattr(concurrency, "CREATES", 300)
+    with concurrency.Clients(server, 100) as clients:
+        assert [check for check in checks(clients) if not check.held] == []
+
+
+def test_tasks_survive_a_restart(database_url):
+    with served(database_url) as server, concurrency.Clients(server, 1) as clients:
+        path = concurrency.create(clients)
+        before = server.get(path)
+    with served(database_url) as server:
+        assert server.get(path) == before
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_ends_cleanly(database_url, stop):
+    with served(database_url) as server:
+        os.kill(server.pid, stop)
+        _, status = os.waitpid(server.pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
