@@ -123,6 +123,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def _update_returning(self, **values: Any) -> "list[Task]":
         """``UPDATE … RETURNING``, which Django 5.2 has no method for: its own compiler's statement, and a clause."""
+        if self.query.is_sliced:
+            raise TypeError("Cannot write a query once a slice has been taken.")
         query = cast("UpdateQuery", self.query.chain(UpdateQuery))
         query.add_update_values(values)
         try:

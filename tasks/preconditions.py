@@ -4,8 +4,8 @@ import re
 from collections.abc import Container, Iterable
 
 #: One element of a list (section 5.6.1), which may be empty, and the comma after it.
-_ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?[ \t]*(?:,|\Z)')
-_VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})"')
+_ELEMENT = re.compile(r'[ \t]*(?:((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|\Z)')
+_VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,18})"')
 
 ANY_VERSION = range(1, 2**63)
 
@@ -53,4 +53,5 @@ def _entity_tags(value: str) -> list[str]:
 
 def _versions(tags: Iterable[str]) -> frozenset[int]:
     """The versions that ``tags`` name; no version has a tag of any other form."""
-    return frozenset(int(match[1]) for match in map(_VERSION.fullmatch, tags) if match)
+    versions = (int(match[1]) for match in map(_VERSION.fullmatch, tags) if match)
+    return frozenset(version for version in versions if version in ANY_VERSION)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Container
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
@@ -54,7 +55,9 @@ def refuse_unknown_parameters(request: Request, known: Container[str] = ()) -> N
     try:
         unknown = [name for name in request.query_params if name not in known]
     except TooManyFieldsSent:
-        raise InvalidRequest("The query has too many parameters") from None
+        unknown = [
+            name for name, _ in parse_qsl(request.META["QUERY_STRING"].partition("&")[0], keep_blank_values=True)
+        ]
     if unknown:
         raise InvalidRequest(
             faults=[

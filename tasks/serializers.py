@@ -82,9 +82,12 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
             "completed": {"error_messages": COMPLETED_MESSAGES},
         }
 
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
+    def run_validation(self, data: Any = empty) -> Any:
         if not isinstance(data, dict):
             raise InvalidRequest(faults=[NOT_AN_OBJECT])
+        return super().run_validation(data)
+
+    def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
         unknown = {name: [UNKNOWN_FIELD] for name in data if name not in self.fields}
         try:
             values: dict[str, Any] = super().to_internal_value(data)

@@ -1,11 +1,20 @@
 import factory
+from django.utils import timezone
 
 from tasks.models import Task
 
+SOMEBODY_ELSE = "somebody-else"
+
 
 class TaskFactory(factory.django.DjangoModelFactory):
+    """A live task of ``default``, who is asking in single-user mode."""
+
     class Meta:
         model = Task
+
+    class Params:
+        trashed = factory.Trait(deleted_at=factory.LazyFunction(timezone.now))
+        foreign = factory.Trait(user_id=SOMEBODY_ELSE)
 
     user_id = "default"
     title = factory.Sequence("Task {}".format)

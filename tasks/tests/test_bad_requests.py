@@ -1,0 +1,129 @@
+"""Every request of ``bad_requests.py`` is refused as it says there, whole, and nothing is written."""
+
+import json
+import re
+from io import BytesIO
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+import pytest
+from django.test import RequestFactory
+from uuid_utils.compat import uuid7
+
+from tasks.tests.bad_requests import BAD_REQUESTS, STUMBLING_BLOCKS
+from tasks.tests.contract import (
+    ALLOWED_ON_LIST,
+    ALLOWED_ON_TASK,
+    ALLOWED_ON_TOGGLE,
+    TITLES,
+    allowed,
+    headers,
+    problem_headers,
+)
+from tasks.tests.factories import TaskFactory
+from todo_project.wsgi import application
+
+pytestmark = pytest.mark.django_db
+
+LOCATIONS = {"pointer": "{}", "parameter": "?{}", "header": "{}"}
+
+
+@pytest.fixture
+def ids():
+    """The tasks that the paths name, and one more."""
+    TaskFactory(completed=True)
+    return {
+        "task": TaskFactory().id,
+        "trashed": TaskFactory(trashed=True).id,
+        "foreign": TaskFactory(foreign=True).id,
+        "absent": uuid7(),
+    }
+
+
+def environ(row, path):
+    """What WSGI makes of a request, byte for byte: nothing is sent that the row does not name."""
+    path, _, query = path.partition("?")
+    request = {
+        "REQUEST_METHOD": row.method,
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "wsgi.input": BytesIO(row.body),
+    }
+    if row.body:
+        request["CONTENT_LENGTH"] = str(len(row.body))
+    for name, value in row.headers.items():
+        variable = name.upper().replace("-", "_")
+        request[variable if variable == "CONTENT_TYPE" else f"HTTP_{variable}"] = value
+    return request
+
+
+def allowed_on(path):
+    route = path.partition("?")[0].rstrip("/")
+    if route == "/api/tasks":
+        return ALLOWED_ON_LIST
+    return ALLOWED_ON_TOGGLE if route.endswith("/toggle") else ALLOWED_ON_TASK
+
+
+def located(errors):
+    """Where each fault is, as a row says it."""
+    for fault in errors:
+        assert set(fault) == {"code", "detail"} | (set(fault) & set(LOCATIONS))
+        [place] = set(fault) & set(LOCATIONS)
+        yield LOCATIONS[place].format(fault[place])
+
+
+def assert_refused(row, path, status, content_type, body):
+    assert status == row.status
+    assert content_type == "application/problem+json"
+    problem = json.loads(body)
+    members = {"type", "title", "status", "detail", "instance", "code"}
+    assert set(problem) == (members | {"errors"} if row.errors else members)
+    assert problem["code"] == row.code
+    assert problem["type"] == f"/problems/{row.code}"
+    assert (problem["status"], problem["title"]) == TITLES[row.code]
+    assert problem["status"] == row.status
+    assert problem["instance"] == path.partition("?")[0]
+    assert tuple(located(problem.get("errors", []))) == row.errors
+    if row.errors:
+        assert problem["detail"] == problem["errors"][0]["detail"]
+    assert re.fullmatch(r"[A-Z][^\n]*[^.\s]", problem["detail"])
+
+
+@pytest.mark.parametrize("row", BAD_REQUESTS, ids=lambda row: row.name[:60])
+def test_a_bad_request_is_refused(as_user, stored, ids, row):
+    path = row.path.format(**ids)
+    before = stored()
+    response = as_user.request(**environ(row, path))
+    assert_refused(row, path, response.status_code, response["Content-Type"], response.content)
+    assert headers(response) == problem_headers(**({"ETag": '"1"'} if row.status == 412 else {}))
+    assert UUID(response["X-Request-ID"]).version == 7
+    if row.status == 405:
+        assert allowed(response) == allowed_on(row.path)
+    assert stored() == before
+
+
+# The application closes the database connection of a request, which a test's own transaction would not outlive.
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("row", STUMBLING_BLOCKS, ids=lambda row: row.name)
+def test_what_django_stumbles_over_is_refused_all_the_same(stored, ids, row):
+    path = row.path.format(**ids)
+    before = stored()
+    answer = {}
+
+    def start_response(status, response_headers, exc_info=None):
+        answer.update(status=int(status.split()[0]), headers=dict(response_headers))
+
+    request = RequestFactory()._base_environ(**environ(row, path))
+    body = b"".join(application(request, start_response))
+    assert_refused(row, path, answer["status"], answer["headers"]["Content-Type"], body)
+    assert stored() == before
+
+
+def test_no_row_stands_twice():
+    assert len({row.name for row in BAD_REQUESTS}) == len(BAD_REQUESTS)
+    assert len({str(row[1:]) for row in BAD_REQUESTS}) == len(BAD_REQUESTS)
+
+
+@pytest.mark.parametrize("code", TITLES)
+def test_every_problem_of_a_client_has_a_row(code):
+    assert code in {row.code for row in BAD_REQUESTS}

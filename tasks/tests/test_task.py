@@ -1,0 +1,289 @@
+"""``Task`` and ``TaskQuerySet``: what a task is and what may be done to it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from tasks.models import Task
+from tasks.tests.factories import TaskFactory
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 1, 11, 12, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+VERBS = {
+    "change": lambda tasks: tasks.change(title="Buy bread"),
+    "toggle": lambda tasks: tasks.toggle(),
+    "move_to_trash": lambda tasks: tasks.move_to_trash(),
+}
+
+
+@pytest.fixture(params=VERBS)
+def verb(request):
+    return VERBS[request.param]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Stops the clock of ``timezone.now`` at what it is called with."""
+
+    def stop_at(moment):
+        monkeypatch.setattr("tasks.models.timezone.now", lambda: moment)
+
+    return stop_at
+
+
+def columns(task):
+    return {field.attname: getattr(task, field.attname) for field in Task._meta.concrete_fields}
+
+
+def test_a_task_is_shown_by_its_title():
+    assert str(TaskFactory.build(title="Buy milk")) == "Buy milk"
+
+
+def test_a_new_task_is_live_undone_and_at_version_1():
+    task = Task.objects.create(user_id="alice", title="Buy milk")
+    assert (task.description, task.completed, task.version, task.deleted_at) == ("", False, 1, None)
+    assert task.id.version == 7
+    assert task.updated_at == task.created_at
+    assert columns(Task.objects.get()) == columns(task)
+
+
+def test_a_stored_task_is_not_saved_again(stored):
+    task = TaskFactory(title="Buy milk")
+    before = stored()
+    task.title = "Buy bread"
+    with pytest.raises(TypeError, match=r"Task\.objects\.filter"):
+        task.save()
+    assert stored() == before
+
+
+def test_a_task_that_was_read_is_not_saved_either(stored):
+    TaskFactory(title="Buy milk")
+    before = stored()
+    with pytest.raises(TypeError, match=r"Task\.objects\.filter"):
+        Task.objects.get().save(update_fields=["title"])
+    assert stored() == before
+
+
+def test_change_writes_the_named_columns_alone():
+    task = TaskFactory(title="Buy milk", created_at=NOON)
+    [changed] = Task.objects.filter(id=task.id).change(title="Buy bread", completed=True)
+    assert columns(changed) == {
+        **columns(task),
+        "title": "Buy bread",
+        "completed": True,
+        "version": 2,
+        "updated_at": changed.updated_at,
+    }
+    assert columns(Task.objects.get()) == columns(changed)
+
+
+def test_toggle_flips_each_task_of_the_set():
+    done, undone = TaskFactory(completed=True), TaskFactory(completed=False)
+    toggled = Task.objects.toggle()
+    assert {task.id: task.completed for task in toggled} == {done.id: False, undone.id: True}
+    assert {task.id: task.completed for task in Task.objects.all()} == {done.id: False, undone.id: True}
+
+
+def test_move_to_trash_leaves_the_rest_of_a_task_alone():
+    task = TaskFactory(created_at=NOON, completed=True)
+    [trashed] = Task.objects.filter(id=task.id).move_to_trash()
+    assert columns(trashed) == {
+        **columns(task),
+        "version": 2,
+        "updated_at": trashed.updated_at,
+        "deleted_at": trashed.deleted_at,
+    }
+    assert trashed.deleted_at is not None
+    assert columns(Task.objects.get()) == columns(trashed)
+
+
+def test_change_with_nothing_writes_nothing(stored):
+    task = TaskFactory()
+    before = stored()
+    assert [columns(shown) for shown in Task.objects.change()] == [columns(task)]
+    assert stored() == before
+
+
+def test_a_verb_returns_the_tasks_as_they_are_afterwards(verb):
+    TaskFactory.create_batch(3)
+    written = sorted((columns(task) for task in verb(Task.objects.all())), key=lambda task: task["id"])
+    assert written == [columns(task) for task in Task.objects.order_by("id")]
+
+
+def test_a_verb_writes_the_tasks_of_its_set_alone(verb, stored):
+    task, other = TaskFactory.create_batch(2)
+    before = stored()
+    assert [written.id for written in verb(Task.objects.filter(id=task.id))] == [task.id]
+    assert [row for row in stored() if row["id"] == other.id] == [row for row in before if row["id"] == other.id]
+
+
+def test_a_verb_is_one_query(verb, django_assert_num_queries):
+    TaskFactory.create_batch(3)
+    with django_assert_num_queries(1, connection=connection):
+        verb(Task.objects.all())
+
+
+def test_a_verb_on_nothing_writes_nothing(verb, stored, django_assert_max_num_queries):
+    TaskFactory()
+    before = stored()
+    for nothing in (Task.objects.none(), Task.objects.filter(version__in=[]), Task.objects.filter(title="?")):
+        with django_assert_max_num_queries(1, connection=connection):
+            assert verb(nothing) == []
+    assert stored() == before
+
+
+def test_a_verb_does_not_write_past_a_slice(verb, stored):
+    """A slice has no place in an UPDATE; Django's own ``update`` refuses it, too."""
+    TaskFactory.create_batch(3)
+    before = stored()
+    with pytest.raises(TypeError, match="slice"):
+        verb(Task.objects.newest_first()[:1])
+    assert stored() == before
+
+
+def test_version_and_updated_at_are_not_for_a_caller_to_set(stored):
+    TaskFactory()
+    before = stored()
+    with pytest.raises(TypeError, match="version"):
+        Task.objects.change(version=7)
+    with pytest.raises(TypeError, match="updated_at"):
+        Task.objects.change(updated_at=NOON)
+    assert stored() == before
+
+
+def test_the_version_grows_by_one_with_each_write(verb):
+    TaskFactory()
+    assert [[task.version for task in verb(Task.objects.all())] for _ in range(3)] == [[2], [3], [4]]
+
+
+def test_updated_at_is_the_time_of_the_write(verb, clock):
+    TaskFactory(created_at=NOON)
+    clock(NOON + timedelta(hours=1))
+    [written] = verb(Task.objects.all())
+    assert written.updated_at == NOON + timedelta(hours=1)
+    assert written.created_at == NOON
+
+
+def test_updated_at_grows_while_the_clock_stands_still(verb, clock):
+    TaskFactory(created_at=NOON)
+    clock(NOON)
+    written = [verb(Task.objects.all())[0].updated_at for _ in range(3)]
+    assert written == [NOON + MICROSECOND, NOON + 2 * MICROSECOND, NOON + 3 * MICROSECOND]
+
+
+def test_updated_at_grows_when_the_clock_steps_back(verb, clock):
+    TaskFactory(created_at=NOON)
+    clock(NOON - timedelta(days=1))
+    assert verb(Task.objects.all())[0].updated_at == NOON + MICROSECOND
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 999_999])
+def test_updated_at_grows_over_the_edge_of_a_second(clock, microsecond):
+    before = NOON.replace(microsecond=microsecond)
+    TaskFactory(created_at=before)
+    clock(before)
+    assert Task.objects.toggle()[0].updated_at == before + MICROSECOND
+    assert Task.objects.get().updated_at == before + MICROSECOND
+
+
+def test_each_task_of_a_set_grows_from_its_own_time(clock):
+    early, late = TaskFactory(created_at=NOON), TaskFactory(created_at=NOON + timedelta(days=2))
+    clock(NOON + timedelta(days=1))
+    assert {task.id: task.updated_at for task in Task.objects.toggle()} == {
+        early.id: NOON + timedelta(days=1),
+        late.id: NOON + timedelta(days=2) + MICROSECOND,
+    }
+
+
+def test_owned_by_leaves_other_users_out():
+    mine = TaskFactory()
+    TaskFactory(foreign=True)
+    assert list(Task.objects.owned_by("default")) == [mine]
+
+
+@pytest.mark.parametrize("user_id", ["Default", "default ", "defaul", "%", ""])
+def test_an_owner_is_compared_to_the_letter(user_id):
+    TaskFactory()
+    assert not Task.objects.owned_by(user_id).exists()
+
+
+def test_live_leaves_the_trash_out():
+    live = TaskFactory()
+    TaskFactory(trashed=True)
+    assert list(Task.objects.live()) == [live]
+
+
+def test_newest_first_is_by_creation_and_then_by_id():
+    older = TaskFactory.create_batch(3, created_at=NOON)
+    newer = TaskFactory.create_batch(3, created_at=NOON + MICROSECOND)
+
+    def by_id(tasks):
+        return sorted(tasks, key=lambda task: str(task.id), reverse=True)
+
+    assert list(Task.objects.newest_first()) == by_id(newer) + by_id(older)
+    assert list(Task.objects.all()) == by_id(newer) + by_id(older)
+
+
+def test_after_is_what_follows_a_task_in_that_order():
+    TaskFactory.create_batch(3, created_at=NOON)
+    TaskFactory.create_batch(2, created_at=NOON + MICROSECOND)
+    tasks = list(Task.objects.newest_first())
+    for position, task in enumerate(tasks):
+        assert list(Task.objects.newest_first().after(task)) == tasks[position + 1 :]
+
+
+def test_named_is_one_task_at_one_of_the_versions():
+    task, _ = TaskFactory.create_batch(2)
+    assert list(Task.objects.named(task.id)) == [task]
+    assert list(Task.objects.named(task.id, {1, 5})) == [task]
+    assert list(Task.objects.named(task.id, {2, 5})) == []
+    assert list(Task.objects.named(task.id, set())) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "sizes"), [(0, []), (1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (8, [3, 3, 2])]
+)
+def test_chunks_hold_every_task_once(number, sizes):
+    TaskFactory.create_batch(number)
+    chunks = list(Task.objects.in_chunks(3))
+    assert [len(chunk) for chunk in chunks] == sizes
+    assert [task for chunk in chunks for task in chunk] == list(Task.objects.newest_first())
+
+
+def test_chunks_may_end_amid_tasks_of_the_same_instant():
+    TaskFactory.create_batch(4, created_at=NOON)
+    TaskFactory.create_batch(4, created_at=NOON + timedelta(seconds=1))
+    chunks = list(Task.objects.in_chunks(3))
+    assert [task for chunk in chunks for task in chunk] == list(Task.objects.newest_first())
+
+
+def test_chunks_are_of_the_set_that_they_are_taken_from():
+    TaskFactory.create_batch(3, foreign=True)
+    TaskFactory.create_batch(3, trashed=True)
+    mine = TaskFactory.create_batch(3)
+    chunks = list(Task.objects.owned_by("default").live().in_chunks(2))
+    assert [task for chunk in chunks for task in chunk] == mine[::-1]
+
+
+def test_chunks_stay_exact_while_tasks_come_and_go():
+    """No task that is there from beginning to end is left out or shown twice."""
+    tasks = [TaskFactory(created_at=NOON + timedelta(seconds=second)) for second in range(9)][::-1]
+    chunks = Task.objects.live().in_chunks(3)
+    shown = next(chunks)
+    newcomer = TaskFactory(created_at=NOON + timedelta(hours=1))
+    Task.objects.filter(id__in=[tasks[0].id, tasks[2].id]).move_to_trash()
+    Task.objects.filter(id=tasks[1].id).delete()
+    Task.objects.filter(id=tasks[4].id).move_to_trash()
+    shown += [task for chunk in chunks for task in chunk]
+    assert shown == tasks[:4] + tasks[5:]
+    assert newcomer not in shown
+
+
+def test_a_chunk_is_one_query(django_assert_num_queries):
+    TaskFactory.create_batch(5)
+    with django_assert_num_queries(2, connection=connection):
+        assert len(list(Task.objects.in_chunks(3))) == 2
