@@ -33,7 +33,7 @@ test: $(VENV)/dev
 check: $(VENV)/dev
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
-	$(PYTHON) -m mypy todo_project tasks
+	$(PRODUCTION) $(PYTHON) -m mypy todo_project tasks
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(PYTHON) manage.py spectacular --validate --fail-on-warn | diff openapi.yaml -
