@@ -236,7 +236,8 @@ class Task(models.Model):
                 name="task_completed_is_boolean",
             ),
             models.CheckConstraint(
-                condition=Q(created_at__gte=EARLIEST, updated_at__lte=LATEST),
+                condition=Q(created_at__gte=EARLIEST, updated_at__lte=LATEST)
+                & (Q(deleted_at=None) | Q(deleted_at__range=(EARLIEST, LATEST))),
                 name="task_times_in_rfc_3339",
             ),
             models.CheckConstraint(

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Container
 from typing import TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.core.exceptions import TooManyFieldsSent
+from django.core.exceptions import DisallowedHost
 from rest_framework.request import Request
 
 from tasks import preconditions
-from todo_project.exceptions import Fault, InvalidRequest, PayloadTooLarge, UnreadableBody
+from todo_project.exceptions import HOST_FAULT, Fault, InvalidRequest, PayloadTooLarge, UnreadableBody
 
 T = TypeVar("T")
 
@@ -22,8 +22,12 @@ def refuse_large_body(request: Request) -> None:
         raise PayloadTooLarge
 
 
-def read_preconditions(request: Request) -> tuple[frozenset[int] | None, Container[int]]:
-    """What ``If-Match`` and ``If-None-Match`` admit, in that order, as ``tasks.preconditions`` has it."""
+def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int]]:
+    """What ``If-Match`` and ``If-None-Match`` admit, in that order, as ``tasks.preconditions`` has it.
+
+    Raises:
+        InvalidRequest: one of them is malformed, or the ``Host`` is not served; each is named.
+    """
     faults: list[Fault] = []
 
     def read(header: str, parse: Callable[[str | None], T]) -> T | None:
@@ -34,6 +38,10 @@ def read_preconditions(request: Request) -> tuple[frozenset[int] | None, Contain
             faults.append(Fault(header=header, code="malformed", detail=detail))
             return None
 
+    try:
+        request.get_host()
+    except DisallowedHost:
+        faults.append(HOST_FAULT)
     if_match = read("If-Match", preconditions.if_match)
     if_none_match = read("If-None-Match", preconditions.if_none_match)
     if faults:
@@ -50,18 +58,10 @@ def refuse_unreadable_body(request: Request) -> None:
         raise UnreadableBody("The body is empty, and a JSON object is needed")
 
 
-def refuse_unknown_parameters(request: Request, known: Container[str] = ()) -> None:
+def refuse_parameters(request: Request) -> None:
     """No parameter is ever silently ignored."""
-    try:
-        unknown = [name for name in request.query_params if name not in known]
-    except TooManyFieldsSent:
-        unknown = [
-            name for name, _ in parse_qsl(request.META["QUERY_STRING"].partition("&")[0], keep_blank_values=True)
-        ]
-    if unknown:
+    if unknown := parse_qs(request.META["QUERY_STRING"], keep_blank_values=True):
+        detail = "This parameter is unknown here"
         raise InvalidRequest(
-            faults=[
-                Fault(parameter=name, code="unknown_parameter", detail="This parameter is unknown here")
-                for name in unknown
-            ]
+            faults=[Fault(parameter=name, code="unknown_parameter", detail=detail) for name in unknown]
         )

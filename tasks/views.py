@@ -59,11 +59,10 @@ class TaskViewSet(GenericViewSet[Task]):
         self.check_permissions(request)
         super().initial(request, *args, **kwargs)
         requests.refuse_large_body(request)
-        request.get_host()
-        self.if_match, self.if_none_match = requests.read_preconditions(request)
+        self.if_match, self.if_none_match = requests.read_headers(request)
         if self.action in {"create", "partial_update"}:
             requests.refuse_unreadable_body(request)
-        requests.refuse_unknown_parameters(request)
+        requests.refuse_parameters(request)
 
     def list(self, request: Request) -> HttpResponseBase:
         """All tasks of the caller, newest first."""

@@ -23,6 +23,9 @@ class Fault(TypedDict, total=False):
     detail: str
 
 
+HOST_FAULT = Fault(header="Host", code="not_allowed", detail="This Host is not served here")
+
+
 def pointer(*tokens: str) -> str:
     """A JSON Pointer as a URI fragment (RFC 6901, section 6): ``pointer("a/b")`` is ``"#/a~1b"``."""
     escaped = (token.replace("~", "~0").replace("/", "~1") for token in tokens)

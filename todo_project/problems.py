@@ -28,6 +28,7 @@ from rest_framework import exceptions as drf_exceptions
 
 from todo_project.database import is_unavailable
 from todo_project.exceptions import (
+    HOST_FAULT,
     PROBLEMS,
     Fault,
     InvalidRequest,
@@ -43,8 +44,6 @@ from todo_project.exceptions import (
 from todo_project.logs import current_request_id
 
 CONTENT_TYPE = "application/problem+json"
-
-HOST_FAULT = Fault(header="Host", code="not_allowed", detail="This Host is not served here")
 
 #: What may stand unescaped in a path (RFC 3986, section 3.3).
 PATH_CHARACTERS = "!$&'()*+,;=:@/"
