@@ -8,22 +8,23 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 PRODUCTION := ENV_FILE=/dev/null AUTH_MODE=single-user HTTPS=on ALLOWED_HOSTS=todo.example.org \
 	SECRET_KEY=only-for-make-check-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test check requirements openapi
+.PHONY: help run dev test check bench requirements openapi
 help:
 	@echo "make run           serve on http://127.0.0.1:8000"
 	@echo "make dev           serve, and reload whenever a file changes"
 	@echo "make test          the whole suite, on SQLite and on PostgreSQL"
 	@echo "make check         lint, types, settings, migrations, OpenAPI document, requirements"
+	@echo "make bench         measure this service beside others; ROUNDS=1 OPS=get is a quick look"
 	@echo "make openapi       write openapi.yaml anew"
 	@echo "make requirements  write requirements/*.txt anew from the *.in; UPGRADE=1 for newer versions"
 
-run: $(VENV)/prod $(VENV)/static .env
+run: $(VENV)/prod staticfiles/staticfiles.json .env
 	@$(PYTHON) manage.py migrate --verbosity 0
 	@exec $(PYTHON) manage.py serve
 
 dev: $(VENV)/dev
 	@DEBUG=on $(PYTHON) manage.py migrate --verbosity 0
-	@DEBUG=on exec $(PYTHON) manage.py runserver
+	@DEBUG=on exec $(PYTHON) manage.py runserver $${HOST:-127.0.0.1}:$${PORT:-8000}
 
 test: $(VENV)/dev
 	$(PYTHON) -m pytest --cov --cov-report= --database=sqlite
@@ -37,31 +38,36 @@ check: $(VENV)/dev
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(PYTHON) manage.py spectacular --validate --fail-on-warn | diff openapi.yaml -
-	@for name in base prod dev; do \
+	@for name in base prod dev bench; do \
 		cp requirements/$$name.txt $(VENV)/$$name.txt && \
 		$(COMPILE) requirements/$$name.in --output-file $(VENV)/$$name.txt > /dev/null && \
 		diff requirements/$$name.txt $(VENV)/$$name.txt || exit 1; \
 	done
 
+bench: $(VENV)/bench staticfiles/staticfiles.json
+	@$(PYTHON) -m benchmarks.compare $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OPS),--ops $(OPS)) \
+		$(if $(PEERS),--peers $(PEERS)) $(if $(SIZES),--sizes $(SIZES)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(PART),--part $(PART))
+
 openapi: $(VENV)/dev
 	$(PRODUCTION) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file openapi.yaml
 
 requirements: $(VENV)/dev
-	for name in base prod dev; do \
+	for name in base prod dev bench; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/$$name.in --output-file requirements/$$name.txt > /dev/null || exit 1; \
 	done
 
 # The first run makes itself a secret key.
-.env:
+.env: | $(VENV)/prod
 	@key=$$($(PYTHON) -c "import secrets; print(secrets.token_urlsafe(50))") && \
-		(umask 077 && sed "s/^SECRET_KEY=$$/SECRET_KEY=$$key/" .env.example > $@)
+		(umask 077 && sed "s/^#SECRET_KEY=$$/SECRET_KEY=$$key/" .env.example > $@)
 
 $(VENV)/bin/python:
 	@python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed")'
 	python3 -m venv $(VENV)
 
 # A stamp file for each set of requirements, so that the second time is instant.
-$(VENV)/prod $(VENV)/dev: $(VENV)/%: requirements/%.txt | $(VENV)/bin/python
+$(VENV)/prod $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt | $(VENV)/bin/python
 	@if command -v uv > /dev/null; then \
 		uv pip install --quiet --python $(PYTHON) --require-hashes --requirement $<; \
 	else \
@@ -69,6 +75,6 @@ $(VENV)/prod $(VENV)/dev: $(VENV)/%: requirements/%.txt | $(VENV)/bin/python
 	fi
 	@touch $@
 
-$(VENV)/static: $(VENV)/prod
+staticfiles/staticfiles.json: $(VENV)/prod $(wildcard todo_project/static/todo_project/*)
 	@ENV_FILE=/dev/null DEBUG=on $(PYTHON) manage.py collectstatic --no-input --verbosity 0
 	@touch $@

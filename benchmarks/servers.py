@@ -169,12 +169,14 @@ def medians(samples: Sequence[Sample]) -> Sample:
 
 
 def show(kind: str, contenders: Sequence[Contender], loads: Sequence[Load], results: Results) -> None:
-    """A row for every load and contender; the ratio is to the first contender, errors are those of all rounds."""
+    """A row for every load and contender: medians, the median of each round's ratio to the first, and all errors."""
     rows = []
     for load in loads:
-        first = medians(results[contenders[0], load])
+        first = results[contenders[0], load]
         for contender in contenders:
-            own = medians(results[contender, load])
+            samples = results[contender, load]
+            own = medians(samples)
+            ratio = statistics.median(each.rate / other.rate for each, other in zip(samples, first, strict=True))
             rows.append(
                 (
                     kind,
@@ -182,7 +184,7 @@ def show(kind: str, contenders: Sequence[Contender], loads: Sequence[Load], resu
                     load.connections,
                     contender.name,
                     f"{own.rate:,.0f}",
-                    f"{own.rate / first.rate:.2f}",
+                    f"{ratio:.2f}",
                     f"{own.slowest:.0f}",
                     f"{own.processor:.0f}",
                     own.errors,

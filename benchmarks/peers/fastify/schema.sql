@@ -1,0 +1,11 @@
+CREATE TABLE task (
+    id uuid PRIMARY KEY,
+    user_id varchar(255) NOT NULL,
+    title varchar(200) NOT NULL,
+    description text NOT NULL,
+    completed boolean NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL
+);
+CREATE INDEX task_list ON task (user_id, created_at DESC, id DESC);
