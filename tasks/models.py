@@ -1,14 +1,15 @@
 """What a task is and what may be done to it. Knows neither HTTP nor Django REST framework."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self, cast
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import F, Func, Q, Value
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.db.models.functions import Greatest, Length
 from django.db.models.lookups import Exact, LessThanOrEqual
 from django.db.models.sql import UpdateQuery
@@ -16,7 +17,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
-from tasks.constraints import HasAny, HasNul, Trim, character_set, uuid_version
+from tasks.expressions import CodePoints, HasAny, HasNul, Parameter, Trim, character_set, uuid_version
 
 TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 2000
@@ -65,11 +66,30 @@ def validate_description(description: str) -> None:
         raise ValidationError(DESCRIPTION_MESSAGES["forbidden_character"], code="forbidden_character")
 
 
+#: Where a list that is sorted by a column and by id has come to.
+Position = tuple[Any, UUID]
+
+#: When a write takes place, or the place for it in a compiled statement.
+Moment = datetime | Parameter
+
+NEWEST_FIRST = "-created_at"
+ORDERINGS: dict[str, F | Func] = {
+    sign + name: column
+    for name, column in (
+        ("created_at", F("created_at")),
+        ("updated_at", F("updated_at")),
+        ("title", CodePoints("title")),
+    )
+    for sign in ("-", "")
+}
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
     """Tasks, and everything that may be done to them.
 
     The verbs (``change``, ``toggle``, ``move_to_trash``) write all tasks of the set in one statement and return them as
-    they are afterwards, so what a caller reads is what its own write made.
+    they are afterwards, so what a caller reads is what its own write made. Their queries (``changed``, ``toggled``,
+    ``trashed``) are compiled once for the API, in ``tasks/statements.py``.
     """
 
     def owned_by(self, user_id: str) -> Self:
@@ -78,55 +98,62 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def live(self) -> Self:
         return self.filter(deleted_at=None)
 
-    def newest_first(self) -> Self:
-        return self.order_by("-created_at", "-id")
+    def mentioning(self, *words: str) -> Self:
+        """Tasks with each of ``words`` in the title or the description, whatever its case."""
+        tasks = self
+        for word in words:
+            tasks = tasks.filter(Q(title__mentions=word) | Q(description__mentions=word))
+        return tasks
 
-    def after(self, task: "Task") -> Self:
-        """What follows ``task`` in the order of ``newest_first``."""
-        return self.filter(created_at__lte=task.created_at).exclude(created_at=task.created_at, id__gte=task.id)
+    def newest_first(self) -> Self:
+        return self.in_order(NEWEST_FIRST)
+
+    def in_order(self, ordering: str) -> Self:
+        """Sorted by a key of ``ORDERINGS``, and where that is equal by ``id`` in the same direction."""
+        columns = (ORDERINGS[ordering], F("id"))
+        return self.order_by(*(column.desc() if ordering.startswith("-") else column.asc() for column in columns))
+
+    def after(self, position: Position, ordering: str) -> Self:
+        """What follows ``position`` in the order of ``ordering``."""
+        follows = TupleLessThan if ordering.startswith("-") else TupleGreaterThan
+        return self.filter(follows(Tuple(ORDERINGS[ordering], F("id")), position))
 
     def named(self, id: UUID, versions: Collection[int] | None = None) -> Self:
         """The task of that id, if it is at one of ``versions``; without them, at whichever."""
-        task = self.filter(id=id)
+        task = self.filter(id=id).order_by()
         return task if versions is None else task.filter(version__in=versions)
-
-    def in_chunks(self, size: int = 1000) -> "Iterator[list[Task]]":
-        """The tasks, newest first, ``size`` at a time.
-
-        Each chunk is a statement of its own and starts where the last one ended, so that memory does not grow with
-        the number of tasks and no transaction or cursor stays open between chunks.
-        """
-        chunk = list(self.newest_first()[:size])
-        while chunk:
-            yield chunk
-            chunk = list(self.newest_first().after(chunk[-1])[:size]) if len(chunk) == size else []
 
     def change(self, **values: Any) -> "list[Task]":
         """Write the named columns; with none, write nothing and only read."""
-        return self._write(**values) if values else list(self)
+        return self._write(self.changed(timezone.now(), **values)) if values else list(self)
 
     def toggle(self) -> "list[Task]":
-        return self._write(completed=~F("completed"))
+        return self._write(self.toggled(timezone.now()))
 
     def move_to_trash(self) -> "list[Task]":
-        return self._write(deleted_at=timezone.now())
+        return self._write(self.trashed(timezone.now()))
 
-    def _write(self, **values: Any) -> "list[Task]":
-        """The only place that moves ``version`` and ``updated_at``.
+    def toggled(self, now: Moment) -> UpdateQuery:
+        return self.changed(now, completed=~F("completed"))
+
+    def trashed(self, now: Moment) -> UpdateQuery:
+        return self.changed(now, deleted_at=now)
+
+    def changed(self, now: Moment, **values: Any) -> UpdateQuery:
+        """The query that writes ``values``, and the only place that moves ``version`` and ``updated_at``.
 
         The clock may stand still or step back between two writes; ``updated_at`` grows all the same.
         """
-        tick = F("updated_at") + timedelta(microseconds=1)
-        return self._update_returning(
-            version=F("version") + 1, updated_at=Greatest(Value(timezone.now()), tick), **values
-        )
-
-    def _update_returning(self, **values: Any) -> "list[Task]":
-        """``UPDATE … RETURNING``, which Django 5.2 has no method for: its own compiler's statement, and a clause."""
         if self.query.is_sliced:
             raise TypeError("Cannot write a query once a slice has been taken.")
         query = cast("UpdateQuery", self.query.chain(UpdateQuery))
-        query.add_update_values(values)
+        tick = F("updated_at") + timedelta(microseconds=1)
+        moment = Value(now) if isinstance(now, datetime) else now
+        query.add_update_values(dict(version=F("version") + 1, updated_at=Greatest(moment, tick), **values))
+        return query
+
+    def _write(self, query: UpdateQuery) -> "list[Task]":
+        """``UPDATE … RETURNING``, which Django 5.2 has no method for: its own compiler's statement, and a clause."""
         try:
             statement, params = query.get_compiler(self.db).as_sql()
         except EmptyResultSet:
@@ -149,7 +176,6 @@ class Task(models.Model):
     title = models.CharField(
         max_length=TITLE_MAX_LENGTH,
         validators=[validate_title],
-        error_messages=TITLE_MESSAGES,
         help_text=f"What is to be done, in one line of 1 to {TITLE_MAX_LENGTH} characters.",
     )
     description = models.TextField(
@@ -157,7 +183,6 @@ class Task(models.Model):
         default="",
         max_length=DESCRIPTION_MAX_LENGTH,
         validators=[validate_description],
-        error_messages=DESCRIPTION_MESSAGES,
         help_text=f"More about it, up to {DESCRIPTION_MAX_LENGTH} characters; line breaks are kept.",
     )
     completed = models.BooleanField(default=False, help_text="Whether it is done.")
@@ -192,6 +217,10 @@ class Task(models.Model):
                 condition=Q(deleted_at=None),
                 name="task_list",
             ),
+            models.Index(
+                "user_id", F("updated_at").desc(), F("id").desc(), condition=Q(deleted_at=None), name="task_updated"
+            ),
+            models.Index("user_id", CodePoints("title"), F("id"), condition=Q(deleted_at=None), name="task_title"),
             models.Index(F("created_at").desc(), name="task_created"),
         ]
         constraints = [
@@ -200,7 +229,7 @@ class Task(models.Model):
                 name="task_id_is_uuid_7",
             ),
             models.CheckConstraint(
-                condition=~Q(user_id=""),
+                condition=~Q(user_id="") & ~Q(HasNul("user_id")),
                 name="task_user_id_not_empty",
             ),
             models.CheckConstraint(
@@ -263,3 +292,8 @@ class Task(models.Model):
             raise TypeError("A stored task is changed through Task.objects.filter(…).change(…)")
         self.updated_at = self.updated_at or self.created_at
         super().save(**options)
+
+    def columns(self) -> dict[str, Any]:
+        """What is inserted for a new task, by column; it was last written when it was made."""
+        self.updated_at = self.updated_at or self.created_at
+        return {field.attname: getattr(self, field.attname) for field in self._meta.concrete_fields}

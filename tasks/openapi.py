@@ -14,6 +14,8 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
+from tasks.listing import MAX_LIMIT, MAX_SEARCH_LENGTH
+from tasks.models import NEWEST_FIRST, ORDERINGS, USER_ID_MAX_LENGTH
 from tasks.serializers import TaskSerializer
 
 TASK = {
@@ -26,6 +28,7 @@ TASK = {
     "updated_at": "2026-01-11T09:30:00.000000Z",
     "version": 1,
 }
+ANOTHER = {**TASK, "id": "019bac0f-7080-7000-8000-000000000000", "title": "Call the plumber"}
 CHANGED = {**TASK, "completed": True, "updated_at": "2026-01-11T09:31:12.345678Z", "version": 2}
 
 IF_MATCH = OpenApiParameter(
@@ -42,6 +45,16 @@ IF_NONE_MATCH = OpenApiParameter(
 )
 
 
+TIME = {"type": "string", "format": "date-time"}
+
+
+def query_parameter(
+    name: str, description: str, example: Any, schema: dict[str, Any] | None = None
+) -> OpenApiParameter:
+    examples = [] if example is None else [OpenApiExample("An example", example)]
+    return OpenApiParameter(name, schema or {"type": "string"}, description=description, examples=examples)
+
+
 def response_header(name: str, description: str, status: int) -> OpenApiParameter:
     return OpenApiParameter(
         name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=description, response=[status], required=True
@@ -50,6 +63,46 @@ def response_header(name: str, description: str, status: int) -> OpenApiParamete
 
 def entity_tag(status: int = 200) -> OpenApiParameter:
     return response_header("ETag", "The task's version, quoted.", status)
+
+
+LIST_PARAMETERS = [
+    query_parameter(
+        "limit",
+        "A page of so many tasks, with a `Link` to the next; without it, all tasks.",
+        20,
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+    ),
+    query_parameter(
+        "cursor",
+        "Where the page before ended, out of its `Link`; holds for the same filters and order, and needs a `limit`.",
+        None,
+    ),
+    query_parameter("completed", "Only tasks that are done, or are not.", "true", {"type": "boolean"}),
+    query_parameter(
+        "q",
+        "Only tasks with each of these words in the title or the description, whatever its case.",
+        "milk",
+        {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH},
+    ),
+    *(
+        query_parameter(f"{column}_{bound}", f"Only tasks {verb} {sense}.", "2026-01-11T09:30:00Z", TIME)
+        for column, verb in (("created", "made"), ("updated", "last written"))
+        for bound, sense in (("after", "at this instant or later"), ("before", "earlier than this instant"))
+    ),
+    query_parameter(
+        "ordering",
+        "By this, and where it is equal by `id`; `-` is descending. `title` sorts by Unicode code points.",
+        "-updated_at",
+        {"type": "string", "enum": list(ORDERINGS), "default": NEWEST_FIRST},
+    ),
+]
+LINK = OpenApiParameter(
+    "Link",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description='With a `limit`: the first page and, if there is more, the next one (RFC 8288, `rel="next"`).',
+    response=[200],
+)
 
 
 def problem_codes(*codes: str) -> dict[str, Any]:
@@ -71,9 +124,12 @@ document_tasks = extend_schema_view(
     list=extend_schema(
         tags=["tasks"],
         operation_id="listTasks",
+        parameters=[*LIST_PARAMETERS, LINK],
         extensions=problem_codes(),
         responses=OpenApiResponse(
-            TaskSerializer(many=True), "The tasks.", [OpenApiExample("Two tasks", TASK, response_only=True)]
+            TaskSerializer(many=True),
+            "The tasks.",
+            [OpenApiExample("Two tasks", [CHANGED, ANOTHER], response_only=True)],
         ),
     ),
     create=extend_schema(
@@ -126,8 +182,13 @@ class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         schema: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]
             self.target, direction, bypass_extensions=True
         )
+        properties = schema["properties"]
+        properties["title"]["minLength"] = 1
         if direction == "response":
-            schema["required"] = list(schema["properties"])
+            schema["required"] = list(properties)
+            properties["user_id"] |= {"minLength": 1, "maxLength": USER_ID_MAX_LENGTH}
+            properties["version"] |= {"minimum": 1, "format": "int64"}
         else:
-            schema["properties"]["description"]["type"] = ["string", "null"]
+            schema["description"] = "Read-only fields are accepted and ignored; any other field is refused."
+            properties["description"]["type"] = ["string", "null"]
         return schema

@@ -32,7 +32,7 @@ def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int
 
     def read(header: str, parse: Callable[[str | None], T]) -> T | None:
         try:
-            return parse(request.headers.get(header))
+            return parse(request.META.get(f"HTTP_{header.upper().replace('-', '_')}"))
         except ValueError:
             detail = f"{header} must be * or a list of quoted entity tags"
             faults.append(Fault(header=header, code="malformed", detail=detail))
@@ -58,10 +58,17 @@ def refuse_unreadable_body(request: Request) -> None:
         raise UnreadableBody("The body is empty, and a JSON object is needed")
 
 
+def parameters(request: Request) -> dict[str, list[str]]:
+    """The query's parameters, each with all that it is given; WSGI hands the query over in the guise of Latin-1."""
+    query = request.META["QUERY_STRING"].encode("latin-1").decode(errors="replace")
+    return parse_qs(query, keep_blank_values=True)
+
+
 def refuse_parameters(request: Request) -> None:
     """No parameter is ever silently ignored."""
-    if unknown := parse_qs(request.META["QUERY_STRING"], keep_blank_values=True):
-        detail = "This parameter is unknown here"
-        raise InvalidRequest(
-            faults=[Fault(parameter=name, code="unknown_parameter", detail=detail) for name in unknown]
-        )
+    if unknown := parameters(request):
+        raise InvalidRequest(faults=map(unknown_parameter, unknown))
+
+
+def unknown_parameter(name: str) -> Fault:
+    return Fault(parameter=name, code="unknown_parameter", detail="This parameter is unknown here")

@@ -1,50 +1,51 @@
 """The endpoints of ``/api/tasks``."""
 
-from collections.abc import Container, Iterable, Iterator
-from itertools import chain
+from collections.abc import Container, Mapping
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseNotModified, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from rest_framework import status
+from rest_framework import status as http
 from rest_framework.decorators import action
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from tasks import requests
-from tasks.models import Task, TaskQuerySet
+from tasks import requests, statements
+from tasks.listing import Listing
+from tasks.models import Task
 from tasks.openapi import document_tasks
-from tasks.preconditions import entity_tag
-from tasks.serializers import TaskSerializer
+from tasks.preconditions import NO_VERSION, entity_tag
+from tasks.serializers import CHANGES, NEW_TASK, TaskSerializer
+from tasks.statements import Compiled, ShownTask
 from todo_project.exceptions import MethodNotAllowed, NotFound, PreconditionFailed
+
+JSON = "application/json"
 
 
 @document_tasks
 class TaskViewSet(GenericViewSet[Task]):
     """The caller's tasks.
 
-    A write is one verb of ``TaskQuerySet`` on the task that the path names, at the versions that ``If-Match`` admits.
-    The verb returns the task as written, or nothing; only then is a second look taken, to tell why.
+    Each operation is one statement of ``tasks/statements.py``, which answers with the task as JSON. A write names the
+    task, its owner and the versions that ``If-Match`` admits; only when it finds no such task is a second look taken,
+    to tell why.
     """
 
     serializer_class = TaskSerializer
     lookup_url_kwarg = "id"
     lookup_value_converter = "uuid"
 
+    format_kwarg = None
     if_match: frozenset[int] | None
     if_none_match: Container[int]
 
     @property
     def user_id(self) -> str:
         return str(self.request.user.pk)
-
-    def get_queryset(self) -> TaskQuerySet:
-        return Task.objects.owned_by(self.user_id).live()
 
     def get_parsers(self) -> list[BaseParser]:
         """A merge patch is for PATCH alone."""
@@ -57,78 +58,82 @@ class TaskViewSet(GenericViewSet[Task]):
             raise MethodNotAllowed
         self.perform_authentication(request)
         self.check_permissions(request)
-        super().initial(request, *args, **kwargs)
+        self.check_throttles(request)
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         requests.refuse_large_body(request)
         self.if_match, self.if_none_match = requests.read_headers(request)
         if self.action in {"create", "partial_update"}:
             requests.refuse_unreadable_body(request)
-        requests.refuse_parameters(request)
+        if self.action != "list":
+            requests.refuse_parameters(request)
 
     def list(self, request: Request) -> HttpResponseBase:
-        """All tasks of the caller, newest first."""
-        chunks = self.get_queryset().in_chunks()
-        # A database that is away must be told of before the answer has begun.
-        first = next(chunks, [])
-        return StreamingHttpResponse(self.json_array(chain([first], chunks)), content_type=JSONRenderer.media_type)
+        """The caller's tasks: all of them, newest first, or those, and as many, as the parameters ask for."""
+        listing = Listing(request.path_info, requests.parameters(request), self.user_id)
+        if listing.limit is None:
+            return StreamingHttpResponse(listing.stream(), content_type=JSON)
+        page, link = listing.page(listing.limit)
+        return HttpResponse(page, content_type=JSON, headers={"Link": link})
 
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """A new task of the caller's."""
-        task = Task.objects.create(user_id=self.user_id, **self.sent())
-        location = reverse("task-detail", kwargs={"id": task.pk})
-        return self.show(task, status.HTTP_201_CREATED, {"Location": location})
+        task = Task(user_id=self.user_id, **NEW_TASK.run_validation(request.data))
+        [shown] = statements.create.execute(**task.columns())
+        location = reverse("task-detail", kwargs={"id": task.id})
+        return self.show(shown, http.HTTP_201_CREATED, {"Location": location})
 
     def retrieve(self, request: Request, id: UUID) -> HttpResponse:
         """One task."""
-        task = self.get_object()
+        task = self.stored()
         if task.version in self.if_none_match:
             return HttpResponseNotModified(headers={"ETag": entity_tag(task.version)})
         return self.show(task)
 
-    def partial_update(self, request: Request, id: UUID) -> Response:
+    def partial_update(self, request: Request, id: UUID) -> HttpResponse:
         """Change the fields that are sent, and no others."""
-        changes = self.sent(partial=True)
-        return self.written(self.matching().change(**changes))
+        changes = CHANGES.run_validation(request.data)
+        return self.written(statements.change, changes=changes) if changes else self.written(statements.show)
 
-    def destroy(self, request: Request, id: UUID) -> Response:
+    def destroy(self, request: Request, id: UUID) -> HttpResponse:
         """Move a task to the trash, and answer with what it was last."""
-        return self.written(self.matching().move_to_trash())
+        return self.written(statements.move_to_trash)
 
     @action(detail=True, methods=["post"])
-    def toggle(self, request: Request, id: UUID) -> Response:
+    def toggle(self, request: Request, id: UUID) -> HttpResponse:
         """Flip ``completed``."""
-        return self.written(self.matching().toggle())
+        return self.written(statements.toggle)
 
     def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """Nothing but ``Allow``, which every answer carries."""
         return Response()
 
-    def sent(self, *, partial: bool = False) -> dict[str, Any]:
-        """The fields that the body sets, checked."""
-        serializer = self.get_serializer(data=self.request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        return dict(serializer.validated_data)
+    def stored(self) -> ShownTask:
+        """The addressed task as it is.
 
-    def matching(self) -> TaskQuerySet:
-        return self.get_queryset().named(self.kwargs["id"], self.if_match)
+        Raises:
+            NotFound: the caller has none of that id.
+        """
+        for task in statements.show.execute(user_id=self.user_id, id=self.kwargs["id"]):
+            return task
+        raise NotFound
 
-    def written(self, tasks: "Iterable[Task]") -> Response:
-        for task in tasks:
+    def written(self, statement: Compiled, **values: Any) -> HttpResponse:
+        """What ``statement`` made of the addressed task, if it is at a version that ``If-Match`` admits.
+
+        Raises:
+            NotFound: the caller has no such task.
+            PreconditionFailed: it is at another version.
+        """
+        if self.if_match is not None:
+            values["versions"] = list(self.if_match) or [NO_VERSION]
+        for task in statement.execute(user_id=self.user_id, id=self.kwargs["id"], **values):
             return self.show(task)
         if self.if_match is None:
             raise NotFound
-        raise PreconditionFailed(headers={"ETag": entity_tag(self.get_object().version)})
+        raise PreconditionFailed(headers={"ETag": entity_tag(self.stored().version)})
 
-    def show(self, task: Task, status: int = status.HTTP_200_OK, headers: dict[str, str] | None = None) -> Response:
-        return Response(
-            self.get_serializer(task).data,
-            status,
-            headers={"ETag": entity_tag(task.version), **(headers or {})},
-        )
-
-    def json_array(self, chunks: "Iterable[Iterable[Task]]") -> Iterator[bytes]:
-        """One JSON array of all the tasks, a chunk at a time."""
-        opening = b"["
-        for chunk in filter(None, chunks):
-            yield opening + JSONRenderer().render(self.get_serializer(chunk, many=True).data)[1:-1]
-            opening = b","
-        yield b"[]" if opening == b"[" else b"]"
+    def show(
+        self, task: ShownTask, status: int = http.HTTP_200_OK, headers: Mapping[str, str] | None = None
+    ) -> HttpResponse:
+        headers = {"ETag": entity_tag(task.version), **(headers or {})}
+        return HttpResponse(task.json, content_type=JSON, status=status, headers=headers)

@@ -4,10 +4,14 @@
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TypedDict
 from urllib.parse import quote
 
 from rest_framework.exceptions import APIException
+
+#: Faults that one problem names, or 64 KiB of them would come back as megabytes.
+MAX_FAULTS = 32
 
 #: What may stand unescaped in a URI fragment (RFC 3986, section 3.5).
 FRAGMENT_CHARACTERS = "!$&'()*+,;=:@?"
@@ -49,7 +53,7 @@ class Problem(APIException):
         faults: Iterable[Fault] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.faults = list(faults)
+        self.faults = list(islice(faults, MAX_FAULTS))
         self.headers = dict(headers or {})
         super().__init__(detail or next((fault["detail"] for fault in self.faults), None))
 

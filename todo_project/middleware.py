@@ -41,7 +41,7 @@ def api(get_response: GetResponse) -> GetResponse:
     """What holds for every path under ``/api/``: the slash at its end is optional, and no answer is anybody else's."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(settings.API_PREFIX):
+        if not f"{request.path_info}/".startswith(settings.API_PREFIX):
             return get_response(request)
         request.path_info = request.path_info.removesuffix("/")
         response = get_response(request)
@@ -62,6 +62,8 @@ class AdminOnly(MiddlewareMixin):
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if request.path_info.startswith(settings.ADMIN_PREFIX):
             return super().__call__(request)
+        # Or CsrfViewMiddleware, whose process_view Django calls for every path, would ask for its token.
+        request.csrf_processing_done = True  # type: ignore[attr-defined]
         return self.get_response(request)
 
 

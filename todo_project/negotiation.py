@@ -38,7 +38,7 @@ class JSONNegotiation(BaseContentNegotiation):
 @lru_cache(maxsize=256)
 def admits_json(accept: str) -> bool:
     """Whether an ``Accept`` header gives JSON or problem details a weight above 0."""
-    ranges = [_parse(token) for token in accept.split(",") if token.strip()]
+    ranges = [_without_parameters(_parse(token)) for token in accept.split(",") if token.strip()]
     return not ranges or any(_weight(media_type, ranges) > 0 for media_type in ANSWERED)
 
 
@@ -46,6 +46,17 @@ def _weight(media_type: str, ranges: list[MediaType]) -> float:
     """The weight of the most specific range that ``media_type`` falls into, 0 if there is none."""
     matching = [accepted for accepted in ranges if MediaType(media_type).match(str(accepted))]
     return max(matching, key=attrgetter("specificity")).quality if matching else 0
+
+
+def _without_parameters(accepted: MediaType) -> MediaType:
+    """But for its weight: there is one JSON to choose from, whatever ``indent`` or ``version`` a client would like.
+
+    A charset other than UTF-8 is no JSON (RFC 8259, section 8.1).
+    """
+    if "charset" in accepted.params:
+        return MediaType("")
+    accepted.params = {name: value for name, value in accepted.params.items() if name == "q"}
+    return accepted
 
 
 @lru_cache(maxsize=256)

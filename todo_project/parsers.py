@@ -13,8 +13,8 @@ from todo_project.exceptions import Fault, UnreadableBody, pointer
 
 MAX_DEPTH = 32
 
-#: Keys of 64 KiB would otherwise come back as megabytes of pointers.
-MAX_FAULTS = 10
+#: Repeated keys that are named: a pointer may be as long as the body.
+MAX_REPEATED_KEYS = 10
 
 
 class JSONParser(BaseParser):
@@ -34,7 +34,7 @@ class JSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         value = _decode(stream.read())
-        if faults := list(islice(_repeated_keys(value), MAX_FAULTS)):
+        if faults := list(islice(_repeated_keys(value), MAX_REPEATED_KEYS)):
             raise UnreadableBody(faults=faults)
         return value
 

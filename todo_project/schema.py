@@ -4,12 +4,15 @@ from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
+from django.views import View
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
-from todo_project.exceptions import PROBLEMS, Problem
+from todo_project.exceptions import PROBLEMS, Fault, InvalidRequest, Problem
 
 #: Where an operation's documentation lists the codes of the problems that it can answer.
 PROBLEM_CODES = "x-problem-codes"
@@ -57,6 +60,8 @@ def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result["components"]["headers"] = HEADERS
     for path, operations in result["paths"].items():
         for operation in operations.values():
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
             operation["responses"] |= _problem_responses(operation.pop(PROBLEM_CODES, ()), path)
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_headers("X-Request-ID"))
@@ -89,7 +94,7 @@ def _headers(*names: str) -> dict[str, Any]:
 
 
 def _example(problem: type[Problem], path: str) -> dict[str, Any]:
-    example = {
+    example: dict[str, Any] = {
         "type": f"/problems/{problem.default_code}",
         "title": problem.title,
         "status": problem.status_code,
@@ -97,6 +102,9 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
         "instance": path.replace("{id}", "019bac10-5b00-7000-8000-000000000000"),
         "code": problem.default_code,
     }
+    if problem is InvalidRequest:
+        fault = Fault(parameter="colour", code="unknown_parameter", detail="This parameter is unknown here")
+        example |= {"detail": fault["detail"], "errors": [fault]}
     if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         example["request_id"] = "019bac10-5b00-7001-8000-000000000000"
     return example
@@ -115,7 +123,26 @@ class SingleUserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
         return []
 
 
-# These answer with YAML and HTML too, which JSONNegotiation does not know.
-schema = SpectacularAPIView.as_view(content_negotiation_class=DefaultContentNegotiation)
-swagger_ui = SpectacularSwaggerSplitView.as_view(content_negotiation_class=DefaultContentNegotiation)
-redoc = SpectacularRedocView.as_view(content_negotiation_class=DefaultContentNegotiation)
+class Page(APIView):
+    """Mixin: open to everybody, in YAML and HTML too, which ``JSONNegotiation`` does not know."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    content_negotiation_class = DefaultContentNegotiation
+    options = View.options  # type: ignore[assignment]  # answers Allow, and no more
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        request.get_host()
+        super().initial(request, *args, **kwargs)
+
+
+class SchemaView(Page, SpectacularAPIView):
+    """This document, as YAML or JSON."""
+
+
+class SwaggerUIView(Page, SpectacularSwaggerSplitView):
+    """The document as a page to try it on."""
+
+
+class RedocView(Page, SpectacularRedocView):
+    """The document as a page to read."""

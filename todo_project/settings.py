@@ -30,9 +30,10 @@ class Environment(FileAwareEnv):
 
 
 env = Environment(strip_whitespace=True)
-if "ENV_FILE" in os.environ and not Path(os.environ["ENV_FILE"]).exists():
-    raise ImproperlyConfigured(f"Set ENV_FILE to a file that exists: there is no {os.environ['ENV_FILE']}")
-env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"), recurse=False)
+env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+if "ENV_FILE" in os.environ and (not env_file.exists() or env_file.is_dir()):
+    raise ImproperlyConfigured("Set ENV_FILE to a file that exists, or to nothing at all for the file .env")
+env.read_env(env_file, recurse=False)
 
 DEBUG = env.bool("DEBUG", False)
 
@@ -56,6 +57,8 @@ WORKERS = env.int("WORKERS", max(2, os.cpu_count() or 1), validate=must.Range(1,
 THREADS = env.int("THREADS", 4, validate=must.Range(1, 256))
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], subcast=str.strip)
+if not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("Set ALLOWED_HOSTS to the names by which clients may ask, such as todo.example.org")
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip)
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], subcast=str.strip)
 
@@ -140,7 +143,7 @@ def database(url: str) -> dict[str, Any]:
         settings: dict[str, Any] = {**dj_database_url.parse(url)}
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}") from error
-    options = settings.setdefault("OPTIONS", {})
+    options = settings.get("OPTIONS", {})
     if not settings.get("NAME"):
         raise ImproperlyConfigured(f"Set DATABASE_URL to a URL that names a database, {DATABASE_URL_FORMS}")
     match settings["ENGINE"]:
@@ -148,11 +151,11 @@ def database(url: str) -> dict[str, Any]:
             if settings["NAME"] != ":memory:":
                 settings["NAME"] = str(BASE_DIR / settings["NAME"])
             settings["CONN_MAX_AGE"] = None
-            options |= SQLITE_OPTIONS
+            settings["OPTIONS"] = SQLITE_OPTIONS | options
         case "django.db.backends.postgresql":
             settings["CONN_HEALTH_CHECKS"] = True
             settings["DISABLE_SERVER_SIDE_CURSORS"] = True
-            options |= POSTGRESQL_OPTIONS
+            settings["OPTIONS"] = POSTGRESQL_OPTIONS | options
         case _:
             raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}")
     return settings
@@ -167,8 +170,14 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
 }
 
+DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
+
 # A database that is away is told in about a second, and used again as soon as it is back.
 POSTGRESQL_OPTIONS = {
+    # The server parses and plans a statement once a connection. A pooler in transaction mode gives each transaction
+    # another connection, which would not know it.
+    "server_side_binding": True,
+    "prepare_threshold": 1 if DB_POOLER == "none" else None,
     "connect_timeout": 2,
     "tcp_user_timeout": 3000,
     "application_name": "todo",

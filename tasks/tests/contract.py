@@ -67,7 +67,7 @@ def path(task):
 
 def moment(value):
     """RFC 3339 in UTC, with six digits and a ``Z``."""
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def task_body(task):

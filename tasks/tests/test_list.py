@@ -1,12 +1,14 @@
-"""``GET /api/tasks``, without a parameter: all the caller's tasks."""
+"""``GET /api/tasks`` without a ``limit``: all the caller's tasks, streamed. Its parameters: ``test_listing.py``."""
 
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.test import Client
 
-from tasks.models import Task
+from tasks import statements
+from tasks.models import ORDERINGS, Task
 from tasks.tests import contract
 from tasks.tests.contract import headers, json_headers, problem, problem_headers, task_body
 from tasks.tests.factories import TaskFactory
@@ -81,6 +83,85 @@ def test_as_many_queries_for_three_tasks_as_for_one(as_user, django_assert_num_q
         assert len(json.loads(as_user.get(PATH).getvalue())) == 3
 
 
+@pytest.fixture
+def chunks_of_three(monkeypatch):
+    monkeypatch.setattr("tasks.listing.CHUNK", 3)
+
+
+@pytest.mark.parametrize(("number", "queries"), [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (6, 3), (8, 3)])
+def test_a_chunk_is_one_query_and_every_task_is_in_one(
+    as_user, chunks_of_three, django_assert_num_queries, number, queries
+):
+    tasks = TaskFactory.create_batch(number)
+    with django_assert_num_queries(queries, connection=connection):
+        response = as_user.get(PATH)
+        assert json.loads(response.getvalue()) == [task_body(task) for task in reversed(tasks)]
+
+
+def test_a_chunk_may_end_amid_tasks_of_the_same_instant(as_user, chunks_of_three):
+    older = TaskFactory.create_batch(4, created_at=NEW_YEAR)
+    newer = TaskFactory.create_batch(4, created_at=NEW_YEAR + timedelta(seconds=1))
+    tasks = [task_body(task) for task in [*reversed(newer), *reversed(older)]]
+    assert json.loads(as_user.get(PATH).getvalue()) == tasks
+
+
+def test_no_chunk_holds_what_is_not_asked_for(as_user, chunks_of_three):
+    TaskFactory.create_batch(3, foreign=True)
+    TaskFactory.create_batch(3, trashed=True)
+    TaskFactory.create_batch(3, completed=True)
+    tasks = TaskFactory.create_batch(5)
+    listed = json.loads(as_user.get(PATH, query_params={"completed": "false"}).getvalue())
+    assert listed == [task_body(task) for task in reversed(tasks)]
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_chunks_hold_every_task_once_in_any_order(as_user, chunks_of_three, ordering):
+    for number in range(11):
+        at = NEW_YEAR + timedelta(days=number % 2)
+        TaskFactory(title="bBa"[number % 3], created_at=at, updated_at=at + timedelta(days=number % 3))
+    tasks = [task_body(task) for task in Task.objects.in_order(ordering)]
+    assert json.loads(as_user.get(PATH, query_params={"ordering": ordering}).getvalue()) == tasks
+
+
+def test_the_array_stays_exact_while_tasks_come_and_go(as_user, chunks_of_three):
+    """No task that is there from beginning to end is left out or shown twice."""
+    tasks = [TaskFactory(created_at=NEW_YEAR + timedelta(seconds=second)) for second in range(9)][::-1]
+    response = iter(as_user.get(PATH))
+    shown = next(response)
+    while shown.count(b'"id":') < 3:
+        shown += next(response)
+    TaskFactory(created_at=NEW_YEAR + timedelta(hours=1))
+    Task.objects.filter(id__in=[tasks[0].id, tasks[2].id]).move_to_trash()
+    Task.objects.filter(id=tasks[1].id).delete()
+    Task.objects.filter(id=tasks[4].id).move_to_trash()
+    shown += b"".join(response)
+    assert json.loads(shown) == [task_body(task) for task in tasks[:4] + tasks[5:]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_held_while_the_client_reads(as_user, chunks_of_three):
+    """However slowly: a connection is taken for each chunk, and none is held between them."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has no pool: a thread keeps its connection")
+    TaskFactory.create_batch(8)
+    pieces = []
+    for piece in as_user.get(PATH):
+        pieces.append(piece)
+        assert connection.connection is None, f"a connection is held after {pieces}"
+    assert len(json.loads(b"".join(pieces))) == 8
+
+
+def test_a_database_that_is_away_is_told_of_before_the_array_begins(monkeypatch):
+    def fail(*_, **__):
+        raise OperationalError
+
+    monkeypatch.setattr(statements.chunk, "execute", fail)
+    response = Client(raise_request_exception=False).get(PATH)
+    assert response.status_code == 503
+    assert headers(response) == problem_headers(**{"Retry-After": "1"})
+    assert response.json()["code"] == "service_unavailable"
+
+
 def test_a_slash_at_the_end_makes_no_difference(as_user):
     task = TaskFactory()
     response = as_user.get(f"{PATH}/")
@@ -113,20 +194,6 @@ def test_whoever_accepts_json_or_problems_is_answered(as_user, accept):
     assert response.status_code == 200
     assert headers(response) == json_headers()
     assert response.getvalue() == b"[]"
-
-
-def test_an_unknown_parameter_is_refused(as_user):
-    response = as_user.get(PATH, query_params={"colour": "red"})
-    fault = {"parameter": "colour", "code": "unknown_parameter", "detail": "This parameter is unknown here"}
-    assert response.status_code == 400
-    assert headers(response) == problem_headers()
-    assert response.json() == problem("validation_error", PATH, errors=[fault])
-
-
-def test_every_unknown_parameter_is_named_once(as_user):
-    response = as_user.get(f"{PATH}?colour=red&size&colour=blue")
-    assert response.status_code == 400
-    assert [fault["parameter"] for fault in response.json()["errors"]] == ["colour", "size"]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml, text/*", "*/*;q=0", "application/*;q=0.0"])

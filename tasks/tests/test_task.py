@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from tasks.models import Task
+from tasks.models import ORDERINGS, Task
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -228,12 +228,35 @@ def test_newest_first_is_by_creation_and_then_by_id():
     assert list(Task.objects.all()) == by_id(newer) + by_id(older)
 
 
-def test_after_is_what_follows_a_task_in_that_order():
-    TaskFactory.create_batch(3, created_at=NOON)
-    TaskFactory.create_batch(2, created_at=NOON + MICROSECOND)
-    tasks = list(Task.objects.newest_first())
-    for position, task in enumerate(tasks):
-        assert list(Task.objects.newest_first().after(task)) == tasks[position + 1 :]
+@pytest.fixture
+def alike():
+    """Tasks of few titles and few instants, so that every order has ties."""
+    days = [NOON + timedelta(days=day) for day in range(3)]
+    for number, title in enumerate(["b", "a", "B", "ä", "a", "b", "z", "Z", "b"]):
+        TaskFactory(title=title, created_at=days[number % 2], updated_at=days[1 + number % 2])
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_in_order_is_by_a_column_and_then_by_id_in_the_same_direction(alike, ordering):
+    column, descending = ordering.removeprefix("-"), ordering.startswith("-")
+    tasks = sorted(Task.objects.all(), key=lambda task: (getattr(task, column), str(task.id)), reverse=descending)
+    assert list(Task.objects.in_order(ordering)) == tasks
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_after_is_what_follows_a_position_in_that_order(alike, ordering):
+    tasks = list(Task.objects.in_order(ordering))
+    for number, task in enumerate(tasks):
+        position = (getattr(task, ordering.removeprefix("-")), task.id)
+        assert list(Task.objects.in_order(ordering).after(position, ordering)) == tasks[number + 1 :]
+
+
+def test_mentioning_is_every_word_in_the_title_or_the_description():
+    both = TaskFactory(title="Buy milk", description="At the corner shop")
+    TaskFactory(title="Buy bread")
+    assert list(Task.objects.mentioning("MILK", "shop", "uy m")) == [both]
+    assert Task.objects.mentioning("buy").count() == 2
+    assert Task.objects.mentioning().count() == 2
 
 
 def test_named_is_one_task_at_one_of_the_versions():
@@ -242,48 +265,3 @@ def test_named_is_one_task_at_one_of_the_versions():
     assert list(Task.objects.named(task.id, {1, 5})) == [task]
     assert list(Task.objects.named(task.id, {2, 5})) == []
     assert list(Task.objects.named(task.id, set())) == []
-
-
-@pytest.mark.parametrize(
-    ("number", "sizes"), [(0, []), (1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (8, [3, 3, 2])]
-)
-def test_chunks_hold_every_task_once(number, sizes):
-    TaskFactory.create_batch(number)
-    chunks = list(Task.objects.in_chunks(3))
-    assert [len(chunk) for chunk in chunks] == sizes
-    assert [task for chunk in chunks for task in chunk] == list(Task.objects.newest_first())
-
-
-def test_chunks_may_end_amid_tasks_of_the_same_instant():
-    TaskFactory.create_batch(4, created_at=NOON)
-    TaskFactory.create_batch(4, created_at=NOON + timedelta(seconds=1))
-    chunks = list(Task.objects.in_chunks(3))
-    assert [task for chunk in chunks for task in chunk] == list(Task.objects.newest_first())
-
-
-def test_chunks_are_of_the_set_that_they_are_taken_from():
-    TaskFactory.create_batch(3, foreign=True)
-    TaskFactory.create_batch(3, trashed=True)
-    mine = TaskFactory.create_batch(3)
-    chunks = list(Task.objects.owned_by("default").live().in_chunks(2))
-    assert [task for chunk in chunks for task in chunk] == mine[::-1]
-
-
-def test_chunks_stay_exact_while_tasks_come_and_go():
-    """No task that is there from beginning to end is left out or shown twice."""
-    tasks = [TaskFactory(created_at=NOON + timedelta(seconds=second)) for second in range(9)][::-1]
-    chunks = Task.objects.live().in_chunks(3)
-    shown = next(chunks)
-    newcomer = TaskFactory(created_at=NOON + timedelta(hours=1))
-    Task.objects.filter(id__in=[tasks[0].id, tasks[2].id]).move_to_trash()
-    Task.objects.filter(id=tasks[1].id).delete()
-    Task.objects.filter(id=tasks[4].id).move_to_trash()
-    shown += [task for chunk in chunks for task in chunk]
-    assert shown == tasks[:4] + tasks[5:]
-    assert newcomer not in shown
-
-
-def test_a_chunk_is_one_query(django_assert_num_queries):
-    TaskFactory.create_batch(5)
-    with django_assert_num_queries(2, connection=connection):
-        assert len(list(Task.objects.in_chunks(3))) == 2

@@ -1,11 +1,15 @@
 """``manage.py serve``: the production server, as the settings have it."""
 
+import errno
 import os
+import socket
 import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+
+from todo_project.database import lacks_migrations
 
 
 class Command(BaseCommand):
@@ -15,9 +19,11 @@ class Command(BaseCommand):
     """
 
     help = "Serve the API, its documentation and the admin with HOST, PORT, WORKERS and THREADS of the settings."
-    requires_migrations_checks = True
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if lacks_migrations():
+            raise CommandError("The database lacks migrations; run manage.py migrate")
+        refuse_port_in_use()
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         address = f"http://{host}:{settings.PORT}"
         self.stdout.write(f"API            {address}/api/tasks")
@@ -25,6 +31,19 @@ class Command(BaseCommand):
         self.stdout.write(f"Admin          {address}/admin/")
         self.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", "granian", *server_options(), "todo_project.wsgi:application"])
+
+
+def refuse_port_in_use() -> None:
+    """granian's workers share their port, and so would two servers on two databases."""
+    family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.HOST, settings.PORT))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise CommandError(f"Port {settings.PORT} is in use; set PORT to a free one") from error
+            raise CommandError(f"{settings.HOST} cannot be listened on: {error.strerror}; set HOST and PORT") from error
 
 
 def server_options() -> list[str]:

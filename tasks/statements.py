@@ -1,0 +1,138 @@
+"""The statements of the API, which the ORM compiles once for the process and which then run with new values.
+
+Building and compiling the same queryset again was the largest part of a request: docs/decisions/0005-hot-path.md.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.db import connection
+from django.db.models import F, Field
+from django.db.models.sql import InsertQuery, UpdateQuery
+from django.utils import timezone
+
+from tasks.expressions import Parameter
+from tasks.models import Task, TaskQuerySet
+from tasks.representation import Representation
+
+Statement = tuple[str, tuple[Any, ...]]
+
+
+class ShownTask(NamedTuple):
+    """A task as a statement answers with it."""
+
+    json: str
+    version: int
+
+
+class Compiled:
+    """A function that builds a query, called once with places for its values, and executed with values.
+
+    ``toggle.execute(user_id="default", id=id, versions=[3])`` compiles ``toggle(user_id=…, id=…, versions=[…])`` when
+    it is first given just these names, and just one version. What is given by position is part of the statement itself.
+    """
+
+    def __init__(self, build: Callable[..., TaskQuerySet | UpdateQuery | InsertQuery]) -> None:
+        self.build = build
+        self.compile = lru_cache(maxsize=1024)(self._compile)
+
+    def execute(self, *parts: Any, **values: Any) -> list[ShownTask]:
+        given = dict(_by_place(values))
+        statement, params = self.compile(parts, tuple(given))
+        given[NOW.place] = timezone.now()
+        bound = [param.value(given, connection) if isinstance(param, Parameter) else param for param in params]
+        with connection.cursor() as cursor:
+            cursor.execute(statement, bound)
+            return [ShownTask._make(row) for row in cursor.fetchall()]
+
+    def _compile(self, parts: tuple[Any, ...], places: tuple[str, ...]) -> Statement:
+        query = self.build(*parts, **_arguments(places))
+        if isinstance(query, TaskQuerySet):
+            shown = query.annotate(json=Representation()).values_list("json", "version")
+            statement, params = shown.query.get_compiler(connection=connection).as_sql()
+            return statement, params
+        compiler = query.get_compiler(connection=connection)
+        [(statement, params)] = compiler.as_sql() if isinstance(query, InsertQuery) else [compiler.as_sql()]
+        json, _ = compiler.compile(Representation().resolve_expression(query))
+        version, _ = compiler.compile(F("version").resolve_expression(query))
+        return f"{statement} RETURNING {json}, {version}", tuple(params)
+
+
+def _by_place(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each value by its place: ``{"versions": [3], "id": 1}`` is ``versions.0`` and ``id``."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{key}", member) for key, member in value.items())
+        elif isinstance(value, list):
+            yield from ((f"{name}.{number}", member) for number, member in enumerate(value))
+        else:
+            yield name, value
+
+
+def _arguments(places: Sequence[str]) -> dict[str, Any]:
+    """What ``_by_place`` took apart, with parameters for the values."""
+    arguments: dict[str, Any] = {}
+    for place in places:
+        name, _, member = place.partition(".")
+        parameter = Parameter(place, _field(name, member))
+        if not member:
+            arguments[name] = parameter
+        elif member.isdecimal():
+            arguments.setdefault(name, []).append(parameter)
+        else:
+            arguments.setdefault(name, {})[member] = parameter
+    return arguments
+
+
+def _field(name: str, member: str) -> "Field[Any, Any]":
+    column = {"versions": "version", "words": "description"}.get(name, member or name)
+    field: Field[Any, Any] = Task._meta.get_field(column.partition("__")[0])  # type: ignore[assignment]
+    return field
+
+
+Given = Any  # a value, or a place for one
+
+#: The moment of execution.
+NOW = Parameter("now", _field("updated_at", ""))
+
+
+@Compiled
+def create(**values: Given) -> InsertQuery:
+    query = InsertQuery(Task)
+    fields = Task._meta.concrete_fields
+    query.insert_values(fields, [Task(**values)], raw=True)
+    return query
+
+
+@Compiled
+def show(user_id: Given, id: Given, versions: list[Given] | None = None) -> TaskQuerySet:
+    return Task.objects.owned_by(user_id).live().named(id, versions)
+
+
+@Compiled
+def change(user_id: Given, id: Given, changes: dict[str, Given], versions: list[Given] | None = None) -> UpdateQuery:
+    return Task.objects.owned_by(user_id).live().named(id, versions).changed(NOW, **changes)
+
+
+@Compiled
+def toggle(user_id: Given, id: Given, versions: list[Given] | None = None) -> UpdateQuery:
+    return Task.objects.owned_by(user_id).live().named(id, versions).toggled(NOW)
+
+
+@Compiled
+def move_to_trash(user_id: Given, id: Given, versions: list[Given] | None = None) -> UpdateQuery:
+    return Task.objects.owned_by(user_id).live().named(id, versions).trashed(NOW)
+
+
+@Compiled
+def chunk(
+    ordering: str,
+    size: int,
+    user_id: Given,
+    filters: Mapping[str, Given] | None = None,
+    words: Sequence[Given] = (),
+    after: Mapping[str, Given] | None = None,
+) -> TaskQuerySet:
+    tasks = Task.objects.owned_by(user_id).live().filter(**(filters or {})).mentioning(*words).in_order(ordering)
+    return (tasks.after(tuple(after.values()), ordering) if after else tasks)[:size]

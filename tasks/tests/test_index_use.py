@@ -1,0 +1,150 @@
+"""Every query of the list walks an index that serves its order, among 200,000 tasks of 200 users."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tasks import statements
+from todo_project.database import BoundedConnection
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="The plans are PostgreSQL's"),
+]
+
+FILL = """
+    INSERT INTO tasks_task (id, user_id, title, description, completed, created_at, updated_at, version)
+    SELECT
+        overlay(overlay(md5(n::text) PLACING '7' FROM 13) PLACING '8' FROM 17)::uuid,
+        CASE n % 200 WHEN 0 THEN 'default' ELSE 'user-' || n % 200 END,
+        'Task ' || n % 997,
+        'Milk',
+        n % 3 = 0,
+        timestamptz '2026-01-01Z' + n * interval '1 second',
+        timestamptz '2026-01-10Z' + (n * 7919 % 200000) * interval '1 second',
+        1
+    FROM generate_series(1, 200000) n
+"""
+NEXT = re.compile('<([^>]+)>; rel="next"')
+
+#: Each filter halves the tasks, or more are left.
+FILTERS = [
+    "",
+    "completed=true",
+    "completed=false",
+    "created_after=2026-01-02T00:00:00Z",
+    "created_before=2026-01-02T00:00:00Z",
+    "updated_after=2026-01-11T00:00:00Z",
+    "updated_before=2026-01-11T00:00:00Z",
+    "completed=false&created_after=2026-01-01T12:00:00Z&updated_before=2026-01-11T12:00:00Z",
+]
+INDEXES = {
+    "": ("task_list", "Forward"),
+    "ordering=-created_at": ("task_list", "Forward"),
+    "ordering=created_at": ("task_list", "Backward"),
+    "ordering=-updated_at": ("task_updated", "Forward"),
+    "ordering=updated_at": ("task_updated", "Backward"),
+    "ordering=title": ("task_title", "Forward"),
+    "ordering=-title": ("task_title", "Backward"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def many_tasks(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        # A request waits less long for the database than this takes.
+        patch.setattr(BoundedConnection, "deadline", 60.0)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(FILL)
+                cursor.execute("ANALYZE tasks_task")
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("TRUNCATE tasks_task")
+                cursor.execute("ANALYZE tasks_task")
+            connection.close()
+
+
+def nodes(plan):
+    return [plan, *(node for child in plan.get("Plans", []) for node in nodes(child))]
+
+
+def explain(statement, options=""):
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON{options}) {statement}")
+        [(explained,)] = cursor.fetchall()
+    return nodes(explained[0]["Plan"])
+
+
+def assert_walks(plan, index, direction, *, after=False):
+    """Nothing but the tasks asked for are read, in the order of ``index``: nothing is sorted, or read through."""
+    assert [node["Node Type"] for node in plan] == ["Limit", "Index Scan"]
+    assert (plan[1]["Index Name"], plan[1]["Scan Direction"]) == (index, direction)
+    assert "user_id" in plan[1]["Index Cond"]
+    assert ("ROW(" in plan[1]["Index Cond"]) is after
+
+
+def assert_reads_the_callers_tasks_only(plan):
+    """Which PostgreSQL may then sort: so few that it costs less than to fetch each in its order."""
+    scans = [node for node in plan if "Scan" in node["Node Type"] and node["Node Type"] != "Bitmap Heap Scan"]
+    assert scans
+    assert ["user_id" in scan["Index Cond"] for scan in scans] == [True] * len(scans)
+
+
+@pytest.fixture
+def asked(as_user):
+    """The one statement that a request runs, and the response."""
+
+    def ask(target):
+        with CaptureQueriesContext(connection) as queries:
+            response = as_user.get(target)
+            assert response.status_code == 200
+            response.getvalue()
+        return queries[0]["sql"], response
+
+    return ask
+
+
+@pytest.mark.parametrize(("ordering", "expected"), INDEXES.items())
+@pytest.mark.parametrize("parameters", FILTERS)
+def test_a_page_walks_the_index_of_its_order(asked, parameters, ordering, expected):
+    statement, response = asked("/api/tasks?" + "&".join(filter(None, ["limit=20", parameters, ordering])))
+    assert_walks(explain(statement), *expected)
+    [target] = NEXT.findall(response["Link"])
+    statement, _ = asked(target)
+    assert_walks(explain(statement), *expected, after=True)
+
+
+@pytest.mark.parametrize("ordering", INDEXES)
+@pytest.mark.parametrize("parameters", ["", "q=milk", "q=milk%20task", "completed=false&q=milk&limit=20"])
+def test_the_whole_list_and_a_search_read_the_callers_tasks_only(asked, parameters, ordering):
+    statement, _ = asked("/api/tasks?" + "&".join(filter(None, [parameters, ordering])))
+    assert_reads_the_callers_tasks_only(explain(statement))
+
+
+@pytest.mark.parametrize(("ordering", "expected"), INDEXES.items())
+@pytest.mark.parametrize("parameters", ["", "completed=true", "updated_after=2026-01-11T00:00:00Z"])
+def test_a_prepared_statement_walks_it_too(asked, monkeypatch, parameters, ordering, expected):
+    """One that PostgreSQL has planned for any values, as it may after some executions.
+
+    Not so with ``q``: how many tasks a word leaves decides, and a plan for any word costs more than one for the word.
+    """
+    if connection.pg_version < 160000:
+        pytest.skip("PostgreSQL before 16 does not explain a generic plan")
+    compiled = []
+    compile_once = statements.chunk.compile
+
+    def record(*key):
+        compiled.append(compile_once(*key)[0])
+        return compile_once(*key)
+
+    monkeypatch.setattr(statements.chunk, "compile", record)
+    _, response = asked("/api/tasks?" + "&".join(filter(None, ["limit=20", parameters, ordering])))
+    asked(NEXT.findall(response["Link"])[0])
+    for statement, after in zip(compiled, (False, True), strict=True):
+        numbers = iter(range(1, 100))
+        numbered = re.sub("%s", lambda _, numbers=numbers: f"${next(numbers)}", statement).replace("%%", "%")
+        assert_walks(explain(numbered, ", GENERIC_PLAN"), *expected, after=after)

@@ -1,0 +1,77 @@
+"""Settings that are sound each by itself and unsafe together."""
+
+import pytest
+from django.core import checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from todo_project.checks import every_thread_gets_a_connection, single_user_mode_stays_on_this_machine
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_single_user_mode_on_this_machine_is_sound(settings, host):
+    settings.AUTH_MODE, settings.HOST = "single-user", host
+    assert single_user_mode_stays_on_this_machine() == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "todo.example.org"])
+def test_single_user_mode_beyond_this_machine_is_a_warning(settings, host):
+    settings.AUTH_MODE, settings.HOST = "single-user", host
+    assert single_user_mode_stays_on_this_machine() == [
+        checks.Warning(
+            f"AUTH_MODE is single-user and HOST is {host}: whoever reaches it may read and change every task.",
+            hint="Set HOST=127.0.0.1, or let in only whom you trust at a proxy or firewall in front.",
+            id="todo.W001",
+        )
+    ]
+
+
+def test_a_mode_that_asks_for_a_token_may_listen_anywhere(settings):
+    settings.AUTH_MODE, settings.HOST = "jwt", "0.0.0.0"
+    assert single_user_mode_stays_on_this_machine() == []
+
+
+@pytest.fixture
+def pool_of(settings, monkeypatch):
+    """Sets the connections of the pool, and the threads; ``None`` is a database without a pool."""
+
+    def set_both(connections, threads):
+        options = {} if connections is None else {"pool": {"max_size": connections}}
+        monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", options)
+        settings.THREADS = threads
+
+    return set_both
+
+
+@pytest.mark.parametrize(("connections", "threads"), [(None, 256), (8, 8), (8, 4), (1, 1)])
+def test_a_connection_for_every_thread_is_sound(pool_of, connections, threads):
+    pool_of(connections, threads)
+    assert every_thread_gets_a_connection() == []
+
+
+@pytest.mark.parametrize(("connections", "threads"), [(7, 8), (1, 256)])
+def test_fewer_connections_than_threads_are_an_error(pool_of, connections, threads):
+    pool_of(connections, threads)
+    assert every_thread_gets_a_connection() == [
+        checks.Error(
+            f"DB_POOL_SIZE is {connections} and THREADS is {threads}: some threads get no connection.",
+            hint=f"Set DB_POOL_SIZE={threads} or more.",
+            id="todo.E001",
+        )
+    ]
+
+
+def test_both_are_asked_by_the_check_command(settings, pool_of):
+    pool_of(1, 2)
+    settings.HOST = "0.0.0.0"
+    assert {message.id for message in checks.run_checks()} == {"todo.W001", "todo.E001"}
+
+
+def test_an_error_stops_a_command(pool_of):
+    pool_of(1, 2)
+    with pytest.raises(SystemCheckError, match=r"\(todo\.E001\) DB_POOL_SIZE is 1 and THREADS is 2: "):
+        call_command("check")
+
+
+def test_the_settings_of_the_tests_are_sound():
+    assert checks.run_checks() == []

@@ -1,0 +1,172 @@
+"""``manage.py serve``: what it prints, what it becomes, and when it refuses to."""
+
+import socket
+import sys
+from contextlib import closing
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.migrations.recorder import MigrationRecorder
+
+from todo_project.management.commands import serve
+
+pytestmark = pytest.mark.django_db
+
+IN_USE = "Port {} is in use; set PORT to a free one"
+LACKS_MIGRATIONS = "The database lacks migrations; run manage.py migrate"
+
+
+@pytest.fixture
+def became(monkeypatch):
+    """The programs that the command became: path and arguments."""
+    programs = []
+    monkeypatch.setattr(serve.os, "execv", lambda *program: programs.append(program))
+    return programs
+
+
+@pytest.fixture(autouse=True)
+def settings_of_a_server(settings):
+    settings.HOST, settings.PORT = "127.0.0.1", free_port()
+    settings.WORKERS, settings.THREADS, settings.LOG_LEVEL = 3, 5, "WARNING"
+    return settings
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def ipv6():
+    """Whether this machine has an IPv6 address of its own."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not ipv6(), reason="this machine has no IPv6")
+
+
+def served():
+    """What the command prints."""
+    output = StringIO()
+    call_command("serve", stdout=output)
+    return output.getvalue()
+
+
+def test_it_becomes_granian_with_the_settings(settings, became):
+    served()
+    [(path, arguments)] = became
+    assert path == sys.executable
+    assert arguments == [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface=wsgi",
+        "--no-ws",
+        "--host=127.0.0.1",
+        f"--port={settings.PORT}",
+        "--workers=3",
+        "--blocking-threads=5",
+        "--respawn-failed-workers",
+        "--workers-kill-timeout=10",
+        "--log-level=warning",
+        "todo_project.wsgi:application",
+    ]
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
+def test_granian_knows_every_option_and_level(settings, level):
+    """Its own parser reads them; it would end with 2."""
+    from granian.cli import cli
+
+    settings.LOG_LEVEL = level
+    with cli.make_context("granian", [*serve.server_options(), "todo_project.wsgi:application"]) as context:
+        assert context.params["port"] == settings.PORT
+        assert context.params["log_level"].value == level.lower()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "localhost"),
+        ("0.0.0.0", "0.0.0.0"),
+        pytest.param("::1", "[::1]", marks=needs_ipv6),
+        pytest.param("::", "[::]", marks=needs_ipv6),
+    ],
+)
+def test_it_says_where_it_is(settings, became, host, address):
+    settings.HOST = host
+    assert served() == (
+        f"API            http://{address}:{settings.PORT}/api/tasks\n"
+        f"Documentation  http://{address}:{settings.PORT}/api/docs\n"
+        f"Admin          http://{address}:{settings.PORT}/admin/\n"
+    )
+    assert f"--host={host}" in became[0][1]
+
+
+def check_refused(became, message):
+    """It says so in one sentence, prints no address and starts nothing."""
+    output = StringIO()
+    with pytest.raises(CommandError) as raised:
+        call_command("serve", stdout=output)
+    assert str(raised.value) == message
+    assert (output.getvalue(), became) == ("", [])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_a_port_in_use_is_refused(settings, became, host):
+    settings.HOST = host
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.PORT = server.getsockname()[1]
+        check_refused(became, IN_USE.format(settings.PORT))
+
+
+@needs_ipv6
+def test_a_port_in_use_is_refused_on_ipv6_too(settings, became):
+    settings.HOST = "::1"
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        settings.PORT = server.getsockname()[1]
+        check_refused(became, IN_USE.format(settings.PORT))
+
+
+def test_a_port_that_another_granian_shares_among_its_workers_is_in_use(settings, became):
+    """They listen with SO_REUSEPORT, and another with the same would join them."""
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as server:
+        settings.PORT = server.getsockname()[1]
+        check_refused(became, IN_USE.format(settings.PORT))
+
+
+def test_a_port_that_a_server_has_just_left_is_free(settings, became):
+    """Its last connections linger in TIME_WAIT."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.PORT = server.getsockname()[1]
+        with closing(socket.create_connection(server.getsockname())) as client:
+            accepted, _ = server.accept()
+            accepted.close()
+            assert client.recv(1) == b""
+    served()
+    assert len(became) == 1
+
+
+def test_the_port_is_free_for_the_server_itself(settings, became):
+    served()
+    with socket.create_server(("127.0.0.1", settings.PORT)):
+        assert len(became) == 1
+
+
+@pytest.mark.parametrize("app", ["tasks", "auth"])
+def test_a_database_that_lacks_a_migration_is_refused(became, app):
+    last = MigrationRecorder.Migration.objects.filter(app=app).order_by("name").last()
+    last.delete()
+    check_refused(became, LACKS_MIGRATIONS)
+
+
+def test_an_address_of_another_machine_is_named(settings):
+    settings.HOST, settings.PORT = "192.0.2.1", 8000
+    with pytest.raises(CommandError) as refusal:
+        serve.refuse_port_in_use()
+    assert str(refusal.value) == ("192.0.2.1 cannot be listened on: Cannot assign requested address; set HOST and PORT")
