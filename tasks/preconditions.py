@@ -8,7 +8,6 @@ _ELEMENT = re.compile(r'[ \t]*(?:((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:
 _VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,18})"')
 
 ANY_VERSION = range(1, 2**63)
-NO_VERSION = 0
 
 
 def entity_tag(version: int) -> str:

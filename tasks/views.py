@@ -18,7 +18,7 @@ from tasks import requests, statements
 from tasks.listing import Listing
 from tasks.models import Task
 from tasks.openapi import document_tasks
-from tasks.preconditions import NO_VERSION, entity_tag
+from tasks.preconditions import entity_tag
 from tasks.serializers import CHANGES, NEW_TASK, TaskSerializer
 from tasks.statements import Compiled, ShownTask
 from todo_project.exceptions import MethodNotAllowed, NotFound, PreconditionFailed
@@ -125,7 +125,7 @@ class TaskViewSet(GenericViewSet[Task]):
             PreconditionFailed: it is at another version.
         """
         if self.if_match is not None:
-            values["versions"] = list(self.if_match) or [NO_VERSION]
+            values["versions"] = list(self.if_match)
         for task in statement.execute(user_id=self.user_id, id=self.kwargs["id"], **values):
             return self.show(task)
         if self.if_match is None:

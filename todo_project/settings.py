@@ -172,12 +172,17 @@ SQLITE_OPTIONS = {
 
 DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
 
+# A plan made for any values may walk everybody's newest tasks to find one user's, and one made for spinning disks sorts
+# what an index has in order. A pooler refuses these, and without prepared statements the first does not arise.
+PLANNING = "-c plan_cache_mode=force_custom_plan -c random_page_cost=1.1" if DB_POOLER == "none" else ""
+
 # A database that is away is told in about a second, and used again as soon as it is back.
 POSTGRESQL_OPTIONS = {
     # The server parses and plans a statement once a connection. A pooler in transaction mode gives each transaction
     # another connection, which would not know it.
     "server_side_binding": True,
     "prepare_threshold": 1 if DB_POOLER == "none" else None,
+    "options": PLANNING,
     "connect_timeout": 2,
     "tcp_user_timeout": 3000,
     "application_name": "todo",

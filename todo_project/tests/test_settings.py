@@ -169,6 +169,7 @@ def test_postgresql_is_pooled():
         "connect_timeout": 2,
         "tcp_user_timeout": 3000,
         "application_name": "todo",
+        "options": "-c plan_cache_mode=force_custom_plan -c random_page_cost=1.1",
         "server_side_binding": True,
         "prepare_threshold": 1,
         "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 3},
@@ -179,7 +180,7 @@ def test_nothing_is_prepared_behind_a_pooler():
     options = chosen("DATABASES", DATABASE_URL="postgresql://host/name", DB_POOLER="transaction")["DATABASES"][
         "default"
     ]["OPTIONS"]
-    assert options["prepare_threshold"] is None
+    assert (options["prepare_threshold"], options["options"]) == (None, "")
 
 
 def test_a_secret_may_stand_in_a_file(tmp_path):
