@@ -29,7 +29,7 @@ def database_url(pytestconfig):
             yield url
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(database_url):
     with served(database_url) as server:
         yield server
