@@ -12,7 +12,7 @@ from django.core.signing import BadSignature, Signer
 from django.db import connection
 
 from tasks import statements
-from tasks.models import NEWEST_FIRST, ORDERINGS
+from tasks.models import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS
 from tasks.requests import unknown_parameter
 from todo_project.exceptions import Fault, InvalidRequest
 
@@ -86,7 +86,7 @@ FILTERS = {
 
 
 class Listing:
-    """What a list was asked for.
+    """What a list was asked for: of the caller's live tasks, newest first, or of the trash, newest deletion first.
 
     Attributes:
         limit: how many tasks a page has; ``None`` for all tasks at once.
@@ -95,12 +95,13 @@ class Listing:
         InvalidRequest: a parameter is unknown, repeated, empty or breaks its rule; each is named.
     """
 
-    def __init__(self, path: str, parameters: Mapping[str, list[str]], user_id: str) -> None:
+    def __init__(self, path: str, parameters: Mapping[str, list[str]], user_id: str, *, trashed: bool) -> None:
         values = _read_all(parameters)
         self.path = path
+        self.trashed = trashed
         self.sent = {name: texts[0] for name, texts in parameters.items()}
         self.limit: int | None = values.get("limit")
-        self.ordering: str = values.get("ordering", NEWEST_FIRST)
+        self.ordering: str = values.get("ordering", LAST_WRITTEN_FIRST if trashed else NEWEST_FIRST)
         self.column = self.ordering.removeprefix("-")
         self.asked = {
             "user_id": user_id,
@@ -137,7 +138,8 @@ class Listing:
         yield "]" if opening == "," else "[]"
 
     def _chunk(self, size: int, after: dict[str, Any]) -> list[str]:
-        return [task.json for task in statements.chunk.execute(self.ordering, size, **self.asked, after=after)]
+        tasks = statements.chunk.execute(self.trashed, self.ordering, size, **self.asked, after=after)
+        return [task.json for task in tasks]
 
     def _links(self, last: str | None) -> Iterator[str]:
         """To the page after the task ``last``, if there is one, and to the first page."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet, ValidationError
@@ -12,7 +12,7 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.db.models.functions import Greatest, Length
 from django.db.models.lookups import Exact, LessThanOrEqual
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import DeleteQuery, UpdateQuery
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -69,10 +69,14 @@ def validate_description(description: str) -> None:
 #: Where a list that is sorted by a column and by id has come to.
 Position = tuple[Any, UUID]
 
+#: What a write of tasks is made of.
+WriteQuery = TypeVar("WriteQuery", UpdateQuery, DeleteQuery)
+
 #: When a write takes place, or the place for it in a compiled statement.
 Moment = datetime | Parameter
 
 NEWEST_FIRST = "-created_at"
+LAST_WRITTEN_FIRST = "-updated_at"
 ORDERINGS: dict[str, F | Func] = {
     sign + name: column
     for name, column in (
@@ -84,19 +88,27 @@ ORDERINGS: dict[str, F | Func] = {
 }
 
 
+LIVE = Q(deleted_at=None)
+TRASHED = Q(deleted_at__isnull=False)
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
     """Tasks, and everything that may be done to them.
 
-    The verbs (``change``, ``toggle``, ``move_to_trash``) write all tasks of the set in one statement and return them as
-    they are afterwards, so what a caller reads is what its own write made. Their queries (``changed``, ``toggled``,
-    ``trashed``) are compiled once for the API, in ``tasks/statements.py``.
+    The verbs (``change``, ``toggle``, ``move_to_trash``, ``restore``, ``remove``) write all tasks of the set in one
+    statement and return them as they are afterwards, so what a caller reads is what its own write made. Their queries
+    (``changed``, ``toggled``, ``trashed``, ``restored``, ``removed``) are compiled once for the API, in
+    ``tasks/statements.py``.
     """
 
     def owned_by(self, user_id: str) -> Self:
         return self.filter(user_id=user_id)
 
     def live(self) -> Self:
-        return self.filter(deleted_at=None)
+        return self.filter(LIVE)
+
+    def in_trash(self) -> Self:
+        return self.filter(TRASHED)
 
     def mentioning(self, *words: str) -> Self:
         """Tasks with each of ``words`` in the title or the description, whatever its case."""
@@ -133,27 +145,43 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def move_to_trash(self) -> "list[Task]":
         return self._write(self.trashed(timezone.now()))
 
+    def restore(self) -> "list[Task]":
+        return self._write(self.restored(timezone.now()))
+
+    def remove(self) -> "list[Task]":
+        """Delete for good; what is returned is what there was."""
+        return self._write(self.removed())
+
     def toggled(self, now: Moment) -> UpdateQuery:
         return self.changed(now, completed=~F("completed"))
 
     def trashed(self, now: Moment) -> UpdateQuery:
         return self.changed(now, deleted_at=now)
 
+    def restored(self, now: Moment) -> UpdateQuery:
+        return self.changed(now, deleted_at=None)
+
+    def removed(self) -> DeleteQuery:
+        return self._writing(DeleteQuery)
+
     def changed(self, now: Moment, **values: Any) -> UpdateQuery:
         """The query that writes ``values``, and the only place that moves ``version`` and ``updated_at``.
 
         The clock may stand still or step back between two writes; ``updated_at`` grows all the same.
         """
-        if self.query.is_sliced:
-            raise TypeError("Cannot write a query once a slice has been taken.")
-        query = cast("UpdateQuery", self.query.chain(UpdateQuery))
+        query = self._writing(UpdateQuery)
         tick = F("updated_at") + timedelta(microseconds=1)
         moment = Value(now) if isinstance(now, datetime) else now
         query.add_update_values(dict(version=F("version") + 1, updated_at=Greatest(moment, tick), **values))
         return query
 
-    def _write(self, query: UpdateQuery) -> "list[Task]":
-        """``UPDATE … RETURNING``, which Django 5.2 has no method for: its own compiler's statement, and a clause."""
+    def _writing(self, kind: type[WriteQuery]) -> WriteQuery:
+        if self.query.is_sliced:
+            raise TypeError("Cannot write a query once a slice has been taken.")
+        return cast("WriteQuery", self.query.chain(kind))
+
+    def _write(self, query: UpdateQuery | DeleteQuery) -> "list[Task]":
+        """``… RETURNING``, which Django 5.2 has no method for: its own compiler's statement, and a clause."""
         try:
             statement, params = query.get_compiler(self.db).as_sql()
         except EmptyResultSet:
@@ -214,14 +242,14 @@ class Task(models.Model):
                 "user_id",
                 F("created_at").desc(),
                 F("id").desc(),
-                condition=Q(deleted_at=None),
+                condition=LIVE,
                 name="task_list",
             ),
-            models.Index(
-                "user_id", F("updated_at").desc(), F("id").desc(), condition=Q(deleted_at=None), name="task_updated"
-            ),
-            models.Index("user_id", CodePoints("title"), F("id"), condition=Q(deleted_at=None), name="task_title"),
+            models.Index("user_id", F("updated_at").desc(), F("id").desc(), condition=LIVE, name="task_updated"),
+            models.Index("user_id", CodePoints("title"), F("id"), condition=LIVE, name="task_title"),
             models.Index(F("created_at").desc(), name="task_created"),
+            models.Index("user_id", F("updated_at").desc(), F("id").desc(), condition=TRASHED, name="task_trash"),
+            models.Index("deleted_at", condition=TRASHED, name="task_deleted"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -15,7 +15,7 @@ from drf_spectacular.utils import (
 )
 
 from tasks.listing import MAX_LIMIT, MAX_SEARCH_LENGTH
-from tasks.models import NEWEST_FIRST, ORDERINGS, USER_ID_MAX_LENGTH
+from tasks.models import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS, USER_ID_MAX_LENGTH
 from tasks.serializers import TaskSerializer
 
 TASK = {
@@ -65,7 +65,7 @@ def entity_tag(status: int = 200) -> OpenApiParameter:
     return response_header("ETag", "The task's version, quoted.", status)
 
 
-LIST_PARAMETERS = [
+FILTER_PARAMETERS = [
     query_parameter(
         "limit",
         "A page of so many tasks, with a `Link` to the next; without it, all tasks.",
@@ -89,13 +89,18 @@ LIST_PARAMETERS = [
         for column, verb in (("created", "made"), ("updated", "last written"))
         for bound, sense in (("after", "at this instant or later"), ("before", "earlier than this instant"))
     ),
-    query_parameter(
+]
+
+
+def ordering_parameter(default: str) -> OpenApiParameter:
+    return query_parameter(
         "ordering",
         "By this, and where it is equal by `id`; `-` is descending. `title` sorts by Unicode code points.",
         "-updated_at",
-        {"type": "string", "enum": list(ORDERINGS), "default": NEWEST_FIRST},
-    ),
-]
+        {"type": "string", "enum": list(ORDERINGS), "default": default},
+    )
+
+
 LINK = OpenApiParameter(
     "Link",
     OpenApiTypes.STR,
@@ -124,7 +129,7 @@ document_tasks = extend_schema_view(
     list=extend_schema(
         tags=["tasks"],
         operation_id="listTasks",
-        parameters=[*LIST_PARAMETERS, LINK],
+        parameters=[*FILTER_PARAMETERS, ordering_parameter(NEWEST_FIRST), LINK],
         extensions=problem_codes(),
         responses=OpenApiResponse(
             TaskSerializer(many=True),
@@ -169,6 +174,44 @@ document_tasks = extend_schema_view(
         request=None,
         extensions=problem_codes("not_found", "precondition_failed"),
         responses=shown(CHANGED, "The task as it is now."),
+    ),
+    restore=extend_schema(
+        tags=["trash"],
+        operation_id="restoreTask",
+        parameters=[IF_MATCH, entity_tag()],
+        request=None,
+        extensions=problem_codes("not_found", "conflict", "precondition_failed"),
+        responses=shown({**CHANGED, "version": 3}, "The task, back among the others."),
+    ),
+)
+
+document_trash = extend_schema_view(
+    list=extend_schema(
+        tags=["trash"],
+        operation_id="listTrash",
+        description="What the caller has deleted, newest deletion first, by the same parameters as the list of tasks.",
+        parameters=[*FILTER_PARAMETERS, ordering_parameter(LAST_WRITTEN_FIRST), LINK],
+        extensions=problem_codes(),
+        responses=OpenApiResponse(
+            TaskSerializer(many=True),
+            "The tasks.",
+            [OpenApiExample("A task", [CHANGED], response_only=True)],
+        ),
+    ),
+    retrieve=extend_schema(
+        tags=["trash"],
+        operation_id="getTrashedTask",
+        description="One task in the trash.",
+        parameters=[IF_NONE_MATCH, entity_tag(200), entity_tag(304)],
+        extensions=problem_codes("not_found"),
+        responses={200: shown(CHANGED, "The task."), 304: OpenApiResponse(description="The client has it already.")},
+    ),
+    destroy=extend_schema(
+        tags=["trash"],
+        operation_id="removeTask",
+        parameters=[IF_MATCH, entity_tag()],
+        extensions=problem_codes("not_found", "precondition_failed"),
+        responses={200: shown(CHANGED, "The task as it was.")},
     ),
 )
 

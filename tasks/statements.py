@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import F, Field
-from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 from django.utils import timezone
 
 from tasks.expressions import Parameter
@@ -33,7 +33,7 @@ class Compiled:
     it is first given just these names, and just one version. What is given by position is part of the statement itself.
     """
 
-    def __init__(self, build: Callable[..., TaskQuerySet | UpdateQuery | InsertQuery]) -> None:
+    def __init__(self, build: Callable[..., TaskQuerySet | InsertQuery | UpdateQuery | DeleteQuery]) -> None:
         self.build = build
         self.compile = lru_cache(maxsize=1024)(self._compile)
 
@@ -107,28 +107,44 @@ def create(**values: Given) -> InsertQuery:
     return query
 
 
+def _of(user_id: Given, *, trashed: bool) -> TaskQuerySet:
+    tasks = Task.objects.owned_by(user_id)
+    return tasks.in_trash() if trashed else tasks.live()
+
+
 @Compiled
-def show(user_id: Given, id: Given, versions: list[Given] | None = None) -> TaskQuerySet:
-    return Task.objects.owned_by(user_id).live().named(id, versions)
+def show(trashed: bool, user_id: Given, id: Given, versions: list[Given] | None = None) -> TaskQuerySet:  # noqa: FBT001
+    return _of(user_id, trashed=trashed).named(id, versions)
 
 
 @Compiled
 def change(user_id: Given, id: Given, changes: dict[str, Given], versions: list[Given] | None = None) -> UpdateQuery:
-    return Task.objects.owned_by(user_id).live().named(id, versions).changed(NOW, **changes)
+    return _of(user_id, trashed=False).named(id, versions).changed(NOW, **changes)
 
 
 @Compiled
 def toggle(user_id: Given, id: Given, versions: list[Given] | None = None) -> UpdateQuery:
-    return Task.objects.owned_by(user_id).live().named(id, versions).toggled(NOW)
+    return _of(user_id, trashed=False).named(id, versions).toggled(NOW)
 
 
 @Compiled
 def move_to_trash(user_id: Given, id: Given, versions: list[Given] | None = None) -> UpdateQuery:
-    return Task.objects.owned_by(user_id).live().named(id, versions).trashed(NOW)
+    return _of(user_id, trashed=False).named(id, versions).trashed(NOW)
+
+
+@Compiled
+def restore(user_id: Given, id: Given, versions: list[Given] | None = None) -> UpdateQuery:
+    return _of(user_id, trashed=True).named(id, versions).restored(NOW)
+
+
+@Compiled
+def remove(user_id: Given, id: Given, versions: list[Given] | None = None) -> DeleteQuery:
+    return _of(user_id, trashed=True).named(id, versions).removed()
 
 
 @Compiled
 def chunk(
+    trashed: bool,  # noqa: FBT001
     ordering: str,
     size: int,
     user_id: Given,
@@ -136,5 +152,5 @@ def chunk(
     words: Sequence[Given] = (),
     after: Mapping[str, Given] | None = None,
 ) -> TaskQuerySet:
-    tasks = Task.objects.owned_by(user_id).live().filter(**(filters or {})).mentioning(*words).in_order(ordering)
+    tasks = _of(user_id, trashed=trashed).filter(**(filters or {})).mentioning(*words).in_order(ordering)
     return (tasks.after(tuple(after.values()), ordering) if after else tasks)[:size]

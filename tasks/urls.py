@@ -1,8 +1,9 @@
 from rest_framework.routers import SimpleRouter
 
-from tasks.views import TaskViewSet
+from tasks.views import TaskViewSet, TrashViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router.register("tasks/trash", TrashViewSet, basename="trash")
 router.register("tasks", TaskViewSet, basename="task")
 
 urlpatterns = router.urls

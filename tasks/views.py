@@ -17,18 +17,17 @@ from rest_framework.viewsets import GenericViewSet
 from tasks import requests, statements
 from tasks.listing import Listing
 from tasks.models import Task
-from tasks.openapi import document_tasks
+from tasks.openapi import document_tasks, document_trash
 from tasks.preconditions import entity_tag
 from tasks.serializers import CHANGES, NEW_TASK, TaskSerializer
 from tasks.statements import Compiled, ShownTask
-from todo_project.exceptions import MethodNotAllowed, NotFound, PreconditionFailed
+from todo_project.exceptions import Conflict, MethodNotAllowed, NotFound, PreconditionFailed
 
 JSON = "application/json"
 
 
-@document_tasks
-class TaskViewSet(GenericViewSet[Task]):
-    """The caller's tasks.
+class TaskEndpoints(GenericViewSet[Task]):
+    """What the endpoints of live tasks and those of the trash have in common.
 
     Each operation is one statement of ``tasks/statements.py``, which answers with the task as JSON. A write names the
     task, its owner and the versions that ``If-Match`` admits; only when it finds no such task is a second look taken,
@@ -38,6 +37,9 @@ class TaskViewSet(GenericViewSet[Task]):
     serializer_class = TaskSerializer
     lookup_url_kwarg = "id"
     lookup_value_converter = "uuid"
+
+    #: Whether the operation is on tasks in the trash.
+    trashed = False
 
     format_kwarg = None
     if_match: frozenset[int] | None
@@ -69,18 +71,11 @@ class TaskViewSet(GenericViewSet[Task]):
 
     def list(self, request: Request) -> HttpResponseBase:
         """The caller's tasks: all of them, newest first, or those, and as many, as the parameters ask for."""
-        listing = Listing(request.path_info, requests.parameters(request), self.user_id)
+        listing = Listing(request.path_info, requests.parameters(request), self.user_id, trashed=self.trashed)
         if listing.limit is None:
             return StreamingHttpResponse(listing.stream(), content_type=JSON)
         page, link = listing.page(listing.limit)
         return HttpResponse(page, content_type=JSON, headers={"Link": link})
-
-    def create(self, request: Request) -> HttpResponse:
-        """A new task of the caller's."""
-        task = Task(user_id=self.user_id, **NEW_TASK.run_validation(request.data))
-        [shown] = statements.create.execute(**task.columns())
-        location = reverse("task-detail", kwargs={"id": task.id})
-        return self.show(shown, http.HTTP_201_CREATED, {"Location": location})
 
     def retrieve(self, request: Request, id: UUID) -> HttpResponse:
         """One task."""
@@ -89,35 +84,22 @@ class TaskViewSet(GenericViewSet[Task]):
             return HttpResponseNotModified(headers={"ETag": entity_tag(task.version)})
         return self.show(task)
 
-    def partial_update(self, request: Request, id: UUID) -> HttpResponse:
-        """Change the fields that are sent, and no others."""
-        changes = CHANGES.run_validation(request.data)
-        return self.written(statements.change, changes=changes) if changes else self.written(statements.show)
-
-    def destroy(self, request: Request, id: UUID) -> HttpResponse:
-        """Move a task to the trash, and answer with what it was last."""
-        return self.written(statements.move_to_trash)
-
-    @action(detail=True, methods=["post"])
-    def toggle(self, request: Request, id: UUID) -> HttpResponse:
-        """Flip ``completed``."""
-        return self.written(statements.toggle)
-
     def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """Nothing but ``Allow``, which every answer carries."""
         return Response()
 
-    def stored(self) -> ShownTask:
+    def stored(self, *, trashed: bool | None = None) -> ShownTask:
         """The addressed task as it is.
 
         Raises:
             NotFound: the caller has none of that id.
         """
-        for task in statements.show.execute(user_id=self.user_id, id=self.kwargs["id"]):
+        where = self.trashed if trashed is None else trashed
+        for task in statements.show.execute(where, user_id=self.user_id, id=self.kwargs["id"]):
             return task
         raise NotFound
 
-    def written(self, statement: Compiled, **values: Any) -> HttpResponse:
+    def written(self, statement: Compiled, *parts: Any, **values: Any) -> HttpResponse:
         """What ``statement`` made of the addressed task, if it is at a version that ``If-Match`` admits.
 
         Raises:
@@ -126,7 +108,7 @@ class TaskViewSet(GenericViewSet[Task]):
         """
         if self.if_match is not None:
             values["versions"] = list(self.if_match)
-        for task in statement.execute(user_id=self.user_id, id=self.kwargs["id"], **values):
+        for task in statement.execute(*parts, user_id=self.user_id, id=self.kwargs["id"], **values):
             return self.show(task)
         if self.if_match is None:
             raise NotFound
@@ -137,3 +119,51 @@ class TaskViewSet(GenericViewSet[Task]):
     ) -> HttpResponse:
         headers = {"ETag": entity_tag(task.version), **(headers or {})}
         return HttpResponse(task.json, content_type=JSON, status=status, headers=headers)
+
+
+@document_tasks
+class TaskViewSet(TaskEndpoints):
+    """The caller's tasks, but for those in the trash."""
+
+    def create(self, request: Request) -> HttpResponse:
+        """A new task of the caller's."""
+        task = Task(user_id=self.user_id, **NEW_TASK.run_validation(request.data))
+        [shown] = statements.create.execute(**task.columns())
+        location = reverse("task-detail", kwargs={"id": task.id})
+        return self.show(shown, http.HTTP_201_CREATED, {"Location": location})
+
+    def partial_update(self, request: Request, id: UUID) -> HttpResponse:
+        """Change the fields that are sent, and no others."""
+        changes = CHANGES.run_validation(request.data)
+        if not changes:
+            return self.written(statements.show, self.trashed)
+        return self.written(statements.change, changes=changes)
+
+    def destroy(self, request: Request, id: UUID) -> HttpResponse:
+        """Move a task to the trash, and answer with what it was last."""
+        return self.written(statements.move_to_trash)
+
+    @action(detail=True, methods=["post"])
+    def toggle(self, request: Request, id: UUID) -> HttpResponse:
+        """Flip ``completed``."""
+        return self.written(statements.toggle)
+
+    @action(detail=True, methods=["post"], trashed=True)
+    def restore(self, request: Request, id: UUID) -> HttpResponse:
+        """Bring a task back from the trash."""
+        try:
+            return self.written(statements.restore)
+        except NotFound:
+            self.stored(trashed=False)
+            raise Conflict("The task is not in the trash") from None
+
+
+@document_trash
+class TrashViewSet(TaskEndpoints):
+    """What the caller has deleted."""
+
+    trashed = True
+
+    def destroy(self, request: Request, id: UUID) -> HttpResponse:
+        """Remove a task from the trash for good, and answer with what it was."""
+        return self.written(statements.remove)

@@ -15,6 +15,9 @@ TRASHED = "/api/tasks/{trashed}"
 FOREIGN = "/api/tasks/{foreign}"
 ABSENT = "/api/tasks/{absent}"
 TOGGLE = f"{TASK}/toggle"
+RESTORE = f"{TRASHED}/restore"
+TRASH = "/api/tasks/trash"
+IN_TRASH = "/api/tasks/trash/{trashed}"
 
 AS_JSON = {"Content-Type": JSON}
 AS_MERGE_PATCH = {"Content-Type": MERGE_PATCH}
@@ -336,6 +339,15 @@ PARAMETERS = [
     BadRequest("POST ?title=x", "POST", f"{LIST}?title=x", AS_JSON, GOOD, 400, "validation_error", ("?title",)),
     BadRequest("PATCH ?id=1", "PATCH", f"{TASK}?id=1", AS_JSON, GOOD, 400, "validation_error", ("?id",)),
     BadRequest("DELETE ?force", "DELETE", f"{TASK}?force", {}, b"", 400, "validation_error", ("?force",)),
+    BadRequest("restore ?to", "POST", f"{RESTORE}?to=x", {}, b"", 400, "validation_error", ("?to",)),
+    BadRequest("removal ?force", "DELETE", f"{IN_TRASH}?force", {}, b"", 400, "validation_error", ("?force",)),
+    BadRequest(
+        "GET in the trash ?fields", "GET", f"{IN_TRASH}?fields=id", {}, b"", 400, "validation_error", ("?fields",)
+    ),
+    BadRequest("the trash, limit 0", "GET", f"{TRASH}?limit=0", {}, b"", 400, "validation_error", ("?limit",)),
+    BadRequest(
+        "the trash, ordering", "GET", f"{TRASH}?ordering=-deleted_at", {}, b"", 400, "validation_error", ("?ordering",)
+    ),
     BadRequest("toggle ?on", "POST", f"{TOGGLE}?on", {}, b"", 400, "validation_error", ("?on",)),
     BadRequest("OPTIONS ?x", "OPTIONS", f"{LIST}?x", {}, b"", 400, "validation_error", ("?x",)),
 ]
@@ -384,6 +396,26 @@ NOWHERE = [
     BadRequest("toggle of no task", "POST", f"{ABSENT}/toggle", {}, b"", 404, "not_found"),
     BadRequest("toggle in the trash", "POST", f"{TRASHED}/toggle", {}, b"", 404, "not_found"),
     BadRequest("toggle of another's task", "POST", f"{FOREIGN}/toggle", {}, b"", 404, "not_found"),
+    BadRequest("restore of no task", "POST", f"{ABSENT}/restore", {}, b"", 404, "not_found"),
+    BadRequest("restore of another's task", "POST", f"{FOREIGN}/restore", {}, b"", 404, "not_found"),
+    BadRequest("GET of a live task in the trash", "GET", f"{TRASH}/{{task}}", {}, b"", 404, "not_found"),
+    BadRequest("GET of no task in the trash", "GET", f"{TRASH}/{{absent}}", {}, b"", 404, "not_found"),
+    BadRequest("GET of another's task in the trash", "GET", f"{TRASH}/{{foreign}}", {}, b"", 404, "not_found"),
+    BadRequest("removal of a live task", "DELETE", f"{TRASH}/{{task}}", {}, b"", 404, "not_found"),
+    BadRequest("removal of no task", "DELETE", f"{TRASH}/{{absent}}", {}, b"", 404, "not_found"),
+    BadRequest("removal of another's task", "DELETE", f"{TRASH}/{{foreign}}", {}, b"", 404, "not_found"),
+    BadRequest("toggle in the trash's path", "POST", f"{IN_TRASH}/toggle", {}, b"", 404, "not_found"),
+]
+
+CONFLICTS = [
+    BadRequest("restore of a live task", "POST", f"{TASK}/restore", {}, b"", 409, "conflict"),
+    BadRequest(
+        "restore of a live task, its version", "POST", f"{TASK}/restore", {"If-Match": '"1"'}, b"", 409, "conflict"
+    ),
+    BadRequest(
+        "restore of a live task, no version", "POST", f"{TASK}/restore", {"If-Match": '"9"'}, b"", 409, "conflict"
+    ),
+    BadRequest("restore of a live task, weak", "POST", f"{TASK}/restore", {"If-Match": 'W/"1"'}, b"", 409, "conflict"),
 ]
 
 METHODS = [
@@ -393,6 +425,9 @@ METHODS = [
         f"{LIST}/": ("PUT",),
         TASK: ("POST", "PUT", "TRACE", "CONNECT", "LINK"),
         TOGGLE: ("GET", "PUT", "PATCH", "DELETE", "TRACE"),
+        RESTORE: ("GET", "PUT", "PATCH", "DELETE"),
+        TRASH: ("POST", "PUT", "PATCH", "DELETE"),
+        IN_TRASH: ("POST", "PUT", "PATCH", "TRACE"),
     }.items()
     for method in methods
 ]
@@ -437,6 +472,8 @@ STALE = [
         ("an empty PATCH", "PATCH", TASK, b"{}"),
         ("DELETE", "DELETE", TASK, b""),
         ("toggle", "POST", TOGGLE, b""),
+        ("restore", "POST", RESTORE, b""),
+        ("removal", "DELETE", IN_TRASH, b""),
     ]
     for tags in ['"2"', 'W/"1"', '"2", "3"', '"*"', '"01"', f'"{"1" * 100}"']
 ]
@@ -542,6 +579,7 @@ BAD_REQUESTS = [
     *METHODS,
     *NOT_ACCEPTED,
     *LARGE,
+    *CONFLICTS,
     *STALE,
     *PRECEDENCE,
 ]

@@ -10,7 +10,9 @@ MAX_BODY_BYTES = 64 * 1024
 
 ALLOWED_ON_LIST = {"GET", "POST", "HEAD", "OPTIONS"}
 ALLOWED_ON_TASK = {"GET", "PATCH", "DELETE", "HEAD", "OPTIONS"}
-ALLOWED_ON_TOGGLE = {"POST", "OPTIONS"}
+ALLOWED_ON_TOGGLE = ALLOWED_ON_RESTORE = {"POST", "OPTIONS"}
+ALLOWED_ON_TRASH = {"GET", "HEAD", "OPTIONS"}
+ALLOWED_ON_TRASHED = {"GET", "DELETE", "HEAD", "OPTIONS"}
 
 TITLES = {
     "validation_error": (400, "Validation Error"),
@@ -18,6 +20,7 @@ TITLES = {
     "not_found": (404, "Not Found"),
     "method_not_allowed": (405, "Method Not Allowed"),
     "not_acceptable": (406, "Not Acceptable"),
+    "conflict": (409, "Conflict"),
     "precondition_failed": (412, "Precondition Failed"),
     "payload_too_large": (413, "Payload Too Large"),
     "unsupported_media_type": (415, "Unsupported Media Type"),
@@ -63,6 +66,10 @@ def allowed(response):
 
 def path(task):
     return f"/api/tasks/{task.id}"
+
+
+def trash_path(task):
+    return f"/api/tasks/trash/{task.id}"
 
 
 def moment(value):

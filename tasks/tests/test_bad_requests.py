@@ -13,8 +13,11 @@ from uuid_utils.compat import uuid7
 from tasks.tests.bad_requests import BAD_REQUESTS, STUMBLING_BLOCKS
 from tasks.tests.contract import (
     ALLOWED_ON_LIST,
+    ALLOWED_ON_RESTORE,
     ALLOWED_ON_TASK,
     ALLOWED_ON_TOGGLE,
+    ALLOWED_ON_TRASH,
+    ALLOWED_ON_TRASHED,
     TITLES,
     allowed,
     headers,
@@ -59,9 +62,19 @@ def environ(row, path):
 
 def allowed_on(path):
     route = path.partition("?")[0].rstrip("/")
-    if route == "/api/tasks":
-        return ALLOWED_ON_LIST
-    return ALLOWED_ON_TOGGLE if route.endswith("/toggle") else ALLOWED_ON_TASK
+    match route.removeprefix("/api/tasks").split("/")[1:]:
+        case []:
+            return ALLOWED_ON_LIST
+        case ["trash"]:
+            return ALLOWED_ON_TRASH
+        case ["trash", _]:
+            return ALLOWED_ON_TRASHED
+        case [_, "toggle"]:
+            return ALLOWED_ON_TOGGLE
+        case [_, "restore"]:
+            return ALLOWED_ON_RESTORE
+        case [_]:
+            return ALLOWED_ON_TASK
 
 
 def located(errors):

@@ -1,4 +1,4 @@
-"""Every query of the list walks an index that serves its order, among 200,000 tasks of 200 users."""
+"""Every query of the list walks an index that serves its order, among 200,000 tasks of 200 users and their trash."""
 
 import re
 
@@ -15,7 +15,7 @@ pytestmark = [
 ]
 
 FILL = """
-    INSERT INTO tasks_task (id, user_id, title, description, completed, created_at, updated_at, version)
+    INSERT INTO tasks_task (id, user_id, title, description, completed, created_at, updated_at, version, deleted_at)
     SELECT
         overlay(overlay(md5(n::text) PLACING '7' FROM 13) PLACING '8' FROM 17)::uuid,
         CASE n % 200 WHEN 0 THEN 'default' ELSE 'user-' || n % 200 END,
@@ -24,8 +24,9 @@ FILL = """
         n % 3 = 0,
         timestamptz '2026-01-01Z' + n * interval '1 second',
         timestamptz '2026-01-10Z' + (n * 7919 % 200000) * interval '1 second',
-        1
-    FROM generate_series(1, 200000) n
+        1,
+        CASE WHEN n > 200000 THEN timestamptz '2026-02-01Z' END
+    FROM generate_series(1, 240000) n
 """
 NEXT = re.compile('<([^>]+)>; rel="next"')
 
@@ -122,6 +123,15 @@ def test_a_page_walks_the_index_of_its_order(asked, parameters, ordering, expect
 def test_the_whole_list_walks_the_index_of_its_order(asked, ordering, expected):
     statement, _ = asked(f"/api/tasks?{ordering}")
     assert_walks(explain(statement), *expected)
+
+
+@pytest.mark.parametrize(("ordering", "direction"), [("", "Forward"), ("ordering=updated_at&", "Backward")])
+def test_the_trash_walks_an_index_of_its_own(asked, ordering, direction):
+    statement, response = asked(f"/api/tasks/trash?{ordering}limit=20")
+    assert_walks(explain(statement), "task_trash", direction)
+    [target] = NEXT.findall(response["Link"])
+    statement, _ = asked(target)
+    assert_walks(explain(statement), "task_trash", direction, after=True)
 
 
 @pytest.mark.parametrize("ordering", INDEXES)

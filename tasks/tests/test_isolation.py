@@ -8,18 +8,32 @@ from django.test.utils import CaptureQueriesContext
 from uuid_utils.compat import uuid7
 
 from tasks.models import Task
-from tasks.tests.contract import JSON, headers, path, problem, problem_headers
+from tasks.tests.contract import JSON, headers, problem, problem_headers
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
 
 pytestmark = pytest.mark.django_db
 
-ENDPOINTS = [("GET", ""), ("HEAD", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/toggle")]
+ENDPOINTS = [
+    ("GET", "{}"),
+    ("HEAD", "{}"),
+    ("PATCH", "{}"),
+    ("DELETE", "{}"),
+    ("POST", "{}/toggle"),
+    ("POST", "{}/restore"),
+    ("GET", "trash/{}"),
+    ("HEAD", "trash/{}"),
+    ("DELETE", "trash/{}"),
+]
 BODIES = {"change": b'{"title": "Mine"}', "empty": b"{}"}
 REQUEST_ID = "the-same-for-both"
 
-every_endpoint = pytest.mark.parametrize(("method", "suffix"), ENDPOINTS, ids=lambda value: value or "task")
+every_endpoint = pytest.mark.parametrize(("method", "route"), ENDPOINTS)
 every_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 every_precondition = pytest.mark.parametrize("tags", [None, "*", '"1"', '"9"', 'W/"1"'])
+
+
+def at(route, id):
+    return f"/api/tasks/{route.format(id)}"
 
 
 @pytest.fixture
@@ -39,26 +53,26 @@ def answer(as_user):
 @every_endpoint
 @every_body
 @every_precondition
-def test_another_users_task_is_as_good_as_none(answer, stored, method, suffix, body, tags):
-    foreign = f"{path(TaskFactory(foreign=True))}{suffix}"
+def test_another_users_task_is_as_good_as_none(answer, stored, method, route, body, tags):
+    foreign = at(route, TaskFactory(foreign=True).id)
     before = stored()
-    assert answer(method, foreign, body, tags) == answer(method, f"/api/tasks/{uuid7()}{suffix}", body, tags)
+    assert answer(method, foreign, body, tags) == answer(method, at(route, uuid7()), body, tags)
     assert stored() == before
 
 
 @every_endpoint
 @every_body
 @every_precondition
-def test_another_users_trash_is_as_good_as_none(answer, stored, method, suffix, body, tags):
-    foreign = f"{path(TaskFactory(foreign=True, trashed=True))}{suffix}"
+def test_another_users_trash_is_as_good_as_none(answer, stored, method, route, body, tags):
+    foreign = at(route, TaskFactory(foreign=True, trashed=True).id)
     before = stored()
-    assert answer(method, foreign, body, tags) == answer(method, f"/api/tasks/{uuid7()}{suffix}", body, tags)
+    assert answer(method, foreign, body, tags) == answer(method, at(route, uuid7()), body, tags)
     assert stored() == before
 
 
 @every_endpoint
-def test_another_users_task_is_not_found(as_user, method, suffix):
-    where = f"{path(TaskFactory(foreign=True))}{suffix}"
+def test_another_users_task_is_not_found(as_user, method, route):
+    where = at(route, TaskFactory(foreign=True).id)
     response = as_user.generic(method, where, b'{"title": "Mine"}', content_type=JSON)
     assert response.status_code == 404
     assert headers(response) == problem_headers()
@@ -67,17 +81,18 @@ def test_another_users_task_is_not_found(as_user, method, suffix):
 
 
 @every_endpoint
-def test_what_is_wrong_with_a_request_is_told_of_no_task_either(answer, method, suffix):
+def test_what_is_wrong_with_a_request_is_told_of_no_task_either(answer, method, route):
     """A refusal that comes before the look at the task must not tell whether there is one."""
-    foreign, nowhere = f"{path(TaskFactory(foreign=True))}{suffix}", f"/api/tasks/{uuid7()}{suffix}"
+    foreign, nowhere = at(route, TaskFactory(foreign=True).id), at(route, uuid7())
     for body, tags in ((b'{"title": ""}', None), (b"{", None), (b"x" * 70_000, None), (b"{}", "malformed")):
         assert answer(method, foreign, body, tags) == answer(method, nowhere, body, tags)
 
 
 def test_the_same_request_would_reach_a_task_of_ones_own(answer):
     """The control: what is equal above is not equal because every task is out of reach."""
-    for method, suffix in ENDPOINTS:
-        mine, nowhere = f"{path(TaskFactory())}{suffix}", f"/api/tasks/{uuid7()}{suffix}"
+    for method, route in ENDPOINTS:
+        mine = at(route, TaskFactory(trashed="trash" in route or "restore" in route).id)
+        nowhere = at(route, uuid7())
         assert answer(method, mine, b"{}", None)[0] == 200
         assert answer(method, nowhere, b"{}", None)[0] == 404
 
@@ -89,6 +104,13 @@ def test_the_list_shows_only_ones_own(as_user):
     assert as_user.get("/api/tasks").getvalue() == b"[]"
     mine = TaskFactory()
     assert [task["id"] for task in json.loads(as_user.get("/api/tasks").getvalue())] == [str(mine.id)]
+
+
+def test_the_trash_shows_only_ones_own(as_user):
+    TaskFactory(foreign=True, trashed=True)
+    assert as_user.get("/api/tasks/trash").getvalue() == b"[]"
+    mine = TaskFactory(trashed=True)
+    assert [task["id"] for task in json.loads(as_user.get("/api/tasks/trash").getvalue())] == [str(mine.id)]
 
 
 def test_a_task_cannot_be_made_for_or_given_to_another_user(as_user):

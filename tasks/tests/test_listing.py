@@ -498,14 +498,14 @@ def test_a_cursor_of_other_filters_or_another_order_is_refused(assert_refused, n
 
 def test_a_cursor_of_another_user_is_refused(assert_refused, three):
     TaskFactory.create_batch(3, foreign=True)
-    _, link = Listing(PATH, {"limit": ["1"]}, SOMEBODY_ELSE).page(1)
+    _, link = Listing(PATH, {"limit": ["1"]}, SOMEBODY_ELSE, trashed=False).page(1)
     cursor = cursor_of(re.match("<(.+?)>", link)[1])
     assert_refused(query(limit="1", cursor=cursor), ("cursor", BROKEN))
 
 
 def test_a_cursor_of_ones_own_is_taken_that_way(as_user, three):
     """The control: the refusal above is not for the way in which the cursor was got."""
-    _, link = Listing(PATH, {"limit": ["1"]}, "default").page(1)
+    _, link = Listing(PATH, {"limit": ["1"]}, "default", trashed=False).page(1)
     assert as_user.get(re.match("<(.+?)>", link)[1]).json() == [task_body(three[1])]
 
 

@@ -32,7 +32,7 @@ def compiled(monkeypatch):
 
         monkeypatch.setattr(statements, name, Compiled(record))
 
-    for name in ("create", "show", "change", "toggle", "move_to_trash", "chunk"):
+    for name in ("create", "show", "change", "toggle", "move_to_trash", "restore", "remove", "chunk"):
         anew(name)
     return built
 
@@ -57,12 +57,15 @@ def execute():
 # Compiled once
 
 
-@pytest.mark.parametrize("name", ["show", "toggle", "move_to_trash"])
-def test_a_statement_is_compiled_once(compiled, execute, name):
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("show", (False,)), ("show", (True,)), ("toggle", ()), ("move_to_trash", ()), ("restore", ()), ("remove", ())],
+)
+def test_a_statement_is_compiled_once(compiled, execute, name, parts):
     for number in range(3):
-        task = TaskFactory(title=f"{number}")
-        assert len(execute(name, id=task.id)) == 1
-    assert execute(name, id=uuid7()) == []
+        task = TaskFactory(title=f"{number}", trashed=name in {"restore", "remove"} or True in parts)
+        assert len(execute(name, *parts, id=task.id)) == 1
+    assert execute(name, *parts, id=uuid7()) == []
     assert [call[0] for call in compiled] == [name]
 
 
@@ -86,7 +89,7 @@ def test_a_request_compiles_nothing_that_another_has_compiled(compiled, as_user)
 def test_each_number_of_versions_is_a_statement(compiled, execute):
     task = TaskFactory()
     for versions in ([1], [2], [1, 2], [2, 1], [3, 4], [1, 2, 3]):
-        assert execute("show", id=task.id, versions=versions) == ([(task.title, 1)] if 1 in versions else [])
+        assert execute("show", False, id=task.id, versions=versions) == ([(task.title, 1)] if 1 in versions else [])
     assert [call[2]["versions"] for call in compiled] == [1, 2, 3]
 
 
@@ -107,7 +110,7 @@ def test_each_list_that_is_asked_for_is_a_statement(compiled, execute):
     for ordering in ORDERINGS:
         for filters in ({}, {"completed": True}, {"completed": False}):
             for words in ([], ["a"], ["b"], ["a", "b"]):
-                execute("chunk", ordering, 5, filters=filters, words=words)
+                execute("chunk", False, ordering, 5, filters=filters, words=words)
     # Six orders, with completed and without, and no word, one or two.
     assert len(compiled) == len(ORDERINGS) * 2 * 3
 
@@ -125,12 +128,12 @@ def test_a_statement_is_one_query(as_user, django_assert_num_queries):
 def test_values_are_those_of_each_execution(execute):
     mine, another = TaskFactory(title="mine"), TaskFactory(title="another")
     foreign = TaskFactory(title="foreign", foreign=True)
-    assert execute("show", id=mine.id) == [("mine", 1)]
-    assert execute("show", id=another.id) == [("another", 1)]
-    assert execute("show", id=foreign.id) == []
-    assert execute("show", id=foreign.id, user_id=SOMEBODY_ELSE) == [("foreign", 1)]
-    assert execute("show", id=mine.id, user_id=SOMEBODY_ELSE) == []
-    assert execute("show", id=mine.id) == [("mine", 1)]
+    assert execute("show", False, id=mine.id) == [("mine", 1)]
+    assert execute("show", False, id=another.id) == [("another", 1)]
+    assert execute("show", False, id=foreign.id) == []
+    assert execute("show", False, id=foreign.id, user_id=SOMEBODY_ELSE) == [("foreign", 1)]
+    assert execute("show", False, id=mine.id, user_id=SOMEBODY_ELSE) == []
+    assert execute("show", False, id=mine.id) == [("mine", 1)]
 
 
 def test_changes_are_written_to_the_columns_that_they_name(stored):
@@ -152,12 +155,12 @@ def test_changes_are_written_to_the_columns_that_they_name(stored):
 def test_versions_and_filters_are_those_of_each_execution(execute):
     done, undone = TaskFactory(title="done", completed=True), TaskFactory(title="undone")
     for _ in range(2):
-        assert execute("chunk", "title", 5, filters={"completed": True}) == [("done", 1)]
-        assert execute("chunk", "title", 5, filters={"completed": False}) == [("undone", 1)]
-        assert execute("chunk", "-title", 5, words=["done"]) == [("undone", 1), ("done", 1)]
-        assert execute("chunk", "-title", 5, words=["un"]) == [("undone", 1)]
-        assert execute("show", id=done.id, versions=[1, 2]) == [("done", 1)]
-        assert execute("show", id=undone.id, versions=[2, 3]) == []
+        assert execute("chunk", False, "title", 5, filters={"completed": True}) == [("done", 1)]
+        assert execute("chunk", False, "title", 5, filters={"completed": False}) == [("undone", 1)]
+        assert execute("chunk", False, "-title", 5, words=["done"]) == [("undone", 1), ("done", 1)]
+        assert execute("chunk", False, "-title", 5, words=["un"]) == [("undone", 1)]
+        assert execute("show", False, id=done.id, versions=[1, 2]) == [("done", 1)]
+        assert execute("show", False, id=undone.id, versions=[2, 3]) == []
 
 
 def test_filters_are_bound_by_name_and_not_by_place():
@@ -168,13 +171,13 @@ def test_filters_are_bound_by_name_and_not_by_place():
         {"created_at__gte": after, "updated_at__lt": before},
         {"updated_at__lt": before, "created_at__gte": after},
     ):
-        [shown] = statements.chunk.execute("title", 5, user_id="default", filters=filters)
+        [shown] = statements.chunk.execute(False, "title", 5, user_id="default", filters=filters)
         assert str(early.id) in shown.json
     for filters in (
         {"created_at__gte": before, "updated_at__lt": after},
         {"updated_at__lt": after, "created_at__gte": before},
     ):
-        assert statements.chunk.execute("title", 5, user_id="default", filters=filters) == []
+        assert statements.chunk.execute(False, "title", 5, user_id="default", filters=filters) == []
 
 
 def test_the_moment_of_a_write_is_that_of_its_execution(monkeypatch, stored):
@@ -189,10 +192,10 @@ def test_the_moment_of_a_write_is_that_of_its_execution(monkeypatch, stored):
 @pytest.mark.parametrize("text", ["%s", "%(title)s", "100%", "{}", "'; --", "$1", "?", ":1", "\\", "E'\\\\'"])
 def test_a_value_is_never_part_of_the_statement(execute, text):
     task = TaskFactory(title=text, user_id=text)
-    assert execute("show", id=task.id, user_id=text) == [(text, 1)]
-    assert execute("chunk", "title", 5, user_id=text, words=[text]) == [(text, 1)]
+    assert execute("show", False, id=task.id, user_id=text) == [(text, 1)]
+    assert execute("chunk", False, "title", 5, user_id=text, words=[text]) == [(text, 1)]
     after = {"title": text, "id": uuid7()}
-    assert execute("chunk", "-title", 5, user_id=text, after=after) == [(text, 1)]
+    assert execute("chunk", False, "-title", 5, user_id=text, after=after) == [(text, 1)]
     [shown] = statements.change.execute(user_id=text, id=task.id, changes={"title": text, "description": text})
     assert shown.version == 2
     assert Task.objects.get().description == text

@@ -17,6 +17,7 @@ VERBS = {
     "change": lambda tasks: tasks.change(title="Buy bread"),
     "toggle": lambda tasks: tasks.toggle(),
     "move_to_trash": lambda tasks: tasks.move_to_trash(),
+    "restore": lambda tasks: tasks.restore(),
 }
 
 
@@ -99,6 +100,19 @@ def test_move_to_trash_leaves_the_rest_of_a_task_alone():
     }
     assert trashed.deleted_at is not None
     assert columns(Task.objects.get()) == columns(trashed)
+
+
+def test_restore_leaves_the_rest_of_a_task_alone():
+    task = TaskFactory(created_at=NOON, completed=True, trashed=True)
+    [restored] = Task.objects.filter(id=task.id).restore()
+    assert columns(restored) == {**columns(task), "version": 2, "updated_at": restored.updated_at, "deleted_at": None}
+    assert columns(Task.objects.get()) == columns(restored)
+
+
+def test_remove_deletes_the_set_for_good_and_returns_what_there_was():
+    trashed, live = TaskFactory(trashed=True), TaskFactory()
+    assert list(map(columns, Task.objects.in_trash().remove())) == [columns(trashed)]
+    assert list(map(columns, Task.objects.all())) == [columns(live)]
 
 
 def test_change_with_nothing_writes_nothing(stored):
