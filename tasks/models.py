@@ -247,7 +247,6 @@ class Task(models.Model):
             ),
             models.Index("user_id", F("updated_at").desc(), F("id").desc(), condition=LIVE, name="task_updated"),
             models.Index("user_id", CodePoints("title"), F("id"), condition=LIVE, name="task_title"),
-            models.Index(F("created_at").desc(), name="task_created"),
             models.Index("user_id", F("updated_at").desc(), F("id").desc(), condition=TRASHED, name="task_trash"),
             models.Index("deleted_at", condition=TRASHED, name="task_deleted"),
         ]

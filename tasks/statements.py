@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import F, Field
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 from django.utils import timezone
@@ -43,6 +43,7 @@ class Compiled:
         given = dict(_by_place(values))
         statement, params = self.compile(parts, tuple(given))
         given[NOW.place] = timezone.now()
+        connection = connections[DEFAULT_DB_ALIAS]
         bound = [param.value(given, connection) if isinstance(param, Parameter) else param for param in params]
         with connection.cursor() as cursor:
             cursor.execute(statement, bound)
@@ -50,6 +51,7 @@ class Compiled:
 
     def _compile(self, parts: tuple[Any, ...], places: tuple[str, ...]) -> Statement:
         query = self.build(*parts, **_arguments(places))
+        connection = connections[DEFAULT_DB_ALIAS]
         if isinstance(query, TaskQuerySet):
             shown = query.annotate(json=Representation()).values_list("json", "version")
             statement, params = shown.query.get_compiler(connection=connection).as_sql()

@@ -3,7 +3,7 @@ from rest_framework.routers import SimpleRouter
 from tasks.views import TaskViewSet, TrashViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("tasks/trash", TrashViewSet, basename="trash")
 router.register("tasks", TaskViewSet, basename="task")
+router.register("tasks/trash", TrashViewSet, basename="trash")
 
 urlpatterns = router.urls

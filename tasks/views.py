@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseNotModified, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 from rest_framework import status as http
 from rest_framework.decorators import action
 from rest_framework.parsers import BaseParser
@@ -129,8 +128,7 @@ class TaskViewSet(TaskEndpoints):
         """A new task of the caller's."""
         task = Task(user_id=self.user_id, **NEW_TASK.run_validation(request.data))
         [shown] = statements.create.execute(**task.columns())
-        location = reverse("task-detail", kwargs={"id": task.id})
-        return self.show(shown, http.HTTP_201_CREATED, {"Location": location})
+        return self.show(shown, http.HTTP_201_CREATED, {"Location": f"{request.path_info}/{task.id}"})
 
     def partial_update(self, request: Request, id: UUID) -> HttpResponse:
         """Change the fields that are sent, and no others."""

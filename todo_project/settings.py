@@ -172,9 +172,8 @@ SQLITE_OPTIONS = {
 
 DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
 
-# A plan made for any values may walk everybody's newest tasks to find one user's, and one made for spinning disks sorts
-# what an index has in order. A pooler refuses these, and without prepared statements the first does not arise.
-PLANNING = "-c plan_cache_mode=force_custom_plan -c random_page_cost=1.1" if DB_POOLER == "none" else ""
+# A plan made for spinning disks sorts what an index has in order. A pooler refuses the option.
+PLANNING = "-c random_page_cost=1.1" if DB_POOLER == "none" else ""
 
 # A database that is away is told in about a second, and used again as soon as it is back.
 POSTGRESQL_OPTIONS = {

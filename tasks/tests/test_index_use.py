@@ -41,6 +41,7 @@ FILTERS = [
     "updated_before=2026-01-11T00:00:00Z",
     "completed=false&created_after=2026-01-01T12:00:00Z&updated_before=2026-01-11T12:00:00Z",
 ]
+ONE_FILTER = FILTERS[:-1]
 INDEXES = {
     "": ("task_list", "Forward"),
     "ordering=-created_at": ("task_list", "Forward"),
@@ -142,7 +143,7 @@ def test_a_search_reads_the_callers_tasks_only(asked, parameters, ordering):
 
 
 @pytest.mark.parametrize(("ordering", "expected"), INDEXES.items())
-@pytest.mark.parametrize("parameters", ["", "completed=true", "updated_after=2026-01-11T00:00:00Z"])
+@pytest.mark.parametrize("parameters", ONE_FILTER)
 def test_a_prepared_statement_walks_it_too(asked, monkeypatch, parameters, ordering, expected):
     """One that PostgreSQL has planned for any values, as it may after some executions.
 

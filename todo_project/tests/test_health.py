@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from django.db import connection, connections
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 OK = {"status": "ok"}
@@ -115,10 +116,9 @@ def test_readyz_is_well_again_when_the_database_is_back(client, tmp_path):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("app", "name"), [("tasks", "0002_search_index"), ("auth", "0012_alter_user_first_name_max_length")]
-)
-def test_readyz_is_not_while_a_migration_is_missing(client, app, name):
+@pytest.mark.parametrize("app", ["tasks", "auth"])
+def test_readyz_is_not_while_a_migration_is_missing(client, app):
+    [(_, name)] = MigrationLoader(None).graph.leaf_nodes(app)
     assert MigrationRecorder.Migration.objects.filter(app=app, name=name).delete()[0] == 1
     check_unavailable(client.get("/readyz"), "The database lacks a migration")
 

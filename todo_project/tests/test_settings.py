@@ -169,7 +169,7 @@ def test_postgresql_is_pooled():
         "connect_timeout": 2,
         "tcp_user_timeout": 3000,
         "application_name": "todo",
-        "options": "-c plan_cache_mode=force_custom_plan -c random_page_cost=1.1",
+        "options": "-c random_page_cost=1.1",
         "server_side_binding": True,
         "prepare_threshold": 1,
         "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 3},
