@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import warnings
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,4 +57,41 @@ def start_postgresql(config):
 @pytest.fixture
 def as_user(client):
     """A client of the API in single-user mode, where a request without a token is the user ``default``."""
+    return client
+
+
+@pytest.fixture
+def provider():
+    """An identity provider, whose keys are the ones that tokens are verified with."""
+    from todo_project.tests.provider import Provider
+
+    with closing(Provider()) as provider:
+        yield provider
+
+
+@pytest.fixture
+def jwt_mode(provider, settings, monkeypatch):
+    """``AUTH_MODE=jwt``, with tokens of ``provider``."""
+    from rest_framework.views import APIView
+
+    from todo_project import authentication, keys
+    from todo_project.tests.provider import AUDIENCE, ISSUER
+
+    settings.JWT_JWKS_URL, settings.JWT_ISSUER, settings.JWT_AUDIENCE = provider.url, ISSUER, AUDIENCE
+    monkeypatch.setattr(APIView, "authentication_classes", [authentication.JWTAuthentication])
+    keys.provider_keys.cache_clear()
+    authentication.read_claims.cache_clear()
+    with closing(keys.provider_keys()):
+        yield
+    keys.provider_keys.cache_clear()
+
+
+@pytest.fixture
+def client_of(jwt_mode, provider):
+    """Makes clients of the API in JWT mode, each with the token of a user; of nobody without one."""
+    from django.test import Client
+
+    def client(user=None):
+        return Client(headers={"Authorization": f"Bearer {provider.token(user)}"} if user else {})
+
     return client

@@ -34,7 +34,7 @@ local requests, at = {}, 0
 function init()
   for line in io.lines("%(file)s") do
     local method, path, body = line:match("^(%%S+) (%%S+) ?(.*)$")
-    local headers = { ["Host"] = "%(host)s" }
+    local headers = { ["Host"] = "%(host)s", ["Authorization"] = %(authorization)s }
     if body ~= "" then headers["Content-Type"] = "application/json" else body = nil end
     requests[#requests + 1] = wrk.format(method, path, headers, body)
   end
@@ -52,11 +52,15 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """Requests of one kind, each a path and a JSON body, or none; ``once`` if each may be sent only once."""
+    """Requests of one kind, each a path and a JSON body, or none; ``once`` if each may be sent only once.
+
+    With ``authorization`` all of them carry it.
+    """
 
     method: str
     requests: Sequence[tuple[str, str]]
     once: bool = False
+    authorization: str = ""
 
     def lines(self) -> list[str]:
         return [f"{self.method} {path} {body}".rstrip() for path, body in self.requests]
@@ -70,6 +74,8 @@ class Load:
             head += f"Content-Length: {len(body)}\r\n"
         if body:
             head += "Content-Type: application/json\r\n"
+        if self.authorization:
+            head += f"Authorization: {self.authorization}\r\n"
         return head.encode() + b"\r\n" + body
 
 
@@ -92,8 +98,9 @@ def wrk(server: Server, load: Load, connections: int, seconds: float) -> Sample:
     with TemporaryDirectory(prefix="todo-benchmark-") as directory:
         file, script = Path(directory, "requests"), Path(directory, "script.lua")
         file.write_text("\n".join(load.lines()) + "\n")
-        once = str(load.once).lower()
-        script.write_text(SCRIPT % {"file": file, "host": f"{HOST}:{server.port}", "once": once})
+        once, authorization = str(load.once).lower(), f'"{load.authorization}"' if load.authorization else "nil"
+        host = f"{HOST}:{server.port}"
+        script.write_text(SCRIPT % {"file": file, "host": host, "once": once, "authorization": authorization})
         command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout=30s"]
         command += [f"--script={script}", server.url]
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + 60).stdout

@@ -110,10 +110,21 @@ LINK = OpenApiParameter(
 )
 
 
+EVERYWHERE = (
+    "validation_error",
+    "not_authenticated",
+    "authentication_failed",
+    "not_acceptable",
+    "payload_too_large",
+    "throttled",
+    "server_error",
+    "service_unavailable",
+)
+
+
 def problem_codes(*codes: str) -> dict[str, Any]:
     """The problems that an operation can answer: these, and those that all can."""
-    everywhere = ("validation_error", "not_acceptable", "payload_too_large", "server_error", "service_unavailable")
-    return {"x-problem-codes": (*codes, *everywhere)}
+    return {"x-problem-codes": (*codes, *EVERYWHERE)}
 
 
 def shown(value: Any, description: str) -> OpenApiResponse:

@@ -50,8 +50,17 @@ HEADERS = {
     "X-Request-ID": {"schema": {"type": "string"}, "description": "The caller's own id for the request, or a new one."},
     "ETag": {"schema": {"type": "string"}, "description": "The task's current version, quoted."},
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."},
+    "WWW-Authenticate": {
+        "schema": {"type": "string"},
+        "description": "`Bearer`, and why a token was refused (RFC 6750).",
+    },
 }
-HEADERS_OF_STATUS = {HTTPStatus.PRECONDITION_FAILED: ["ETag"], HTTPStatus.SERVICE_UNAVAILABLE: ["Retry-After"]}
+HEADERS_OF_STATUS = {
+    HTTPStatus.UNAUTHORIZED: ["WWW-Authenticate"],
+    HTTPStatus.PRECONDITION_FAILED: ["ETag"],
+    HTTPStatus.TOO_MANY_REQUESTS: ["Retry-After"],
+    HTTPStatus.SERVICE_UNAVAILABLE: ["Retry-After"],
+}
 
 
 def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -110,17 +119,29 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
     return example
 
 
-class SingleUserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """No token, and so nothing to document."""
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """``AUTH_MODE=jwt``: a token that the identity provider signed."""
+
+    target_class = "todo_project.authentication.JWTAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token of the identity provider, whose `sub` is the user. In single-user mode none is "
+            "asked for, and every task belongs to `default`.",
+        }
+
+
+class SingleUserScheme(BearerScheme):  # type: ignore[no-untyped-call]
+    """``AUTH_MODE=single-user``: the same document, in which a token may be left out."""
 
     target_class = "todo_project.authentication.SingleUserAuthentication"
-    name: list[str] = []
 
-    def get_security_requirement(self, auto_schema: AutoSchema) -> None:  # type: ignore[override]
-        return None
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
-        return []
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        return [{"bearer": []}, {}]
 
 
 class Page(APIView):

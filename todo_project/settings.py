@@ -7,6 +7,7 @@ https://docs.djangoproject.com/en/5.2/ref/settings/
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,39 @@ if not SECRET_KEY:
     )
 
 AUTH_MODE = env.str("AUTH_MODE", "single-user" if DEBUG else "")
-if AUTH_MODE != "single-user":
+AUTHENTICATION = {"single-user": "SingleUserAuthentication", "jwt": "JWTAuthentication"}
+if AUTH_MODE not in AUTHENTICATION:
     raise ImproperlyConfigured(
-        "Set AUTH_MODE=single-user: no token is asked for, and every task belongs to the user “default”."
+        "Set AUTH_MODE=jwt: each user proves with a token who they are; or AUTH_MODE=single-user: no token is asked "
+        "for, and every task belongs to the user “default”."
     )
+
+# AUTH_MODE=jwt: docs/authentication.md
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", "").strip()
+JWT_ISSUER = env.str("JWT_ISSUER", "").strip()
+JWT_AUDIENCE = env.str("JWT_AUDIENCE", "").strip()
+ALGORITHMS = [*(f"{kind}{size}" for kind in ("ES", "RS", "PS") for size in (256, 384, 512)), "EdDSA"]
+JWT_ALGORITHMS: list[str] = env.list(
+    "JWT_ALGORITHMS",
+    ["EdDSA", "ES256", "RS256"],
+    subcast=str.strip,
+    validate=[must.Length(min=1), must.ContainsOnly(ALGORITHMS)],
+)
+JWT_LEEWAY = env.int("JWT_LEEWAY", 30, validate=must.Range(0, 300))
+JWT_MAX_LIFETIME = env.int("JWT_MAX_LIFETIME", 60 * 60, validate=must.Range(60, 366 * 24 * 60 * 60))
+JWT_JWKS_LIFESPAN = env.int("JWT_JWKS_LIFESPAN", 5 * 60, validate=must.Range(10, 24 * 60 * 60))
+JWT_JWKS_GRACE = env.int("JWT_JWKS_GRACE", 24 * 60 * 60, validate=must.Range(JWT_JWKS_LIFESPAN, 7 * 24 * 60 * 60))
+if AUTH_MODE == "jwt":
+    to_loopback = r"https?://(127\.0\.0\.1|\[::1\]|localhost)"
+    if not re.fullmatch(rf"(https://[\w.-]+|{to_loopback})(:\d{{1,5}})?/\S*", JWT_JWKS_URL, re.ASCII):
+        raise ImproperlyConfigured(
+            "Set JWT_JWKS_URL to where the identity provider publishes its keys, such as "
+            "https://auth.example.org/api/auth/jwks; http is for 127.0.0.1, ::1 and localhost only"
+        )
+    if not JWT_ISSUER:
+        raise ImproperlyConfigured("Set JWT_ISSUER to what the identity provider's tokens say in “iss”")
+    if not JWT_AUDIENCE:
+        raise ImproperlyConfigured("Set JWT_AUDIENCE to what tokens for this service say in “aud”")
 
 # The server: `manage.py serve`
 HOST = env.str("HOST", "127.0.0.1")
@@ -220,7 +250,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["todo_project.authentication.SingleUserAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [f"todo_project.authentication.{AUTHENTICATION[AUTH_MODE]}"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "todo_project.negotiation.JSONNegotiation",
     "DEFAULT_PARSER_CLASSES": ["todo_project.parsers.JSONParser", "todo_project.parsers.MergePatchParser"],

@@ -17,6 +17,8 @@ ALLOWED_ON_TRASHED = {"GET", "DELETE", "HEAD", "OPTIONS"}
 TITLES = {
     "validation_error": (400, "Validation Error"),
     "parse_error": (400, "Parse Error"),
+    "not_authenticated": (401, "Not Authenticated"),
+    "authentication_failed": (401, "Authentication Failed"),
     "not_found": (404, "Not Found"),
     "method_not_allowed": (405, "Method Not Allowed"),
     "not_acceptable": (406, "Not Acceptable"),

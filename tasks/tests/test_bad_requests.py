@@ -137,6 +137,6 @@ def test_no_row_stands_twice():
     assert len({str(row[1:]) for row in BAD_REQUESTS}) == len(BAD_REQUESTS)
 
 
-@pytest.mark.parametrize("code", TITLES)
+@pytest.mark.parametrize("code", {code for code, (status, _) in TITLES.items() if status != 401})
 def test_every_problem_of_a_client_has_a_row(code):
     assert code in {row.code for row in BAD_REQUESTS}

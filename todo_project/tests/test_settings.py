@@ -14,7 +14,22 @@ SET_SECRET_KEY = (
     "Set SECRET_KEY (or SECRET_KEY_FILE) to a random text of 50 characters or more, such as this prints: "
     'python -c "import secrets; print(secrets.token_urlsafe(50))"'
 )
-SET_AUTH_MODE = "Set AUTH_MODE=single-user: no token is asked for, and every task belongs to the user “default”."
+SET_AUTH_MODE = (
+    "Set AUTH_MODE=jwt: each user proves with a token who they are; or AUTH_MODE=single-user: no token is asked for, "
+    "and every task belongs to the user “default”."
+)
+JWT = {
+    "AUTH_MODE": "jwt",
+    "JWT_JWKS_URL": "https://auth.example.org/api/auth/jwks",
+    "JWT_ISSUER": "https://auth.example.org",
+    "JWT_AUDIENCE": "https://todo.example.org",
+}
+SET_JWT_JWKS_URL = (
+    "Set JWT_JWKS_URL to where the identity provider publishes its keys, such as "
+    "https://auth.example.org/api/auth/jwks; http is for 127.0.0.1, ::1 and localhost only"
+)
+SET_JWT_ISSUER = "Set JWT_ISSUER to what the identity provider's tokens say in “iss”"
+SET_JWT_AUDIENCE = "Set JWT_AUDIENCE to what tokens for this service say in “aud”"
 SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
 
 
@@ -25,6 +40,15 @@ SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
         ({"SECRET_KEY": " "}, SET_SECRET_KEY),
         ({"AUTH_MODE": None}, SET_AUTH_MODE),
         ({"AUTH_MODE": "none"}, SET_AUTH_MODE),
+        ({**JWT, "JWT_JWKS_URL": None}, SET_JWT_JWKS_URL),
+        ({**JWT, "JWT_JWKS_URL": "http://auth.example.org/jwks"}, SET_JWT_JWKS_URL),
+        ({**JWT, "JWT_JWKS_URL": "http://localhost.example.org/jwks"}, SET_JWT_JWKS_URL),
+        ({**JWT, "JWT_JWKS_URL": "http://127.0.0.1@example.org/jwks"}, SET_JWT_JWKS_URL),
+        ({**JWT, "JWT_JWKS_URL": "https://user:secret@auth.example.org/jwks"}, SET_JWT_JWKS_URL),
+        ({**JWT, "JWT_JWKS_URL": "file:///etc/jwks"}, SET_JWT_JWKS_URL),
+        ({**JWT, "JWT_ISSUER": None}, SET_JWT_ISSUER),
+        ({**JWT, "JWT_ISSUER": " "}, SET_JWT_ISSUER),
+        ({**JWT, "JWT_AUDIENCE": None}, SET_JWT_AUDIENCE),
         ({"DATABASE_URL": ""}, SET_DATABASE_URL),
         ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
         ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
@@ -46,6 +70,13 @@ def test_what_is_missing_or_wrong_is_told_in_one_sentence(variables, sentence):
         ("WORKERS", "0", "greater than or equal to 1"),
         ("THREADS", "-1", "greater than or equal to 1"),
         ("DB_POOL_SIZE", "0", "greater than or equal to 1"),
+        ("JWT_ALGORITHMS", "", "minimum length 1"),
+        ("JWT_ALGORITHMS", "none", "ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA"),
+        ("JWT_ALGORITHMS", "EdDSA,HS256", "not in: ES256"),
+        ("JWT_LEEWAY", "301", "less than or equal to 300"),
+        ("JWT_MAX_LIFETIME", "0", "greater than or equal to 60"),
+        ("JWT_JWKS_LIFESPAN", "1", "greater than or equal to 10"),
+        ("JWT_JWKS_GRACE", "299", "greater than or equal to 300"),
         ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
         ("SECRET_KEY_FILE", "/nowhere/key", "file"),
     ],
@@ -150,6 +181,33 @@ def test_what_is_set_takes_effect():
     }
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://auth.example.org/api/auth/jwks",
+        "https://auth.example.org:8443/jwks?tenant=1",
+        "http://127.0.0.1:3000/jwks",
+        "http://localhost:3000/jwks",
+        "http://[::1]:3000/jwks",
+    ],
+)
+def test_jwt_mode_asks_for_a_token(url):
+    names = (*JWT, "JWT_ALGORITHMS", "JWT_LEEWAY", "JWT_MAX_LIFETIME", "JWT_JWKS_LIFESPAN", "JWT_JWKS_GRACE")
+    jwt = {**JWT, "JWT_JWKS_URL": url}
+    chosen_ = chosen(*names, "REST_FRAMEWORK", **jwt)
+    assert chosen_.pop("REST_FRAMEWORK")["DEFAULT_AUTHENTICATION_CLASSES"] == [
+        "todo_project.authentication.JWTAuthentication"
+    ]
+    assert chosen_ == {
+        **jwt,
+        "JWT_ALGORITHMS": ["EdDSA", "ES256", "RS256"],
+        "JWT_LEEWAY": 30,
+        "JWT_MAX_LIFETIME": 3600,
+        "JWT_JWKS_LIFESPAN": 300,
+        "JWT_JWKS_GRACE": 86_400,
+    }
+
+
 def test_postgresql_is_pooled():
     url = "postgresql://user:p%40ss@host:5433/name?sslmode=require"
     database = chosen("DATABASES", DATABASE_URL=url, DB_POOL_SIZE="5")["DATABASES"]["default"]
@@ -216,6 +274,22 @@ PRODUCTION = {**SOUND, "HTTPS": "true", "ALLOWED_HOSTS": "example.org"}
 def test_the_settings_of_production_have_nothing_that_django_warns_of():
     process = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert (process.stderr, process.returncode) == ("", 0)
+
+
+def test_the_settings_of_production_with_tokens_have_nothing_either():
+    process = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **{**PRODUCTION, **JWT})
+    assert (process.stderr, process.returncode) == ("", 0)
+
+
+def test_the_openapi_document_of_jwt_mode_has_the_token_required_and_nothing_else_different():
+    def document(**mode):
+        process = run("manage.py", "spectacular", "--validate", "--fail-on-warn", **{**PRODUCTION, **mode})
+        assert (process.stderr, process.returncode) == ("", 0)
+        return process.stdout
+
+    optional, required = "      security:\n      - bearer: []\n      - {}\n", "      security:\n      - bearer: []\n"
+    assert optional in document()
+    assert document().replace(optional, required) == document(**JWT)
 
 
 def test_a_short_key_is_warned_of():
