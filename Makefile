@@ -8,11 +8,12 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 PRODUCTION := ENV_FILE=/dev/null AUTH_MODE=single-user HTTPS=on ALLOWED_HOSTS=todo.example.org \
 	SECRET_KEY=only-for-make-check-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test check bench requirements openapi
+.PHONY: help run dev test test-e2e check bench requirements openapi
 help:
 	@echo "make run           serve on http://127.0.0.1:8000"
 	@echo "make dev           serve, and reload whenever a file changes"
 	@echo "make test          the whole suite, on SQLite and on PostgreSQL"
+	@echo "make test-e2e      the service behind a real Better Auth; needs Node 20"
 	@echo "make check         lint, types, settings, migrations, OpenAPI document, requirements"
 	@echo "make bench         measure this service beside others; ROUNDS=1 OPS=get is a quick look"
 	@echo "make openapi       write openapi.yaml anew"
@@ -30,6 +31,15 @@ test: $(VENV)/dev
 	$(PYTHON) -m pytest --cov --cov-report= --database=sqlite
 	$(PYTHON) -m pytest --cov --cov-report= --cov-append --database=postgresql
 	$(PYTHON) -m coverage report --fail-under=98
+
+# Without Node the tests skip themselves, and say so.
+test-e2e: $(VENV)/dev $(if $(shell command -v npm),e2e/node_modules/.package-lock.json)
+	$(PYTHON) -m pytest e2e --database=sqlite
+	$(PYTHON) -m pytest e2e --database=postgresql
+
+e2e/node_modules/.package-lock.json: e2e/package-lock.json
+	cd e2e && npm ci --no-audit --no-fund
+	@touch $@
 
 check: $(VENV)/dev
 	$(PYTHON) -m ruff check
