@@ -1,0 +1,59 @@
+"""``manage.py assign_tasks``: the tasks of single-user mode to whoever made them, once there are users."""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from tasks.models import USER_ID_MAX_LENGTH, Task
+
+
+class Command(BaseCommand):
+    """Gives all tasks of one user, those in the trash too, to another.
+
+    Each batch is one statement, so that a request waits for one batch at the most; a command that was interrupted is
+    run again as it was. To its new owner a task has changed: its ``version`` and ``updated_at`` grow.
+    """
+
+    help = "Give all tasks of one user, those in the trash too, to another: docs/authentication.md."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--from", dest="giver", required=True, metavar="ID", help="Whose they are, say “default”.")
+        parser.add_argument(
+            "--to",
+            dest="receiver",
+            type=subject,
+            required=True,
+            metavar="ID",
+            help="Whose they become: the “sub” of their tokens.",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Say how many would change hands, and change none.")
+        parser.add_argument("--batch-size", type=int, default=1000, metavar="N", help="Tasks a statement; 1000.")
+
+    def handle(self, *, giver: str, receiver: str, dry_run: bool, batch_size: int, **_: Any) -> None:
+        if giver == receiver:
+            raise CommandError("--from and --to are the same user")
+        if batch_size < 1:
+            raise CommandError("--batch-size must be 1 or more")
+        tasks = Task.objects.owned_by(giver)
+        if dry_run:
+            self.stdout.write(f"Would assign {counted(tasks.count())} of {giver} to {receiver}")
+            return
+        assigned = 0
+        while batch := tasks.filter(id__in=tasks.order_by("id").values("id")[:batch_size]).change(user_id=receiver):
+            assigned += len(batch)
+            if self.stdout.isatty():
+                self.stdout.write(f"{assigned}\r", ending="")
+        self.stdout.write(f"Assigned {counted(assigned)} of {giver} to {receiver}")
+
+
+def subject(text: str) -> str:
+    """A user id as a token may have it; tasks of any other would be out of everybody's reach."""
+    if not re.fullmatch(rf"[\x21-\x7e]{{1,{USER_ID_MAX_LENGTH}}}", text):
+        raise ArgumentTypeError(f"a user id is 1 to {USER_ID_MAX_LENGTH} visible ASCII characters")
+    return text
+
+
+def counted(number: int) -> str:
+    return f"{number} task{'' if number == 1 else 's'}"
