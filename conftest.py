@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 import django
 import pytest
 
+from benchmarks import running
+
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "todo_project.settings",
     "ENV_FILE": os.devnull,
@@ -31,11 +33,11 @@ def pytest_configure(config):
     for name in re.findall(r"^#?([A-Z_]+)=", Path(__file__).with_name(".env.example").read_text(), re.MULTILINE):
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
-    os.environ.update(ENVIRONMENT, DATABASE_URL=database_url(config))
+    os.environ.update(ENVIRONMENT, DATABASE_URL=url_of_the_suite(config))
     django.setup()
 
 
-def database_url(config):
+def url_of_the_suite(config):
     if config.getoption("database") == "sqlite":
         return "sqlite:///:memory:"
     return os.environ.get("TEST_DATABASE_URL") or start_postgresql(config)
@@ -95,3 +97,19 @@ def client_of(jwt_mode, provider):
         return Client(headers={"Authorization": f"Bearer {provider.token(user)}"} if user else {})
 
     return client
+
+
+@pytest.fixture(scope="module")
+def database_url(pytestconfig):
+    """A fresh, migrated database for the processes of a module's tests, of the kind that the suite runs on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
+        with running.database(pytestconfig.getoption("database")) as url:
+            yield url
+
+
+@pytest.fixture(scope="module")
+def server(database_url):
+    """The service as it runs: server, workers and a database of its own."""
+    with running.served(database_url) as server:
+        yield server

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
+from uuid import uuid4
 
 from benchmarks.running import argument_parser, chosen, database, print_table, run
 
@@ -20,8 +21,11 @@ ROUNDS = 5
 NEW = b'{"title": "Buy milk", "description": "Two litres, and something for the cat"}'
 
 
-def environ(method: str, path: str, body: bytes = b"", query: str = "") -> dict[str, Any]:
+def environ(
+    method: str, path: str, body: bytes = b"", query: str = "", key: Callable[[], str] | None = None
+) -> dict[str, Any]:
     length = {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "application/json"} if body else {}
+    keyed = {"HTTP_IDEMPOTENCY_KEY": key()} if key else {}
     return {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
@@ -36,6 +40,7 @@ def environ(method: str, path: str, body: bytes = b"", query: str = "") -> dict[
         "wsgi.input": BytesIO(body),
         "wsgi.errors": sys.stderr,
         **length,
+        **keyed,
     }
 
 
@@ -73,6 +78,8 @@ def measure(profile: str | None) -> None:
         "create": ("POST", "/api/tasks", NEW),
         "patch": ("PATCH", path, b'{"title": "Buy oat milk"}'),
         "toggle": ("POST", f"{path}/toggle"),
+        "toggle, a new Idempotency-Key": ("POST", f"{path}/toggle", b"", "", lambda: str(uuid4())),
+        "toggle, a known Idempotency-Key": ("POST", f"{path}/toggle", b"", "", lambda: "known"),
     }
     for name, request in operations.items():
         print(f"{name}\t{microseconds(application, *request):.0f}", flush=True)

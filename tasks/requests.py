@@ -7,8 +7,10 @@ from urllib.parse import parse_qs
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
+from idempotency.replay import KEY_RULE, is_key
 from tasks import preconditions
 from todo_project.exceptions import HOST_FAULT, Fault, InvalidRequest, PayloadTooLarge, UnreadableBody
 
@@ -22,8 +24,8 @@ def refuse_large_body(request: Request) -> None:
         raise PayloadTooLarge
 
 
-def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int]]:
-    """What ``If-Match`` and ``If-None-Match`` admit, in that order, as ``tasks.preconditions`` has it.
+def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int], str | None]:
+    """What ``If-Match`` and ``If-None-Match`` admit, as ``tasks.preconditions`` has it, and the ``Idempotency-Key``.
 
     Raises:
         InvalidRequest: one of them is malformed, or the ``Host`` is not served; each is named.
@@ -44,9 +46,12 @@ def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int
         faults.append(HOST_FAULT)
     if_match = read("If-Match", preconditions.if_match)
     if_none_match = read("If-None-Match", preconditions.if_none_match)
+    key = None if request.method in SAFE_METHODS else request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is not None and not is_key(key):
+        faults.append(Fault(header="Idempotency-Key", code="malformed", detail=f"Idempotency-Key must be {KEY_RULE}"))
     if faults:
         raise InvalidRequest(faults=faults)
-    return if_match, if_none_match or ()
+    return if_match, if_none_match or (), key
 
 
 def refuse_unreadable_body(request: Request) -> None:

@@ -1,6 +1,6 @@
 """The endpoints of ``/api/tasks``."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from idempotency.replay import KeyedRequest
 from tasks import requests, statements
 from tasks.listing import Listing
 from tasks.models import Task
@@ -43,6 +44,7 @@ class TaskEndpoints(GenericViewSet[Task]):
     format_kwarg = None
     if_match: frozenset[int] | None
     if_none_match: Container[int]
+    keyed: KeyedRequest | None
 
     @property
     def user_id(self) -> str:
@@ -62,7 +64,8 @@ class TaskEndpoints(GenericViewSet[Task]):
         self.check_throttles(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         requests.refuse_large_body(request)
-        self.if_match, self.if_none_match = requests.read_headers(request)
+        self.if_match, self.if_none_match, key = requests.read_headers(request)
+        self.keyed = KeyedRequest(request, self.user_id, key) if key else None
         if self.action in {"create", "partial_update"}:
             requests.refuse_unreadable_body(request)
         if self.action != "list":
@@ -86,6 +89,10 @@ class TaskEndpoints(GenericViewSet[Task]):
     def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """Nothing but ``Allow``, which every answer carries."""
         return Response()
+
+    def once(self, operation: Callable[[], HttpResponse]) -> HttpResponse:
+        """What ``operation`` comes to; what it came to before, if the request has an ``Idempotency-Key`` of then."""
+        return self.keyed.once(operation) if self.keyed else operation()
 
     def stored(self, *, trashed: bool | None = None) -> ShownTask:
         """The addressed task as it is.
@@ -127,6 +134,9 @@ class TaskViewSet(TaskEndpoints):
     def create(self, request: Request) -> HttpResponse:
         """A new task of the caller's."""
         task = Task(user_id=self.user_id, **NEW_TASK.run_validation(request.data))
+        return self.once(lambda: self.created(task))
+
+    def created(self, task: Task) -> HttpResponse:
         [shown] = statements.create.execute(**task.columns())
         return self.show(shown, http.HTTP_201_CREATED, {"Location": f"{request.path_info}/{task.id}"})
 
@@ -134,21 +144,24 @@ class TaskViewSet(TaskEndpoints):
         """Change the fields that are sent, and no others."""
         changes = CHANGES.run_validation(request.data)
         if not changes:
-            return self.written(statements.show, self.trashed)
-        return self.written(statements.change, changes=changes)
+            return self.once(lambda: self.written(statements.show, self.trashed))
+        return self.once(lambda: self.written(statements.change, changes=changes))
 
     def destroy(self, request: Request, id: UUID) -> HttpResponse:
         """Move a task to the trash, and answer with what it was last."""
-        return self.written(statements.move_to_trash)
+        return self.once(lambda: self.written(statements.move_to_trash))
 
     @action(detail=True, methods=["post"])
     def toggle(self, request: Request, id: UUID) -> HttpResponse:
         """Flip ``completed``."""
-        return self.written(statements.toggle)
+        return self.once(lambda: self.written(statements.toggle))
 
     @action(detail=True, methods=["post"], trashed=True)
     def restore(self, request: Request, id: UUID) -> HttpResponse:
         """Bring a task back from the trash."""
+        return self.once(self.restored)
+
+    def restored(self) -> HttpResponse:
         try:
             return self.written(statements.restore)
         except NotFound:
@@ -164,4 +177,4 @@ class TrashViewSet(TaskEndpoints):
 
     def destroy(self, request: Request, id: UUID) -> HttpResponse:
         """Remove a task from the trash for good, and answer with what it was."""
-        return self.written(statements.remove)
+        return self.once(lambda: self.written(statements.remove))

@@ -80,15 +80,15 @@ def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 def _problem_responses(codes: tuple[str, ...], path: str) -> dict[str, Any]:
     problems = sorted((PROBLEMS[code] for code in codes), key=lambda problem: problem.status_code)
     return {
-        str(status): _problem_response(status, list(alike), path)
+        str(status): problem_response(status, list(alike), path)
         for status, alike in groupby(problems, key=lambda problem: problem.status_code)
     }
 
 
-def _problem_response(status: int, problems: list[type[Problem]], path: str) -> dict[str, Any]:
+def problem_response(status: int, problems: list[type[Problem]], path: str) -> dict[str, Any]:
     return {
         "description": " ".join(problem.description for problem in problems),
-        "headers": _headers(*HEADERS_OF_STATUS.get(HTTPStatus(status), ())),
+        "headers": _headers(*HEADERS_OF_STATUS.get(HTTPStatus(status), ()), "X-Request-ID"),
         "content": {
             "application/problem+json": {
                 "schema": {"$ref": "#/components/schemas/Problem"},

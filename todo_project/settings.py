@@ -120,6 +120,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "todo_project",
+    "idempotency",
     "tasks",
 ]
 
@@ -274,7 +275,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["todo_project.schema.document_problems"],
+    "POSTPROCESSING_HOOKS": ["todo_project.schema.document_problems", "idempotency.openapi.document_keys"],
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=must.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]))

@@ -264,6 +264,10 @@ WRONG_HEADERS = [
         ("DELETE", TASK, "If-Match", "W/1"),
         ("POST", TOGGLE, "If-Match", '"1" x'),
         ("POST", TOGGLE, "If-Match", "“1”".encode().decode("latin-1")),
+        ("POST", TOGGLE, "Idempotency-Key", ""),
+        ("DELETE", TASK, "Idempotency-Key", "a b"),
+        ("POST", RESTORE, "Idempotency-Key", "k" * 256),
+        ("DELETE", IN_TRASH, "Idempotency-Key", "\xe9"),
         ("GET", TASK, "Host", "evil.example"),
         ("GET", LIST, "Host", "testserver.evil.example"),
         ("GET", LIST, "Host", "testserver/x"),
@@ -280,6 +284,9 @@ WRONG_HEADERS = [
         "If-Match",
         "If-None-Match",
         headers={**AS_JSON, "If-Match": "1", "If-None-Match": "2"},
+    ),
+    created(
+        "a malformed key", GOOD, "validation_error", "Idempotency-Key", headers={**AS_JSON, "Idempotency-Key": "\t"}
     ),
     created("a Host of another server", GOOD, "validation_error", "Host", headers={**AS_JSON, "Host": "evil.example"}),
 ]

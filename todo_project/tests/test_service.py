@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import concurrency
-from benchmarks.running import database, served
+from benchmarks.running import served
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -18,21 +18,6 @@ VARYING = {
     "<time>": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
     "date: <date>": r"date: .*",
 }
-
-
-@pytest.fixture(scope="module")
-def database_url(pytestconfig):
-    kind = pytestconfig.getoption("database")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
-        with database(kind) as url:
-            yield url
-
-
-@pytest.fixture(scope="module")
-def server(database_url):
-    with served(database_url) as server:
-        yield server
 
 
 def test_the_session_in_the_readme_is_real(server):

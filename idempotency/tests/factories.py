@@ -1,0 +1,21 @@
+import factory
+from django.utils import timezone
+
+from idempotency.models import KEPT_FOR, KeptResponse
+
+
+class KeptResponseFactory(factory.django.DjangoModelFactory):
+    """What ``default`` was answered just now."""
+
+    class Meta:
+        model = KeptResponse
+
+    class Params:
+        expired = factory.Trait(created_at=factory.LazyFunction(lambda: timezone.now() - KEPT_FOR))
+
+    user_id = "default"
+    key = factory.Sequence("key-{}".format)
+    fingerprint = "0" * 64
+    status = 200
+    headers = {"Content-Type": "application/json"}
+    body = b"{}"
