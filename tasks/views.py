@@ -138,7 +138,7 @@ class TaskViewSet(TaskEndpoints):
 
     def created(self, task: Task) -> HttpResponse:
         [shown] = statements.create.execute(**task.columns())
-        return self.show(shown, http.HTTP_201_CREATED, {"Location": f"{request.path_info}/{task.id}"})
+        return self.show(shown, http.HTTP_201_CREATED, {"Location": f"{self.request.path_info}/{task.id}"})
 
     def partial_update(self, request: Request, id: UUID) -> HttpResponse:
         """Change the fields that are sent, and no others."""
