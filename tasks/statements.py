@@ -15,6 +15,7 @@ from django.utils import timezone
 from tasks.expressions import Parameter
 from tasks.models import Task, TaskQuerySet
 from tasks.representation import Representation
+from todo_project.database import tried_twice
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -37,6 +38,7 @@ class Compiled:
         self.build = build
         self.compile = lru_cache(maxsize=1024)(self._compile)
 
+    @tried_twice
     def execute(self, *parts: Any, **values: Any) -> list[ShownTask]:
         if values.get("versions") == []:
             return []  # no version will do, where no place for one would mean any

@@ -1,9 +1,12 @@
 """System checks of settings that are sound each by itself and unsafe together."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
+
+from todo_project.database import connection_limit
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -31,5 +34,25 @@ def every_thread_gets_a_connection(**_: Any) -> list[checks.CheckMessage]:
             f"DB_POOL_SIZE is {pool['max_size']} and THREADS is {settings.THREADS}: some threads get no connection.",
             hint=f"Set DB_POOL_SIZE={settings.THREADS} or more.",
             id="todo.E001",
+        )
+    ]
+
+
+@checks.register(checks.Tags.database)
+def server_admits_every_connection(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Asked by ``serve`` and ``migrate``, and by ``check --database default``; behind a pooler, it has the limit."""
+    pool = settings.DATABASES["default"]["OPTIONS"].get("pool")
+    if not databases or pool is None or settings.DB_POOLER != "none":
+        return []
+    wanted, limit = settings.WORKERS * pool["max_size"], connection_limit()
+    if wanted <= limit:
+        return []
+    return [
+        checks.Warning(
+            f"WORKERS is {settings.WORKERS} and DB_POOL_SIZE is {pool['max_size']}, which makes {wanted} connections, "
+            f"and PostgreSQL admits {limit}: under load, requests will be answered with 503.",
+            hint=f"Set DB_POOL_SIZE={max(1, limit // settings.WORKERS)} or fewer WORKERS, or raise max_connections of "
+            "the server or the CONNECTION LIMIT of the role or database.",
+            id="todo.W002",
         )
     ]

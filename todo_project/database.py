@@ -1,24 +1,106 @@
-"""When a database error means that the database is away, and how long a request waits for it."""
+"""When a database error means that the database is away, what is tried again, and how long a request waits for it."""
 
 import select
-from typing import Any, ClassVar
+import sqlite3
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import psycopg
-from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 # Private, and yet what Connection.wait documents that it raises.
 from psycopg.errors import _WaitTimeout
 
-#: PostgreSQL reports these as internal errors: read_only_sql_transaction, idle_in_transaction_session_timeout.
-AWAY_SQLSTATES = frozenset({"25006", "25P03"})
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html
+AWAY_CLASSES = frozenset(
+    {
+        "08",  # connection exception, which is also what PgBouncer says of itself
+        "40",  # transaction rollback: serialization failure, deadlock
+        "53",  # insufficient resources: disk full, out of memory, too many connections
+        "57",  # operator intervention: cancelled, shut down, starting up
+        "58",  # system error: I/O
+    }
+)
+AWAY_STATES = frozenset(
+    {
+        "25006",  # read-only transaction: a standby, or a primary that has become one
+        "25P03",  # idle_in_transaction_session_timeout
+        "25P04",  # transaction_timeout
+        "55P03",  # lock not available
+    }
+)
+#: https://www.sqlite.org/rescode.html, the primary result codes.
+AWAY_IN_SQLITE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+#: Serialization failure and deadlock: the statement may well succeed when it is executed again.
+PASSING_STATES = frozenset({"40001", "40P01"})
 
 
-def is_unavailable(error: BaseException) -> bool:
-    """Whether ``error`` says that the database cannot serve now, so that the same request may succeed later."""
-    if isinstance(error, OperationalError | InterfaceError):
-        return True
-    return isinstance(error, InternalError) and getattr(error.__cause__, "sqlstate", None) in AWAY_SQLSTATES
+def is_unavailable(error: BaseException | None) -> bool:
+    """Whether ``error`` says that the database cannot serve now, so that the same request may succeed later.
+
+    An error without a code is the driver's own: no connection, none free in the pool, one lost, no answer in time.
+    """
+    if not isinstance(error, Error):
+        return False
+    if state := sqlstate(error):
+        return state[:2] in AWAY_CLASSES or state in AWAY_STATES
+    if code := getattr(error.__cause__, "sqlite_errorcode", None):
+        return code & 0xFF in AWAY_IN_SQLITE
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def sqlstate(error: Error) -> str | None:
+    """The code of an error that PostgreSQL reported."""
+    return getattr(error.__cause__, "sqlstate", None)
+
+
+def tried_twice(execute: Callable[P, T]) -> Callable[P, T]:
+    """Once more after a deadlock or a serialization failure; within a transaction, which is lost, it is not."""
+
+    @wraps(execute)
+    def twice(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return execute(*args, **kwargs)
+        except OperationalError as error:
+            if connection.in_atomic_block or sqlstate(error) not in PASSING_STATES:
+                raise
+        return execute(*args, **kwargs)
+
+    return twice
+
+
+def connection_limit() -> int:
+    """How many connections PostgreSQL admits of this role to this database, if no others are open."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT LEAST(
+                current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+                    - COALESCE(current_setting('reserved_connections', true)::int, 0),
+                NULLIF(datconnlimit, -1),
+                NULLIF(rolconnlimit, -1)
+            ) FROM pg_database, pg_roles WHERE datname = current_database() AND rolname = current_user
+            """
+        )
+        [limit] = cursor.fetchone()
+    return int(limit)
 
 
 def lacks_migrations() -> bool:

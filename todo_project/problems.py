@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core import exceptions as django_exceptions
 from django.core.signals import got_request_exception
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils.log import log_response
 from django.views import defaults
 from drf_problems import PROBLEM_CODE_CHOICES, PROBLEM_EXCEPTION_MAP
@@ -159,11 +160,20 @@ def django_handler(page: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     """A handler of Django's for ``urls.py``: problems for clients, and ``page`` for people in the admin."""
 
     def handle(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-        if request.path_info.startswith(settings.ADMIN_PREFIX):
-            return page(request, exception) if exception else page(request)
-        return respond(request, exception or sys.exc_info()[1])
+        error = exception or sys.exc_info()[1]
+        if not request.path_info.startswith(settings.ADMIN_PREFIX):
+            return respond(request, error)
+        if is_unavailable(error):
+            return unavailable_page()
+        return page(request, exception) if exception else page(request)
 
     return handle
+
+
+def unavailable_page() -> HttpResponse:
+    """For people in the admin; needs no database itself."""
+    status, wait = ServiceUnavailable.status_code, ServiceUnavailable.wait
+    return HttpResponse(render_to_string("503.html"), status=status, headers={"Retry-After": str(wait)})
 
 
 bad_request = django_handler(defaults.bad_request)

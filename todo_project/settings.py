@@ -206,20 +206,26 @@ DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transacti
 # A plan made for spinning disks sorts what an index has in order. A pooler refuses the option.
 PLANNING = "-c random_page_cost=1.1" if DB_POOLER == "none" else ""
 
-# A database that is away is told in about a second, and used again as soon as it is back.
+# Seconds. A database that is away is told in about one, one that is frozen in about two, and either is used again as
+# soon as it is back: docs/reliability.md.
+DB_POOL_TIMEOUT = env.float("DB_POOL_TIMEOUT", 1, validate=must.Range(0.1, 60))
+DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", 2, validate=must.Range(1, 60))
+DB_ANSWER_TIMEOUT = env.float("DB_ANSWER_TIMEOUT", 2, validate=must.Range(0.1, 3600))
+
 POSTGRESQL_OPTIONS = {
     # The server parses and plans a statement once a connection. A pooler in transaction mode gives each transaction
     # another connection, which would not know it.
     "server_side_binding": True,
     "prepare_threshold": 1 if DB_POOLER == "none" else None,
     "options": PLANNING,
-    "connect_timeout": 2,
-    "tcp_user_timeout": 3000,
+    "connect_timeout": DB_CONNECT_TIMEOUT,
+    "tcp_user_timeout": round(1000 * DB_ANSWER_TIMEOUT),
     "application_name": "todo",
     "pool": {
         "min_size": 1,
         "max_size": env.int("DB_POOL_SIZE", 8, validate=must.Range(1, 1000)),
-        "timeout": 1,
+        "timeout": DB_POOL_TIMEOUT,
+        # The pool asks for a connection ever more rarely until then, and begins anew.
         "reconnect_timeout": 3,
     },
 }

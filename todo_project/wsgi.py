@@ -21,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
 # A request waits for the database only so long; a command, which does not come by here, may take its time.
 if pool := settings.DATABASES["default"]["OPTIONS"].get("pool"):
     pool["connection_class"] = BoundedConnection
+    BoundedConnection.deadline = settings.DB_ANSWER_TIMEOUT
 
 
 class Request(WSGIRequest):

@@ -5,7 +5,11 @@ from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from todo_project.checks import every_thread_gets_a_connection, single_user_mode_stays_on_this_machine
+from todo_project.checks import (
+    every_thread_gets_a_connection,
+    server_admits_every_connection,
+    single_user_mode_stays_on_this_machine,
+)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -59,6 +63,46 @@ def test_fewer_connections_than_threads_are_an_error(pool_of, connections, threa
             id="todo.E001",
         )
     ]
+
+
+@pytest.fixture
+def admitting(pool_of, settings, monkeypatch):
+    """Sets the workers, the connections of each, and what the server admits."""
+
+    def set_all(workers, connections, limit, pooler="none"):
+        pool_of(connections, 1)
+        settings.WORKERS, settings.DB_POOLER = workers, pooler
+        monkeypatch.setattr("todo_project.checks.connection_limit", lambda: limit)
+
+    return set_all
+
+
+@pytest.mark.parametrize(
+    ("workers", "connections", "limit", "pooler"), [(2, 8, 16, "none"), (2, 8, 1, "transaction"), (2, None, 1, "none")]
+)
+def test_a_server_that_admits_every_connection_is_sound(admitting, workers, connections, limit, pooler):
+    admitting(workers, connections, limit, pooler)
+    assert server_admits_every_connection(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(("workers", "connections", "limit", "mend"), [(2, 8, 15, 7), (4, 8, 2, 1)])
+def test_a_server_that_admits_fewer_is_a_warning(admitting, workers, connections, limit, mend):
+    admitting(workers, connections, limit)
+    assert server_admits_every_connection(databases=["default"]) == [
+        checks.Warning(
+            f"WORKERS is {workers} and DB_POOL_SIZE is {connections}, which makes {workers * connections} connections, "
+            f"and PostgreSQL admits {limit}: under load, requests will be answered with 503.",
+            hint=f"Set DB_POOL_SIZE={mend} or fewer WORKERS, or raise max_connections of the server or the "
+            "CONNECTION LIMIT of the role or database.",
+            id="todo.W002",
+        )
+    ]
+
+
+def test_the_database_is_asked_only_where_a_command_uses_it(admitting):
+    admitting(2, 8, 15)
+    assert checks.run_checks() == []
+    assert [message.id for message in checks.run_checks(databases=["default"])] == ["todo.W002"]
 
 
 def test_both_are_asked_by_the_check_command(settings, pool_of):

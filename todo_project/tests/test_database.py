@@ -1,5 +1,6 @@
 """When a database error means that the database is away, and how long a request waits for it."""
 
+import sqlite3
 from contextlib import closing
 
 import psycopg
@@ -19,12 +20,19 @@ from django.db import (
 )
 from django.db.utils import DatabaseErrorWrapper
 
-from todo_project.database import BoundedConnection, is_unavailable
+from todo_project.database import BoundedConnection, connection_limit, is_unavailable
 
 
 def caused(error, sqlstate):
     """A database error as Django wraps it, around the driver's own."""
     error.__cause__ = psycopg.errors.lookup(sqlstate)()
+    return error
+
+
+def in_sqlite(code):
+    error = OperationalError()
+    error.__cause__ = sqlite3.OperationalError()
+    error.__cause__.sqlite_errorcode = code
     return error
 
 
@@ -39,6 +47,21 @@ def caused(error, sqlstate):
         pytest.param(InterfaceError("connection already closed"), True, id="interface"),
         pytest.param(caused(InternalError(), "25006"), True, id="read-only"),
         pytest.param(caused(InternalError(), "25P03"), True, id="idle-in-transaction-timeout"),
+        pytest.param(caused(InternalError(), "25P04"), True, id="transaction-timeout"),
+        pytest.param(caused(OperationalError(), "08P01"), True, id="pooler-query-wait-timeout"),
+        pytest.param(caused(OperationalError(), "40P01"), True, id="deadlock"),
+        pytest.param(caused(OperationalError(), "55P03"), True, id="lock-timeout"),
+        pytest.param(caused(OperationalError(), "57P03"), True, id="starting-up"),
+        pytest.param(caused(OperationalError(), "58030"), True, id="io-error"),
+        pytest.param(caused(OperationalError(), "54000"), False, id="program-limit"),
+        pytest.param(caused(OperationalError(), "55000"), False, id="not-in-prerequisite-state"),
+        pytest.param(in_sqlite(sqlite3.SQLITE_BUSY), True, id="sqlite-locked"),
+        pytest.param(in_sqlite(sqlite3.SQLITE_IOERR_WRITE), True, id="sqlite-io-error"),
+        pytest.param(in_sqlite(sqlite3.SQLITE_FULL), True, id="sqlite-full"),
+        pytest.param(in_sqlite(sqlite3.SQLITE_READONLY_DBMOVED), True, id="sqlite-read-only"),
+        pytest.param(in_sqlite(sqlite3.SQLITE_CANTOPEN), True, id="sqlite-missing"),
+        pytest.param(in_sqlite(sqlite3.SQLITE_ERROR), False, id="sqlite-no-such-table"),
+        pytest.param(None, False, id="no-error"),
         pytest.param(caused(InternalError(), "25P02"), False, id="in-failed-transaction"),
         pytest.param(caused(InternalError(), "XX000"), False, id="internal"),
         pytest.param(InternalError(), False, id="internal-without-a-cause"),
@@ -121,3 +144,36 @@ def test_the_server_waits_no_longer_than_that():
     import todo_project.wsgi  # noqa: F401  # which is what the server loads
 
     assert settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"] is BoundedConnection
+    assert BoundedConnection.deadline == settings.DB_ANSWER_TIMEOUT
+
+
+@pytest.fixture
+def limited(db):
+    """Sets what the role or the database admits, until the test's transaction is rolled back."""
+
+    def limit(clause):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT quote_ident(current_user), quote_ident(current_database())")
+            role, database = cursor.fetchone()
+            cursor.execute(clause.format(role=role, database=database))
+
+    return limit
+
+
+@postgresql
+@pytest.mark.parametrize(
+    "clause", ["ALTER ROLE {role} CONNECTION LIMIT 5", "ALTER DATABASE {database} CONNECTION LIMIT 5"]
+)
+def test_the_role_and_the_database_limit_the_connections(limited, clause):
+    limited(clause)
+    assert connection_limit() == 5
+
+
+@postgresql
+@pytest.mark.django_db
+def test_without_limits_the_server_has_one():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW max_connections")
+        admitted = int(cursor.fetchone()[0])
+        cursor.execute("SHOW superuser_reserved_connections")
+        assert connection_limit() == admitted - int(cursor.fetchone()[0])

@@ -566,6 +566,7 @@ def test_the_admin_answers_people_with_a_page(admin_client):
         (django_exceptions.PermissionDenied(SECRET), 403, "403 Forbidden"),
         (django_exceptions.BadRequest(SECRET), 400, "Bad Request (400)"),
         (RuntimeError(SECRET), 500, "Server Error (500)"),
+        (OperationalError(SECRET), 503, "Service Unavailable (503)"),
     ],
     ids=name,
 )
@@ -576,6 +577,11 @@ def test_a_failure_in_the_admin_is_a_page(client, fail_with, error, status, head
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert f"<h1>{heading}</h1>" in response.content.decode()
     check_nothing_leaks(response)
+
+
+def test_the_admin_says_when_to_come_back_while_the_database_is_away(client, fail_with):
+    fail_with(OperationalError(SECRET))
+    assert client.get("/admin/django").headers["Retry-After"] == "1"
 
 
 # What a problem's `type` leads to.

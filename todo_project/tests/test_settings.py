@@ -225,13 +225,27 @@ def test_postgresql_is_pooled():
     assert database["OPTIONS"] == {
         "sslmode": "require",
         "connect_timeout": 2,
-        "tcp_user_timeout": 3000,
+        "tcp_user_timeout": 2000,
         "application_name": "todo",
         "options": "-c random_page_cost=1.1",
         "server_side_binding": True,
         "prepare_threshold": 1,
         "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 3},
     }
+
+
+def test_the_time_outs_of_the_database_are_settings():
+    chosen_ = chosen(
+        "DATABASES",
+        "DB_ANSWER_TIMEOUT",
+        DATABASE_URL="postgresql://host/name",
+        DB_POOL_TIMEOUT="0.5",
+        DB_CONNECT_TIMEOUT="3",
+        DB_ANSWER_TIMEOUT="1.5",
+    )
+    options = chosen_["DATABASES"]["default"]["OPTIONS"]
+    assert (options["connect_timeout"], options["tcp_user_timeout"], options["pool"]["timeout"]) == (3, 1500, 0.5)
+    assert chosen_["DB_ANSWER_TIMEOUT"] == 1.5
 
 
 def test_nothing_is_prepared_behind_a_pooler():

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DEFAULT_DB_ALIAS
 
 from todo_project.database import lacks_migrations
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if lacks_migrations():
             raise CommandError("The database lacks migrations; run manage.py migrate")
+        self.check(databases=[DEFAULT_DB_ALIAS])
         refuse_port_in_use()
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         address = f"http://{host}:{settings.PORT}"
