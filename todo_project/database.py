@@ -4,9 +4,10 @@ import select
 import sqlite3
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
 import psycopg
+from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -114,20 +115,51 @@ class BoundedConnection(psycopg.Connection[Any]):
     A frozen server keeps its sockets open, so that no time-out of libpq, of the pool or of the server itself ends
     the wait. The connection is closed, since an answer may still be under way on it.
 
+    Once the server has not answered, or has refused a connection, it is ``away`` until it answers again: requests no
+    longer queue for it, and hold no thread that ``/healthz`` and the other requests need.
+
     Raises:
         psycopg.OperationalError: no answer came in time.
     """
 
     deadline: ClassVar[float] = 2.0
 
+    #: Seconds that are waited for a server that is away.
+    patience: ClassVar[float] = 0.01
+    away: ClassVar[bool] = False
+
+    @classmethod
+    def connect(cls, *args: Any, **options: Any) -> Self:
+        try:
+            connected = super().connect(*args, **options)
+        except psycopg.OperationalError:
+            cls._note(away=True)
+            raise
+        cls._note(away=False)
+        return connected
+
+    @classmethod
+    def _note(cls, *, away: bool) -> None:
+        if cls.away is not away:
+            cls.away = away
+            connection.pool.timeout = cls.patience if away else settings.DB_POOL_TIMEOUT  # type: ignore[attr-defined]
+
     def execute(self, query: Any, *args: Any, **options: Any) -> psycopg.Cursor[Any]:
         """With an empty query the pool asks whether an idle connection still works.
 
         One on which the server is silent does: a server that ended or lost it has said so, and only then is it asked.
+        Where one no longer works the others are looked at too, or a request would meet them one by one, with a pause
+        of the pool's after each.
         """
-        if query == "" and not self._has_something_to_say():
+        if query != "":
+            return super().execute(query, *args, **options)
+        if not self.away and not self._has_something_to_say():
             return self.cursor()
-        return super().execute(query, *args, **options)
+        try:
+            return super().execute(query)
+        except psycopg.OperationalError:
+            connection.pool.check()  # type: ignore[attr-defined]
+            raise
 
     def _has_something_to_say(self) -> bool:
         poll = select.poll()
@@ -135,8 +167,12 @@ class BoundedConnection(psycopg.Connection[Any]):
         return bool(poll.poll(0))
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        bound = self.patience if self.away else self.deadline
         try:
-            return super().wait(gen, interval, self.deadline if timeout is None else timeout)
+            answer = super().wait(gen, min(interval, bound), bound if timeout is None else timeout)
         except _WaitTimeout as error:
             self.pgconn.finish()
+            self._note(away=True)
             raise psycopg.OperationalError("the server did not answer in time") from error
+        self._note(away=False)
+        return answer

@@ -1,5 +1,6 @@
 """When a database error means that the database is away, and how long a request waits for it."""
 
+import socket
 import sqlite3
 from contextlib import closing
 
@@ -96,12 +97,28 @@ class Impatient(BoundedConnection):
     deadline = 0.2
 
 
+def refused_port():
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 @pytest.fixture
-def bounded(db):
-    parameters = connection.get_connection_params()
-    own = {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if name in parameters}
-    with closing(Impatient.connect(**own)) as connected:
+def parameters(db):
+    given = connection.get_connection_params()
+    return {name: given[name] for name in ("dbname", "user", "password", "host", "port") if name in given}
+
+
+@pytest.fixture
+def bounded(parameters):
+    with closing(Impatient.connect(**parameters)) as connected:
         yield connected
+    Impatient.connect(**parameters).close()  # the server answers, and is waited for again
+
+
+def waits():
+    """Seconds that a request waits for a connection."""
+    return connection.pool.timeout
 
 
 @postgresql
@@ -132,6 +149,48 @@ def test_the_end_of_a_transaction_has_a_deadline_too(bounded):
     with pytest.raises(psycopg.OperationalError), bounded.transaction():
         bounded.execute("SELECT pg_sleep(5)")
     assert bounded.closed
+
+
+@postgresql
+def test_a_server_that_refuses_is_away_until_it_lets_somebody_in(bounded, parameters):
+    assert (Impatient.away, waits()) == (False, settings.DB_POOL_TIMEOUT)
+    with pytest.raises(psycopg.OperationalError):
+        Impatient.connect(**{**parameters, "host": "127.0.0.1", "port": refused_port()})
+    assert (Impatient.away, waits()) == (True, Impatient.patience)
+    Impatient.connect(**parameters).close()
+    assert (Impatient.away, waits()) == (False, settings.DB_POOL_TIMEOUT)
+
+
+@postgresql
+def test_a_server_that_is_silent_is_away_until_it_answers(bounded, parameters):
+    with closing(Impatient.connect(**parameters)) as other:
+        with pytest.raises(psycopg.OperationalError):
+            bounded.execute("SELECT pg_sleep(5)")
+        assert (Impatient.away, waits()) == (True, Impatient.patience)
+        other.execute("")
+        assert (Impatient.away, waits()) == (False, settings.DB_POOL_TIMEOUT)
+
+
+@postgresql
+def test_an_idle_connection_to_a_server_that_is_away_is_asked(bounded, parameters, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Impatient, "wait", lambda self, *_: asked.append(self))
+    bounded.execute("")
+    assert asked == []
+    monkeypatch.setattr(Impatient, "away", True)
+    bounded.execute("")
+    assert asked == [bounded]
+
+
+@postgresql
+def test_where_one_idle_connection_is_dead_all_are_looked_at(bounded, parameters, monkeypatch):
+    looked = []
+    monkeypatch.setattr(connection.pool, "check", lambda: looked.append(True))
+    with closing(Impatient.connect(**parameters)) as killer:
+        killer.execute("SELECT pg_terminate_backend(%s, 1000)", [bounded.info.backend_pid])
+    with pytest.raises(psycopg.OperationalError):
+        bounded.execute("")
+    assert looked == [True]
 
 
 @postgresql
