@@ -1,13 +1,13 @@
 """What a task is and what may be done to it. Knows neither HTTP nor Django REST framework."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet, ValidationError
-from django.db import models
+from django.db import connections, models
 from django.db.models import F, Func, Q, Value
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.db.models.functions import Greatest, Length
@@ -88,6 +88,11 @@ ORDERINGS: dict[str, F | Func] = {
 }
 
 
+def counted(number: int) -> str:
+    """``1 task``, ``2 tasks``."""
+    return f"{number} task" if number == 1 else f"{number} tasks"
+
+
 LIVE = Q(deleted_at=None)
 TRASHED = Q(deleted_at__isnull=False)
 
@@ -134,6 +139,38 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """The task of that id, if it is at one of ``versions``; without them, at whichever."""
         task = self.filter(id=id).order_by()
         return task if versions is None else task.filter(version__in=versions)
+
+    def trashed_before(self, moment: datetime) -> Self:
+        return self.filter(deleted_at__lt=moment)
+
+    def in_batches(self, size: int) -> Iterator[Self]:
+        """These tasks as sets of ``size`` by ``id``, each to be read or written by a statement of its own.
+
+        Nothing is held between two of them: no transaction, and no cursor, which a pooler could not keep. What is
+        written meanwhile is in its set if it is so when that is read. Memory does not grow with the number of tasks.
+        """
+        tasks = self.order_by("id")
+        ids = list(tasks.values_list("id", flat=True)[:size])
+        while ids:
+            yield tasks.filter(id__range=(ids[0], ids[-1]))
+            ids = list(tasks.filter(id__gt=ids[-1]).values_list("id", flat=True)[:size]) if len(ids) == size else []
+
+    def insert(self, tasks: "Sequence[Task]") -> None:
+        """Store new tasks, all or none: on PostgreSQL by ``COPY``, in about half the time of ``INSERT``.
+
+        Raises:
+            IntegrityError: one of them breaks a rule, or its id is taken.
+        """
+        rows = [task.columns() for task in tasks]
+        connection = connections[self.db]
+        if connection.vendor != "postgresql":
+            self.bulk_create(tasks)
+            return
+        names = ", ".join(f'"{field.column}"' for field in self.model._meta.concrete_fields)
+        statement = f'COPY "{self.model._meta.db_table}" ({names}) FROM STDIN'
+        with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(list(row.values()))
 
     def change(self, **values: Any) -> "list[Task]":
         """Write the named columns; with none, write nothing and only read."""

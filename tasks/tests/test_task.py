@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
-from tasks.models import ORDERINGS, Task
+from tasks.models import ORDERINGS, Task, counted
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -279,3 +279,58 @@ def test_named_is_one_task_at_one_of_the_versions():
     assert list(Task.objects.named(task.id, {1, 5})) == [task]
     assert list(Task.objects.named(task.id, {2, 5})) == []
     assert list(Task.objects.named(task.id, set())) == []
+
+
+def test_trashed_before_is_what_went_to_the_trash_earlier():
+    earlier = TaskFactory(deleted_at=NOON - MICROSECOND)
+    TaskFactory(deleted_at=NOON)
+    TaskFactory()
+    assert list(Task.objects.trashed_before(NOON)) == [earlier]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7])
+def test_in_batches_is_every_task_once_by_id(size):
+    TaskFactory.create_batch(6)
+    batches = [[task.id for task in batch] for batch in Task.objects.in_batches(size)]
+    assert [task for batch in batches for task in batch] == [task.id for task in Task.objects.order_by("id")]
+    assert {len(batch) for batch in batches[:-1]} <= {size}
+
+
+def test_in_batches_of_no_task_is_none():
+    TaskFactory()
+    assert list(Task.objects.none().in_batches(2)) == []
+    assert list(Task.objects.in_trash().in_batches(2)) == []
+
+
+def test_a_batch_keeps_the_conditions_of_its_set():
+    tasks = TaskFactory.create_batch(3, trashed=True)
+    [batch] = Task.objects.in_trash().in_batches(5)
+    Task.objects.named(tasks[1].id).restore()
+    assert list(batch) == [tasks[0], tasks[2]]
+
+
+def test_insert_stores_new_tasks_as_they_are():
+    tasks = TaskFactory.build_batch(
+        3, title="a\\b", description='\t"\r\n\\N', completed=True, created_at=NOON, version=7, deleted_at=NOON
+    )
+    Task.objects.insert(tasks)
+    assert [columns(task) for task in Task.objects.order_by("id")] == [columns(task) for task in tasks]
+
+
+def test_insert_stores_all_or_none(stored):
+    taken = TaskFactory()
+    before = stored()
+    for bad in (TaskFactory.build(id=taken.id), TaskFactory.build(title="a ")):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Task.objects.insert([TaskFactory.build(), bad])
+    assert stored() == before
+
+
+def test_insert_of_no_task_is_nothing():
+    Task.objects.insert([])
+    assert not Task.objects.exists()
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 tasks"), (1, "1 task"), (2, "2 tasks")])
+def test_tasks_are_counted_in_words(number, text):
+    assert counted(number) == text

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from tasks.models import USER_ID_MAX_LENGTH, Task
+from tasks.models import USER_ID_MAX_LENGTH, Task, counted
 
 
 class Command(BaseCommand):
@@ -53,7 +53,3 @@ def subject(text: str) -> str:
     if not re.fullmatch(rf"[\x21-\x7e]{{1,{USER_ID_MAX_LENGTH}}}", text):
         raise ArgumentTypeError(f"a user id is 1 to {USER_ID_MAX_LENGTH} visible ASCII characters")
     return text
-
-
-def counted(number: int) -> str:
-    return f"{number} task{'' if number == 1 else 's'}"

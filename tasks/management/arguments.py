@@ -1,0 +1,51 @@
+"""What the commands take on the command line, read strictly: ``argparse`` turns a ``ValueError`` into a refusal."""
+
+import argparse
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from tasks.listing import instant
+from tasks.models import USER_ID_MAX_LENGTH
+
+UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+MAX_DAYS = 36_500
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A reader of numbers from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def ratio(text: str) -> float:
+    if not re.fullmatch(r"0|1|[01]?\.[0-9]+", text) or float(text) > 1:
+        raise argparse.ArgumentTypeError("must be a number from 0 to 1")
+    return float(text)
+
+
+def age(text: str) -> timedelta:
+    """``30d``: a number of weeks, days, hours, minutes or seconds."""
+    parts = re.fullmatch("([0-9]{1,9})([wdhms])", text)
+    length = timedelta(**{UNITS[parts[2]]: int(parts[1])}) if parts else None
+    if length is None or length > timedelta(days=MAX_DAYS):
+        raise argparse.ArgumentTypeError(f"must be a number and one of w, d, h, m, s, up to {MAX_DAYS}d: 30d, 12h")
+    return length
+
+
+def moment(text: str) -> datetime:
+    try:
+        return instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def owner(text: str) -> str:
+    if not text or len(text) > USER_ID_MAX_LENGTH:
+        raise argparse.ArgumentTypeError(f"must be a user id of 1 to {USER_ID_MAX_LENGTH} characters")
+    return text

@@ -1,0 +1,69 @@
+"""What the commands about tasks have in common: exit codes, progress, and the size of a batch."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
+from tqdm import tqdm
+
+from tasks.management.arguments import whole_number
+
+#: Done, and something was found or refused, which has been told.
+FOUND = 1
+#: The input is wrong and nothing was done; what ``argparse`` ends with.
+BAD_INPUT = 2
+#: The database could not; the same command may do later.
+NO_DATABASE = 3
+#: Ctrl-C: what a shell reports of a process that SIGINT ended.
+INTERRUPTED = 130
+
+#: Nobody's batch is larger: a statement has room for so many parameters on either database.
+MAX_BATCH = 10_000
+
+
+class TaskCommand(BaseCommand):
+    """A command about tasks, which ends with an exit code that a timer can trust: docs/operations.md lists them.
+
+    What it was asked for goes to the standard output, and a line that sums it up; progress goes to a terminal only.
+    """
+
+    default_batch_size = 1000
+
+    def add_batch_size(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--batch-size",
+            type=whole_number(1, MAX_BATCH),
+            default=self.default_batch_size,
+            metavar="N",
+            help=f"Tasks that one transaction takes, up to {MAX_BATCH}; {self.default_batch_size} by default.",
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        self.verbosity = options["verbosity"]
+        try:
+            return super().execute(*args, **options)
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted; every batch that was finished stays", returncode=INTERRUPTED) from None
+        except DatabaseError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise CommandError(f"The database failed: {reason}", returncode=NO_DATABASE) from error
+        except BrokenPipeError:
+            self.end_without_reader()
+
+    def progress(self, total: Callable[[], int | None], unit: str = " tasks") -> "tqdm[NoReturn]":
+        """A bar with rate and time left on a terminal; elsewhere nothing, and ``total`` is not asked for."""
+        shown = sys.stderr.isatty() and self.verbosity > 0
+        return tqdm(total=total() if shown else None, unit=unit, unit_scale=True, disable=not shown, leave=False)
+
+    def sum_up(self, sentence: str) -> None:
+        if self.verbosity > 0:
+            self.stdout.write(sentence)
+
+    def end_without_reader(self) -> NoReturn:
+        """Python flushes once more at its end: https://docs.python.org/3/library/signal.html#note-on-sigpipe."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FOUND)

@@ -1,0 +1,48 @@
+"""``manage.py purge_trash``: make room where tasks have long been in the trash."""
+
+import time
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from tasks.management.arguments import age
+from tasks.management.command import TaskCommand
+from tasks.models import Task, counted
+
+
+class Command(TaskCommand):
+    """Removes for good what nobody has restored in time.
+
+    Each batch is a transaction of its own, and between two of them the command rests for as long as the last one took:
+    a request waits for one batch at the most, on SQLite too, where one process writes at a time.
+    """
+
+    help = "Remove for good the tasks that have been in the trash for longer than --older-than."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--older-than",
+            type=age,
+            default=timedelta(days=30),
+            metavar="AGE",
+            help="How long they have been there: 30d (the default), 12h, 45m, 90s or 2w.",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Say how many would be removed, and remove none.")
+        self.add_batch_size(parser)
+
+    def handle(self, *, older_than: timedelta, dry_run: bool, batch_size: int, **_: Any) -> None:
+        tasks = Task.objects.trashed_before(timezone.now() - older_than)
+        if dry_run:
+            return self.sum_up(f"Would remove {counted(tasks.count())}")
+        removed = 0
+        with self.progress(tasks.count) as progress:
+            for batch in tasks.in_batches(batch_size):
+                started = time.monotonic()
+                # Conditions and all: a task that was restored meanwhile stays.
+                number = len(batch.remove())
+                removed += number
+                progress.update(number)
+                time.sleep(time.monotonic() - started)
+        return self.sum_up(f"Removed {counted(removed)}")
