@@ -72,18 +72,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(text: str) -> float:
-    """A number as a double: no field of the API is a number, and what a double cannot hold is refused."""
+    """A number as a double; what a double cannot hold is refused."""
     value = float(text)
     if not isfinite(value):
         raise UnreadableBody("The body has a number that is out of range")
     return value
 
 
+def _integer(text: str) -> int:
+    """An integer, exact where a double is not, and as far as a double reaches."""
+    _number(text)
+    return int(text)
+
+
 def _constant(_: str) -> NoReturn:
     raise UnreadableBody("NaN and Infinity are not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_int=_number, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_number, parse_int=_integer, parse_constant=_constant
+)
 
 TOO_DEEP = f"The body nests deeper than {MAX_DEPTH} levels"
 
