@@ -44,7 +44,7 @@ e2e/node_modules/.package-lock.json: e2e/package-lock.json
 check: $(VENV)/dev
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
-	$(PRODUCTION) $(PYTHON) -m mypy todo_project idempotency tasks
+	$(PRODUCTION) $(PYTHON) -m mypy todo_project idempotency tasks throttling
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(PYTHON) manage.py spectacular --validate --fail-on-warn | diff openapi.yaml -

@@ -188,4 +188,6 @@ def nowhere(request: HttpRequest) -> HttpResponse:
 
 
 #: What a problem's ``type`` leads to; open to everybody, or the problem of a missing token could not be looked up.
-documentation = ErrorDocumentationView.as_view(authentication_classes=[], permission_classes=[], schema=None)
+documentation = ErrorDocumentationView.as_view(
+    authentication_classes=[], permission_classes=[], throttle_classes=[], schema=None
+)

@@ -50,6 +50,14 @@ HEADERS = {
     "X-Request-ID": {"schema": {"type": "string"}, "description": "The caller's own id for the request, or a new one."},
     "ETag": {"schema": {"type": "string"}, "description": "The task's current version, quoted."},
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."},
+    "RateLimit": {
+        "schema": {"type": "string"},
+        "description": "Where rates are limited: how many requests remain (`r`) for so many seconds (`t`).",
+    },
+    "RateLimit-Policy": {
+        "schema": {"type": "string"},
+        "description": "Where rates are limited: the requests (`q`) that a window of seconds (`w`) lets through.",
+    },
     "WWW-Authenticate": {
         "schema": {"type": "string"},
         "description": "`Bearer`, and why a token was refused (RFC 6750).",
@@ -58,7 +66,7 @@ HEADERS = {
 HEADERS_OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: ["WWW-Authenticate"],
     HTTPStatus.PRECONDITION_FAILED: ["ETag"],
-    HTTPStatus.TOO_MANY_REQUESTS: ["Retry-After"],
+    HTTPStatus.TOO_MANY_REQUESTS: ["Retry-After", "RateLimit", "RateLimit-Policy"],
     HTTPStatus.SERVICE_UNAVAILABLE: ["Retry-After"],
 }
 
@@ -149,6 +157,7 @@ class Page(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    throttle_classes = ()
     content_negotiation_class = DefaultContentNegotiation
     options = View.options  # type: ignore[assignment]  # answers Allow, and no more
 

@@ -80,6 +80,24 @@ if AUTH_MODE == "jwt":
     if not JWT_AUDIENCE:
         raise ImproperlyConfigured("Set JWT_AUDIENCE to what tokens for this service say in “aud”")
 
+
+def quota(rate: str) -> tuple[int, int]:
+    """Requests, and the seconds that they are for: ``600/minute`` is ``(600, 60)``."""
+    seconds = {"second": 1, "minute": 60, "hour": 60 * 60, "day": 24 * 60 * 60}
+    match = re.fullmatch("([1-9][0-9]{0,8})/(second|minute|hour|day)", rate)
+    if not match:
+        raise ImproperlyConfigured(
+            "Set THROTTLE_READ and THROTTLE_WRITE to a number of requests and a time, such as 600/minute (or /second, "
+            "/hour, /day), or to nothing for no limit"
+        )
+    return int(match[1]), seconds[match[2]]
+
+
+# Requests of one user, or of one address in single-user mode, by scope; none is counted where there is no limit.
+RATES = {"read": env.str("THROTTLE_READ", "").strip(), "write": env.str("THROTTLE_WRITE", "").strip()}
+THROTTLES = {scope: quota(rate) for scope, rate in RATES.items() if rate}
+THROTTLE_PROXIES = env.int("THROTTLE_PROXIES", 0, validate=must.Range(0, 10))
+
 # The server: `manage.py serve`
 HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=must.Range(1, 65535))
@@ -122,6 +140,7 @@ INSTALLED_APPS = [
     "todo_project",
     "idempotency",
     "tasks",
+    "throttling",
 ]
 
 API_PREFIX = "/api/"
@@ -134,6 +153,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
+    *(["throttling.throttles.rate_limit_headers"] if THROTTLES else []),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "todo_project.middleware.AdminSessionMiddleware",
     "todo_project.middleware.AdminCommonMiddleware",
@@ -143,7 +163,10 @@ MIDDLEWARE = [
 ]
 
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["ETag", "Location", "Link", "Retry-After", "X-Request-ID", "Idempotency-Replayed"]
+CORS_EXPOSE_HEADERS = [
+    *("ETag", "Location", "Link", "Retry-After", "X-Request-ID", "Idempotency-Replayed"),
+    *("WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
+]
 
 # The check looks for Django's CsrfViewMiddleware by name; the admin has it as AdminCsrfViewMiddleware.
 SILENCED_SYSTEM_CHECKS = ["security.W003"]
@@ -262,6 +285,8 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "todo_project.negotiation.JSONNegotiation",
     "DEFAULT_PARSER_CLASSES": ["todo_project.parsers.JSONParser", "todo_project.parsers.MergePatchParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["throttling.throttles.Throttle"] if THROTTLES else [],
+    "NUM_PROXIES": THROTTLE_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "todo_project.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,

@@ -30,6 +30,10 @@ SET_JWT_JWKS_URL = (
 )
 SET_JWT_ISSUER = "Set JWT_ISSUER to what the identity provider's tokens say in “iss”"
 SET_JWT_AUDIENCE = "Set JWT_AUDIENCE to what tokens for this service say in “aud”"
+SET_THROTTLES = (
+    "Set THROTTLE_READ and THROTTLE_WRITE to a number of requests and a time, such as 600/minute (or /second, /hour, "
+    "/day), or to nothing for no limit"
+)
 SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
 
 
@@ -49,6 +53,9 @@ SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
         ({**JWT, "JWT_ISSUER": None}, SET_JWT_ISSUER),
         ({**JWT, "JWT_ISSUER": " "}, SET_JWT_ISSUER),
         ({**JWT, "JWT_AUDIENCE": None}, SET_JWT_AUDIENCE),
+        ({"THROTTLE_READ": "600"}, SET_THROTTLES),
+        ({"THROTTLE_WRITE": "0/minute"}, SET_THROTTLES),
+        ({"THROTTLE_WRITE": "10/week"}, SET_THROTTLES),
         ({"DATABASE_URL": ""}, SET_DATABASE_URL),
         ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
         ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
@@ -77,6 +84,7 @@ def test_what_is_missing_or_wrong_is_told_in_one_sentence(variables, sentence):
         ("JWT_MAX_LIFETIME", "0", "greater than or equal to 60"),
         ("JWT_JWKS_LIFESPAN", "1", "greater than or equal to 10"),
         ("JWT_JWKS_GRACE", "299", "greater than or equal to 300"),
+        ("THROTTLE_PROXIES", "-1", "greater than or equal to 0"),
         ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
         ("SECRET_KEY_FILE", "/nowhere/key", "file"),
     ],
@@ -206,6 +214,26 @@ def test_jwt_mode_asks_for_a_token(url):
         "JWT_JWKS_LIFESPAN": 300,
         "JWT_JWKS_GRACE": 86_400,
     }
+
+
+@pytest.mark.parametrize(
+    ("rates", "throttles"),
+    [
+        ({}, {}),
+        ({"THROTTLE_READ": "", "THROTTLE_WRITE": " "}, {}),
+        ({"THROTTLE_READ": "600/minute"}, {"read": [600, 60]}),
+        ({"THROTTLE_WRITE": "1/second"}, {"write": [1, 1]}),
+        ({"THROTTLE_READ": "7/hour", "THROTTLE_WRITE": "2/day"}, {"read": [7, 3600], "write": [2, 86_400]}),
+    ],
+    ids=str,
+)
+def test_a_rate_that_is_set_takes_effect_and_one_that_is_not_costs_nothing(rates, throttles):
+    chosen_ = chosen("THROTTLES", "REST_FRAMEWORK", "MIDDLEWARE", THROTTLE_PROXIES="2", **rates)
+    limited = bool(throttles)
+    assert chosen_["THROTTLES"] == throttles
+    assert chosen_["REST_FRAMEWORK"]["DEFAULT_THROTTLE_CLASSES"] == ["throttling.throttles.Throttle"] * limited
+    assert chosen_["REST_FRAMEWORK"]["NUM_PROXIES"] == 2
+    assert ("throttling.throttles.rate_limit_headers" in chosen_["MIDDLEWARE"]) is limited
 
 
 def test_postgresql_is_pooled():

@@ -1,0 +1,26 @@
+"""A limit holds for all workers together."""
+
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from benchmarks.running import database, served
+
+
+@pytest.fixture
+def server(pytestconfig, monkeypatch):
+    monkeypatch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
+    with (
+        database(pytestconfig.getoption("database")) as url,
+        served(url, WORKERS="2", THROTTLE_READ="50/day") as server,
+    ):
+        yield server
+
+
+def test_of_a_hundred_requests_to_two_workers_just_fifty_are_let_through(server):
+    assert len(server.workers()) >= 2
+    with ThreadPoolExecutor(16) as threads:
+        answers = threads.map(lambda _: server.get("/api/tasks")[0], range(100))
+    assert Counter(answers) == {200: 50, 429: 50}
