@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -131,19 +132,26 @@ def postgresql_server() -> Iterator[str]:
 
 
 @contextmanager
-def served(url: str, command: Sequence[str] = SERVE, port: int | None = None, **variables: str) -> Iterator[Server]:
+def served(
+    url: str,
+    command: Sequence[str] = SERVE,
+    port: int | None = None,
+    log: int | IO[bytes] = subprocess.DEVNULL,
+    **variables: str,
+) -> Iterator[Server]:
     """The project on the database at ``url``, ready, and ended by SIGTERM.
 
     Args:
         command: another server's than ``manage.py serve``; it gets the same environment.
         port: where that command listens; a free one without it.
+        log: the file that it writes its log to.
 
     Raises:
         RuntimeError: the server did not become ready, or did not end when it was told to.
     """
     port = port or free_port()
     variables = environment(DATABASE_URL=url, HOST=HOST, PORT=str(port), **variables)
-    process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=log, start_new_session=True)
     try:
         server = Server(port, process.pid)
         wait_until_ready(server, process)

@@ -1,6 +1,8 @@
 """What every request passes through. Written out in the order of ``MIDDLEWARE``."""
 
+import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -17,9 +19,11 @@ from django.utils.deprecation import MiddlewareMixin
 from uuid_utils.compat import uuid7
 
 from todo_project import problems
-from todo_project.logs import current_request_id
+from todo_project.logs import CurrentRequest, current
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+access = logging.getLogger("todo_project.access")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -29,9 +33,22 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         sent = request.META.get("HTTP_X_REQUEST_ID", "")
-        current_request_id.set(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()))
+        own = sent if REQUEST_ID.fullmatch(sent) else str(uuid7())
+        current.set(CurrentRequest(own, request, time.perf_counter()))
         response = get_response(request)
-        response.headers["X-Request-ID"] = current_request_id.get()
+        response.headers["X-Request-ID"] = own
+        return response
+
+    return middleware
+
+
+def access_log(get_response: GetResponse) -> GetResponse:
+    """A line a request, with ``ACCESS_LOG``; of a list that is streamed, when its first byte goes out."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        status = response.status_code
+        access.info("%s %s %s", request.method, request.path, status, extra={"status_code": status})
         return response
 
     return middleware

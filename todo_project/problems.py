@@ -42,7 +42,7 @@ from todo_project.exceptions import (
     Throttled,
     pointer,
 )
-from todo_project.logs import current_request_id
+from todo_project.logs import request_id
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -92,7 +92,7 @@ def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
     if problem.faults:
         body["errors"] = problem.faults
     if rendered.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        body["request_id"] = current_request_id.get()
+        body["request_id"] = request_id()
     return HttpResponse(
         json.dumps(body, separators=(",", ":")),
         status=rendered.status_code,

@@ -147,8 +147,11 @@ API_PREFIX = "/api/"
 API_MAX_BODY_BYTES = 64 * 1024
 ADMIN_PREFIX = "/admin/"
 
+ACCESS_LOG = env.bool("ACCESS_LOG", False)
+
 MIDDLEWARE = [
     "todo_project.middleware.request_id",
+    *(["todo_project.middleware.access_log"] if ACCESS_LOG else []),
     "todo_project.middleware.api",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -310,12 +313,13 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=must.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]))
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "todo_project.logs.RequestIDFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "filters": {"request": {"()": "todo_project.logs.RequestFilter"}},
+    "formatters": {"log": {"()": f"todo_project.logs.{'LineFormatter' if DEBUG else 'JSONFormatter'}"}},
+    # The server's goes to the standard output instead; of a command, that is for what it was asked for.
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "log", "filters": ["request"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # The answers of 400 and above are the clients' affair, and theirs to count; those of 500 are ours.
     "loggers": {

@@ -23,6 +23,8 @@ if pool := settings.DATABASES["default"]["OPTIONS"].get("pool"):
     pool["connection_class"] = BoundedConnection
     BoundedConnection.deadline = settings.DB_ANSWER_TIMEOUT
 
+settings.LOGGING["handlers"]["console"]["stream"] = "ext://sys.stdout"
+
 
 class Request(WSGIRequest):
     """A request whose ``Content-Type`` may be malformed, or name a charset.

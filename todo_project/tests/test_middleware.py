@@ -1,9 +1,7 @@
 """What every request passes through, whatever it asks for."""
 
 import json
-import logging
 import re
-from io import StringIO
 from uuid import UUID
 
 import pytest
@@ -99,58 +97,6 @@ def test_any_other_request_id_is_replaced(client, sent):
 
 def test_each_request_has_an_id_of_its_own(client):
     assert len({client.get("/healthz").headers["X-Request-ID"] for _ in range(10)}) == 10
-
-
-@pytest.fixture
-def log():
-    """What the server writes to its log."""
-    (console,) = (handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler)
-    written = StringIO()
-    before = console.setStream(written)
-    yield written
-    console.setStream(before)
-
-
-LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([A-Z]+) ([a-z_.]+) \[([^]]*)\] (.*)$", re.MULTILINE)
-
-
-def test_the_request_id_stands_in_every_log_line_of_the_request(client, settings, log):
-    settings.ROOT_URLCONF = "todo_project.tests.urls"
-    for request_id in ("a-1", "b-2"):
-        client.get("/api/log", headers={"x-request-id": request_id})
-    assert LOG_LINE.findall(log.getvalue()) == [
-        ("INFO", "todo_project.tests", "a-1", "one"),
-        ("WARNING", "todo_project.tests", "a-1", "two"),
-        ("INFO", "todo_project.tests", "b-2", "one"),
-        ("WARNING", "todo_project.tests", "b-2", "two"),
-    ]
-    assert len(log.getvalue().splitlines()) == 4
-
-
-def test_a_failure_is_logged_under_the_request_id_of_its_problem(client, fail_with, log):
-    fail_with(RuntimeError("what went wrong"))
-    problem = client.get("/api/rest-framework").json()
-    assert LOG_LINE.findall(log.getvalue()) == [
-        ("ERROR", "django.request", problem["request_id"], "Internal Server Error: /api/rest-framework")
-    ]
-    assert log.getvalue().endswith("\nRuntimeError: what went wrong\n")
-
-
-def test_a_path_cannot_forge_a_log_line(client, fail_with, log):
-    fail_with(RuntimeError("what went wrong"))
-    client.get("/api/forged/%0A2026-01-01 00:00:00,000 ERROR forged [a] forged")
-    assert [name for _, name, _, _ in LOG_LINE.findall(log.getvalue())] == ["django.request"]
-
-
-def test_what_is_logged_outside_of_a_request_has_no_request_id():
-    code = """
-import django, logging
-django.setup()
-logging.getLogger().handlers[0].setStream(__import__("sys").stdout)
-logging.getLogger().handlers[0].setFormatter(logging.Formatter('["%(request_id)s", "%(message)s"]'))
-logging.getLogger("a").warning("b")
-"""
-    assert printed(code) == ["-", "b"]
 
 
 # Caching, and what a browser may make of an answer.

@@ -51,8 +51,9 @@ needs_ipv6 = pytest.mark.skipif(not ipv6(), reason="this machine has no IPv6")
 
 def served():
     """What the command prints."""
-    output = StringIO()
-    call_command("serve", stdout=output)
+    output, log = StringIO(), StringIO()
+    call_command("serve", stdout=log, stderr=output)
+    assert log.getvalue() == "", "the standard output is the log's"
     return output.getvalue()
 
 
@@ -73,6 +74,7 @@ def test_it_becomes_granian_with_the_settings(settings, became):
         "--respawn-failed-workers",
         "--workers-kill-timeout=10",
         "--log-level=warning",
+        f"--log-config={settings.BASE_DIR}/todo_project/granian_logs.json",
         "todo_project.wsgi:application",
     ]
 
@@ -86,6 +88,12 @@ def test_granian_knows_every_option_and_level(settings, level):
     with cli.make_context("granian", [*serve.server_options(), "todo_project.wsgi:application"]) as context:
         assert context.params["port"] == settings.PORT
         assert context.params["log_level"].value == level.lower()
+
+
+def test_in_development_granian_logs_in_its_own_way(settings, became):
+    settings.DEBUG = True
+    served()
+    assert [option for option in became[0][1] if "log" in option] == ["--log-level=warning"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +120,7 @@ def check_refused(became, message):
     """It says so in one sentence, prints no address and starts nothing."""
     output = StringIO()
     with pytest.raises(CommandError) as raised:
-        call_command("serve", stdout=output)
+        call_command("serve", stdout=output, stderr=output)
     assert str(raised.value) == message
     assert (output.getvalue(), became) == ("", [])
 

@@ -119,7 +119,7 @@ def chosen(*names, **environment):
 
 def test_nothing_but_the_key_and_the_mode_need_be_set():
     workers = max(2, os.cpu_count() or 1)
-    names = ("DEBUG", "HOST", "PORT", "WORKERS", "THREADS", "HTTPS", "LOG_LEVEL", "ALLOWED_HOSTS")
+    names = ("DEBUG", "HOST", "PORT", "WORKERS", "THREADS", "HTTPS", "LOG_LEVEL", "ACCESS_LOG", "ALLOWED_HOSTS")
     assert chosen(*names, "CORS_ALLOWED_ORIGINS", "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE") == {
         "DEBUG": False,
         "HOST": "127.0.0.1",
@@ -128,6 +128,7 @@ def test_nothing_but_the_key_and_the_mode_need_be_set():
         "THREADS": 4,
         "HTTPS": False,
         "LOG_LEVEL": "INFO",
+        "ACCESS_LOG": False,
         "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]"],
         "CORS_ALLOWED_ORIGINS": [],
         "SECURE_SSL_REDIRECT": False,
@@ -166,6 +167,7 @@ def test_what_is_set_takes_effect():
         "THREADS": "8",
         "HTTPS": "true",
         "LOG_LEVEL": "ERROR",
+        "ACCESS_LOG": "on",
         "ALLOWED_HOSTS": "todo.example.org, .example.com",
         "CSRF_TRUSTED_ORIGINS": "https://todo.example.org",
         "CORS_ALLOWED_ORIGINS": "https://a.example.org,https://b.example.org",
@@ -178,6 +180,7 @@ def test_what_is_set_takes_effect():
         "THREADS": 8,
         "HTTPS": True,
         "LOG_LEVEL": "ERROR",
+        "ACCESS_LOG": True,
         "ALLOWED_HOSTS": ["todo.example.org", ".example.com"],
         "CSRF_TRUSTED_ORIGINS": ["https://todo.example.org"],
         "CORS_ALLOWED_ORIGINS": ["https://a.example.org", "https://b.example.org"],

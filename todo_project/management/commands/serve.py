@@ -12,6 +12,9 @@ from django.db import DEFAULT_DB_ALIAS
 
 from todo_project.database import lacks_migrations
 
+#: granian's own events in the form of the service's: todo_project/logs.py.
+GRANIAN_LOGS = settings.BASE_DIR / "todo_project" / "granian_logs.json"
+
 
 class Command(BaseCommand):
     """Becomes granian, so that signals and the exit code are the server's own.
@@ -28,10 +31,14 @@ class Command(BaseCommand):
         refuse_port_in_use()
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         address = f"http://{host}:{settings.PORT}"
-        self.stdout.write(f"API            {address}/api/tasks")
-        self.stdout.write(f"Documentation  {address}/api/docs")
-        self.stdout.write(f"Admin          {address}/admin/")
-        self.stdout.flush()
+        # The standard output is the log's.
+        for line in (
+            f"API            {address}/api/tasks",
+            f"Documentation  {address}/api/docs",
+            f"Admin          {address}/admin/",
+        ):
+            self.stderr.write(line, style_func=str)
+        self.stderr.flush()
         os.execv(sys.executable, [sys.executable, "-m", "granian", *server_options(), "todo_project.wsgi:application"])
 
 
@@ -59,4 +66,5 @@ def server_options() -> list[str]:
         "--respawn-failed-workers",
         "--workers-kill-timeout=10",
         f"--log-level={settings.LOG_LEVEL.lower()}",
+        *([] if settings.DEBUG else [f"--log-config={GRANIAN_LOGS}"]),
     ]
