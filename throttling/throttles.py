@@ -1,6 +1,6 @@
 """Rate limits: ``THROTTLE_READ`` and ``THROTTLE_WRITE``, which hold across workers and servers.
 
-docs/decisions/0008-rate-limits.md says why in a table of the database.
+docs/decisions/0009-rate-limits.md says why in a table of the database.
 """
 
 from collections.abc import Callable
