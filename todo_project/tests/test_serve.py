@@ -107,7 +107,7 @@ def test_in_development_granian_logs_in_its_own_way(settings, became):
     ],
 )
 def test_it_says_where_it_is(settings, became, host, address):
-    settings.HOST = host
+    settings.HOST, settings.AUTH_MODE = host, "jwt"  # in single-user mode it would warn of the others
     assert served() == (
         f"API            http://{address}:{settings.PORT}/api/tasks\n"
         f"Documentation  http://{address}:{settings.PORT}/api/docs\n"
