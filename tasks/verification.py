@@ -73,21 +73,21 @@ class Rules:
 
     def __init__(self) -> None:
         self.verified = 0
-        self.broken = dict(broken())
-        self.tasks = dict.fromkeys(self.broken, 0)
-        self.samples: dict[str, list[str]] = {name: [] for name in self.broken}
+        self.tasks = dict.fromkeys(dict(broken()), 0)
+        self.samples: dict[str, list[str]] = {name: [] for name in self.tasks}
 
     def check(self, batch: TaskQuerySet) -> int:
         """Ask the whole of ``batch`` in one statement, and only of a rule that is broken by which tasks."""
+        conditions = dict(broken())  # anew for each batch: what is the future goes on
         counts = batch.order_by().aggregate(
-            verified=Count("*"), **{name: Count("pk", filter=condition) for name, condition in self.broken.items()}
+            verified=Count("*"), **{name: Count("pk", filter=condition) for name, condition in conditions.items()}
         )
         number: int = counts.pop("verified")
         self.verified += number
         for name, tasks in counts.items():
             self.tasks[name] += tasks
             if tasks and len(self.samples[name]) < SAMPLE:
-                ids = batch.filter(self.broken[name]).values_list("id", flat=True)
+                ids = batch.filter(conditions[name]).values_list("id", flat=True)
                 self.samples[name] += map(str, ids[: SAMPLE - len(self.samples[name])])
         return number
 

@@ -45,7 +45,7 @@ def start(database_url, name, *arguments, **streams):
 
 def run_process(database_url, name, *arguments):
     process = start(database_url, name, *arguments)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     return Ended(out, err, process.returncode)
 
 

@@ -91,7 +91,7 @@ def test_ctrl_c_leaves_whole_batches(empty, tmp_path):
     process.stdin.flush()
     wait_until(lambda: count(empty) >= 500)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert Ended(out, err, process.returncode) == Ended(
         "", "CommandError: Interrupted; every batch that was finished stays\n", 130
     )
@@ -122,7 +122,7 @@ def on_a_terminal(url, *arguments):
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     process = start(url, *arguments, stderr=theirs)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     os.set_blocking(ours, False)
     with os.fdopen(ours, "rb") as seen, os.fdopen(theirs):
         return (seen.read() or b"").decode()

@@ -13,7 +13,7 @@ from tasks.models import Task
 from tasks.tests.commands import Ended, done, run
 from tasks.tests.factories import TaskFactory
 from tasks.tests.test_constraints import BROKEN
-from tasks.verification import CONSTRAINTS, INDEXES
+from tasks.verification import CONSTRAINTS, INDEXES, Rules
 
 pytestmark = pytest.mark.django_db
 
@@ -133,6 +133,13 @@ def test_a_write_in_the_future_is_found():
     TaskFactory(updated_at=timezone.now() + timedelta(seconds=30))
     task = TaskFactory(updated_at=timezone.now() + timedelta(minutes=2))
     assert found(run("verify_tasks", "--json")) == {"updated_in_the_future": rule("updated_in_the_future", task)}
+
+
+def test_what_is_written_while_it_reads_is_not_of_the_future(monkeypatch):
+    rules, now = Rules(), timezone.now()
+    TaskFactory(updated_at=now + timedelta(minutes=5))
+    monkeypatch.setattr("tasks.verification.timezone.now", lambda: now + timedelta(minutes=5))
+    assert (rules.check(Task.objects.all()), rules.findings()) == (1, [])
 
 
 def test_the_owner_of_single_user_mode_is_found_in_another_mode(settings):

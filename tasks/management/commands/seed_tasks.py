@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tasks.management.arguments import MAX_DAYS, moment, owner, ratio, whole_number
@@ -82,10 +83,14 @@ class Command(TaskCommand):
                 "--days must not reach back beyond 1970, where ids of version 7 begin", returncode=BAD_INPUT
             )
         owners = [f"user-{number}" for number in range(1, users + 1)] if users else [user]
-        samples = SampleTasks(seed, owners, completed_ratio, until, days)
+        samples = SampleTasks(seed, owners, completed_ratio, until, days).first(count)
         removed = self.clear(owners, batch_size, dry_run=dry_run) if clear else 0
         stays = Task.objects.exclude(user_id__in=owners) if clear else Task.objects.all()
-        added = self.add(samples, count, stays, batch_size, dry_run=dry_run)
+        added = 0
+        with self.progress(lambda: count) as progress:
+            while batch := list(islice(samples, batch_size)):
+                added += len(missing(batch, stays)) if dry_run else insert_missing(batch)
+                progress.update(len(batch))
         would = "Would have " if dry_run else ""
         cleared = f"removed {counted(removed)}, " if clear else ""
         sentence = f"{would}{cleared}added {counted(added)}; {count - added} there already"
@@ -103,17 +108,20 @@ class Command(TaskCommand):
                 progress.update(number)
         return removed
 
-    def add(self, samples: SampleTasks, count: int, stored: TaskQuerySet, batch_size: int, *, dry_run: bool) -> int:
-        """Add those of the first ``count`` samples that are not among ``stored``."""
-        samples_left = samples.first(count)
-        added = 0
-        with self.progress(lambda: count) as progress:
-            while batch := list(islice(samples_left, batch_size)):
-                there = set(stored.filter(id__in=[task.id for task in batch]).values_list("id", flat=True))
-                # In the order of the primary key, whose index is then written in one sweep.
-                new = sorted((task for task in batch if task.id not in there), key=lambda task: task.id)
-                if not dry_run:
-                    Task.objects.insert(new)
-                added += len(new)
-                progress.update(len(batch))
-        return added
+
+def insert_missing(tasks: list[Task]) -> int:
+    """Store those that are not there already, and count them. To ask first would cost every batch a query more."""
+    # In the order of the primary key, whose index is then written in one sweep.
+    tasks.sort(key=lambda task: task.id)
+    try:
+        with transaction.atomic():
+            Task.objects.insert(tasks)
+    except IntegrityError:
+        tasks = missing(tasks, Task.objects.all())
+        Task.objects.insert(tasks)
+    return len(tasks)
+
+
+def missing(tasks: list[Task], stored: TaskQuerySet) -> list[Task]:
+    there = set(stored.filter(id__in=[task.id for task in tasks]).values_list("id", flat=True))
+    return [task for task in tasks if task.id not in there]
