@@ -1,4 +1,4 @@
-"""``python -m benchmarks.modes``: what a GET of a task costs with a token, and with rate limits.
+"""``python -m benchmarks.modes``: what a GET of a task costs with a token, rate limits and row-level security.
 
 Servers on one database, one a mode, take turns. The difference to single-user mode is the median of the rounds', each
 of which compares neighbours in time; processor time is the server's, of one request.
@@ -9,11 +9,15 @@ import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
 
 from benchmarks import load as generators
 from benchmarks.load import Load
 from benchmarks.processes import processor_seconds
-from benchmarks.running import Server, argument_parser, chosen, database, print_table, run, served
+from benchmarks.running import ROOT, Server, argument_parser, chosen, database, print_table, run, served
 from todo_project.tests.provider import AUDIENCE, ISSUER, Provider
 
 CONNECTIONS = 32
@@ -53,15 +57,35 @@ def modes(url: str) -> Iterator[list[Mode]]:
         tasks = run("-c", FILL, DATABASE_URL=url, DJANGO_SETTINGS_MODULE="todo_project.settings").split()
         mine, alices = ([(f"/api/tasks/{task}", "")] for task in tasks)
         with_token = Load("GET", alices, authorization=f"Bearer {provider.token()}")
-        yield [
-            Mode(name, stack.enter_context(served(url, WORKERS="2", **settings)), load)
-            for name, settings, load in (
-                ("single-user", {}, Load("GET", mine)),
-                ("single-user, limited", limits, Load("GET", mine)),
-                ("jwt", tokens, with_token),
-                ("jwt, limited", tokens | limits, with_token),
-            )
+        contenders = [
+            ("single-user", url, {}, Load("GET", mine)),
+            ("single-user, limited", url, limits, Load("GET", mine)),
+            ("jwt", url, tokens, with_token),
+            ("jwt, limited", url, tokens | limits, with_token),
         ]
+        if url.startswith("postgresql"):
+            web = stack.enter_context(web_role(url))
+            contenders.append(("jwt, row security", web, tokens | {"DB_ROW_SECURITY": "on"}, with_token))
+        yield [
+            Mode(name, stack.enter_context(served(database, WORKERS="2", **settings)), load)
+            for name, database, settings, load in contenders
+        ]
+
+
+@contextmanager
+def web_role(url: str) -> Iterator[str]:
+    """The URL of a role that owns nothing."""
+    role = f"web_{uuid4().hex}"
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute((ROOT / "deploy" / "web_role.sql").read_text().replace("todo_web", role))
+        owner.execute(f"ALTER ROLE {role} PASSWORD 'web'")
+    parts = urlsplit(url)
+    try:
+        yield parts._replace(netloc=f"{role}:web@{parts.netloc.rpartition('@')[2]}").geturl()
+    finally:
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute(f"DROP OWNED BY {role}")
+            owner.execute(f"DROP ROLE {role}")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from idempotency.models import KEY_MAX_LENGTH, KeptResponse
 from todo_project.exceptions import Conflict, IdempotencyKeyReused, NotFound, PreconditionFailed
 from todo_project.problems import respond
+from todo_project.row_security import acting_for
 
 KEY_RULE = f"1 to {KEY_MAX_LENGTH} visible ASCII characters"
 KEY = re.compile(f"[\x21-\x7e]{{1,{KEY_MAX_LENGTH}}}")
@@ -61,7 +62,7 @@ class KeyedRequest:
             return self._once(operation)
 
     def _once(self, operation: Operation) -> HttpResponse:
-        with transaction.atomic():
+        with transaction.atomic(), acting_for(self.user_id):
             if kept := self._kept():
                 return self._again(kept)
             response = self._outcome(operation)

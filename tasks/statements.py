@@ -16,6 +16,7 @@ from tasks.expressions import Parameter
 from tasks.models import Task, TaskQuerySet
 from tasks.representation import Representation
 from todo_project.database import tried_twice
+from todo_project.row_security import acting_for
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -47,7 +48,7 @@ class Compiled:
         given[NOW.place] = timezone.now()
         connection = connections[DEFAULT_DB_ALIAS]
         bound = [param.value(given, connection) if isinstance(param, Parameter) else param for param in params]
-        with connection.cursor() as cursor:
+        with acting_for(values["user_id"]), connection.cursor() as cursor:
             cursor.execute(statement, bound)
             return [ShownTask._make(row) for row in cursor.fetchall()]
 

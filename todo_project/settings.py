@@ -256,7 +256,12 @@ POSTGRESQL_OPTIONS = {
     },
 }
 
+# PostgreSQL shows each transaction the rows of one user only: docs/decisions/0010-row-security.md.
+DB_ROW_SECURITY = env.bool("DB_ROW_SECURITY", False)
+
 DATABASES = {"default": database(env.str("DATABASE_URL", "sqlite:///db.sqlite3"))}
+if DB_ROW_SECURITY and DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

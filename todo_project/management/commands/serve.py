@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
+from todo_project import row_security
 from todo_project.database import lacks_migrations
 
 #: granian's own events in the form of the service's: todo_project/logs.py.
@@ -28,6 +29,7 @@ class Command(BaseCommand):
         if lacks_migrations():
             raise CommandError("The database lacks migrations; run manage.py migrate")
         self.check(databases=[DEFAULT_DB_ALIAS])
+        refuse_other_row_security()
         refuse_port_in_use()
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         address = f"http://{host}:{settings.PORT}"
@@ -40,6 +42,18 @@ class Command(BaseCommand):
             self.stderr.write(line, style_func=str)
         self.stderr.flush()
         os.execv(sys.executable, [sys.executable, "-m", "granian", *server_options(), "todo_project.wsgi:application"])
+
+
+def refuse_other_row_security() -> None:
+    """A role that its policy does not bind would be one floor less, and one that it does bind would see no tasks."""
+    if row_security.is_active() == settings.DB_ROW_SECURITY:
+        return
+    if settings.DB_ROW_SECURITY:
+        raise CommandError(
+            "DB_ROW_SECURITY is on, and the role of DATABASE_URL owns the tables or bypasses it; set DATABASE_URL to a "
+            "role of its own: docs/decisions/0010-row-security.md"
+        )
+    raise CommandError("The role of DATABASE_URL sees no tasks by itself; set DB_ROW_SECURITY=on")
 
 
 def refuse_port_in_use() -> None:
