@@ -28,9 +28,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if lacks_migrations():
             raise CommandError("The database lacks migrations; run manage.py migrate")
-        self.check(databases=[DEFAULT_DB_ALIAS])
         refuse_other_row_security()
         refuse_port_in_use()
+        self.check(databases=[DEFAULT_DB_ALIAS])
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         address = f"http://{host}:{settings.PORT}"
         # The standard output is the log's.
