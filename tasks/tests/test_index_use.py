@@ -142,6 +142,24 @@ def test_a_search_reads_the_callers_tasks_only(asked, parameters, ordering):
     assert_reads_the_callers_tasks_only(explain(statement))
 
 
+def test_a_rare_word_is_looked_up_where_there_are_trigrams(asked, monkeypatch):
+    """Among more tasks of the caller's than are worth reading."""
+    monkeypatch.setattr(BoundedConnection, "deadline", 60.0)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")
+        if not cursor.fetchall():
+            pytest.skip("This PostgreSQL has no pg_trgm")
+        cursor.execute("UPDATE tasks_task SET title = 'Quixotic' WHERE created_at = '2026-01-01T00:00:01Z'")
+        cursor.execute("UPDATE tasks_task SET user_id = 'default' WHERE created_at < '2026-01-01T12:00:00Z'")
+        cursor.execute("ANALYZE tasks_task")
+    statement, response = asked("/api/tasks?q=quixotic&limit=20")
+    assert len(response.json()) == 1
+    assert {node["Index Name"] for node in explain(statement) if "Index Name" in node} == {
+        "task_title_trigrams",
+        "task_description_trigrams",
+    }
+
+
 @pytest.mark.parametrize(("ordering", "expected"), INDEXES.items())
 @pytest.mark.parametrize("parameters", ONE_FILTER)
 def test_a_prepared_statement_walks_it_too(asked, monkeypatch, parameters, ordering, expected):
