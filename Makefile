@@ -8,13 +8,14 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 PRODUCTION := ENV_FILE=/dev/null AUTH_MODE=single-user HTTPS=on ALLOWED_HOSTS=todo.example.org \
 	SECRET_KEY=only-for-make-check-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test test-e2e check bench requirements openapi
+.PHONY: help run dev test test-e2e check audit bench requirements openapi
 help:
 	@echo "make run           serve on http://127.0.0.1:8000"
 	@echo "make dev           serve, and reload whenever a file changes"
 	@echo "make test          the whole suite, on SQLite and on PostgreSQL"
 	@echo "make test-e2e      the service behind a real Better Auth; needs Node 20"
 	@echo "make check         lint, types, settings, migrations, OpenAPI document, requirements"
+	@echo "make audit         known vulnerabilities of what is installed; a part of make check"
 	@echo "make bench         measure this service beside others; ROUNDS=1 OPS=get is a quick look"
 	@echo "make openapi       write openapi.yaml anew"
 	@echo "make requirements  write requirements/*.txt anew from the *.in; UPGRADE=1 for newer versions"
@@ -41,7 +42,7 @@ e2e/node_modules/.package-lock.json: e2e/package-lock.json
 	cd e2e && npm ci --no-audit --no-fund
 	@touch $@
 
-check: $(VENV)/dev
+check: $(VENV)/dev audit
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PRODUCTION) $(PYTHON) -m mypy todo_project idempotency tasks throttling
@@ -53,6 +54,14 @@ check: $(VENV)/dev
 		$(COMPILE) requirements/$$name.in --output-file $(VENV)/$$name.txt > /dev/null && \
 		diff requirements/$$name.txt $(VENV)/$$name.txt || exit 1; \
 	done
+
+# pip-audit runs in an environment of its own, since its dependencies are none of the service's.
+audit: $(VENV)/dev
+	@if $(PYTHON) -c "import socket; socket.create_connection(('api.osv.dev', 443), 5)" 2> /dev/null; then \
+		$(VENV)/bin/uv tool run pip-audit==2.10.1 --vulnerability-service osv --disable-pip --requirement requirements/prod.txt; \
+	else \
+		echo "NOT AUDITED for known vulnerabilities: api.osv.dev cannot be reached"; \
+	fi
 
 bench: $(VENV)/bench staticfiles/staticfiles.json
 	@$(PYTHON) -m benchmarks.compare $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OPS),--ops $(OPS)) \

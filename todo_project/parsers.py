@@ -21,8 +21,9 @@ class JSONParser(BaseParser):
     """Strict ``application/json``.
 
     Raises:
-        UnreadableBody: the body is no UTF-8 JSON text (RFC 8259), has a number that no double holds, repeats a key
-            (section 4 leaves the outcome open), or nests deeper than ``MAX_DEPTH``.
+        UnreadableBody: the body is cut short (RFC 9112, section 8), is no UTF-8 JSON text (RFC 8259), has a number that
+            no double holds, repeats a key (RFC 8259, section 4, leaves the outcome open), or nests deeper than
+            ``MAX_DEPTH``.
     """
 
     media_type = "application/json"
@@ -33,7 +34,10 @@ class JSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        value = _decode(stream.read())
+        body = stream.read()
+        if parser_context and len(body) < int(parser_context["request"].META["CONTENT_LENGTH"]):
+            raise UnreadableBody("The body ended before its Content-Length")
+        value = _decode(body)
         if faults := list(islice(_repeated_keys(value), MAX_REPEATED_KEYS)):
             raise UnreadableBody(faults=faults)
         return value

@@ -297,6 +297,56 @@ def test_without_allowed_origins_no_browser_of_another_origin_may(client):
         assert [name for name in response.headers if name.lower().startswith("access-control-")] == []
 
 
+# What a browser is told of every page and answer.
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+SHOWN = [path for method, path, status in EVERYWHERE if method == "get" and not path.startswith("/static/")]
+
+
+def security_headers(headers):
+    names = {*SECURITY_HEADERS, "Strict-Transport-Security"}
+    return {name: value for name, value in headers.items() if name in names}
+
+
+@pytest.mark.parametrize("path", SHOWN)
+def test_a_browser_sniffs_frames_and_tells_nothing(client, path):
+    assert security_headers(client.get(path).headers) == SECURITY_HEADERS
+
+
+@pytest.mark.parametrize("path", ["/api/rest-framework", "/api/django", "/django", "/admin/django"])
+def test_a_failure_is_no_exception(client, fail_with, path):
+    fail_with(RuntimeError())
+    response = client.get(path)
+    assert (response.status_code, security_headers(response.headers)) == (500, SECURITY_HEADERS)
+
+
+BEHIND_A_PROXY = """
+import json, django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django.test import Client
+client = Client(headers={"host": "localhost", "x-forwarded-proto": "https"})
+pages = [client.get(path) for path in ("/api/tasks", "/api/docs", "/admin/login/")]
+cookies = {name: cookie["secure"] for name, cookie in client.cookies.items()}
+plain = Client(headers={"host": "localhost"}).get("/api/tasks?limit=1")
+print(json.dumps([[dict(page.headers) for page in pages], cookies, [plain.status_code, plain.headers["Location"]]]))
+"""
+
+
+def test_behind_https_a_browser_keeps_to_it():
+    pages, cookies, plain = printed(BEHIND_A_PROXY, HTTPS="on", DATABASE_URL="sqlite:///:memory:")
+    strict = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload"}
+    assert [security_headers(headers) for headers in pages] == [SECURITY_HEADERS | strict] * 3
+    assert cookies == {"csrftoken": True}
+    assert plain == [301, "https://localhost/api/tasks?limit=1"]
+
+
 # The files of the pages.
 
 

@@ -95,6 +95,13 @@ def test_a_body_of_a_known_length_is_read():
     assert (answer.status, answer.json()["title"]) == (201, "Buy milk")
 
 
+def test_a_body_that_is_cut_short_is_refused():
+    """A client that has gone may have meant to send more."""
+    answer = Answer(environ("POST", body=padded(30), CONTENT_TYPE="application/json", CONTENT_LENGTH="31"))
+    assert (answer.status, answer.json()["detail"]) == (400, "The body ended before its Content-Length")
+    assert not Task.objects.exists()
+
+
 def test_a_chunked_body_is_read():
     answer = Answer(chunked(padded(30)))
     task = Task.objects.get()

@@ -72,6 +72,7 @@ def refuse_port_in_use() -> None:
 def server_options() -> list[str]:
     return [
         "--interface=wsgi",
+        "--http=1",
         "--no-ws",
         f"--host={settings.HOST}",
         f"--port={settings.PORT}",

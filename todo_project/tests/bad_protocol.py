@@ -1,0 +1,160 @@
+"""What is wrong before there is a request, byte for byte, and what the running server answers to it.
+
+RFC 9112 is HTTP/1.1. ``code`` is that of the problem with which the service answers; where there is none, the answer
+has no body, and where there is no ``status`` either, the connection ends. ``gone`` is a client that says no more,
+where the server would wait. The last rows are odd, and right or harmless.
+"""
+
+from typing import NamedTuple
+
+GET = "GET /api/tasks HTTP/1.1"
+POST = "POST /api/tasks HTTP/1.1"
+HOST = "Host: localhost"
+CLOSE = "Connection: close"
+JSON = "Content-Type: application/json"
+BODY = b'{"title": "x"}'
+LENGTH = f"Content-Length: {len(BODY)}"
+CHUNKED = "Transfer-Encoding: chunked"
+IN_CHUNKS = b"e\r\n" + BODY + b"\r\n0\r\n\r\n"
+
+
+class Row(NamedTuple):
+    name: str
+    sent: bytes
+    status: int | None
+    code: str | None = None
+    gone: bool = False
+
+
+def message(*head, body=b""):
+    return "\r\n".join([*head, "", ""]).encode("latin-1") + body
+
+
+def get(name, *headers, line=GET, status=400, code=None):
+    return Row(name, message(line, HOST, CLOSE, *headers), status, code)
+
+
+def post(name, *headers, body=BODY, line=POST, status=400, code=None):
+    return Row(name, message(line, HOST, CLOSE, JSON, *headers, body=body), status, code)
+
+
+def chunks(name, body, status=400, code="parse_error"):
+    return post(name, CHUNKED, body=body, status=status, code=code)
+
+
+def hosts(name, *headers, line=GET, status=400, code="validation_error"):
+    return Row(name, message(line, CLOSE, *headers), status, code)
+
+
+LENGTHS = [
+    post("two lengths that differ", LENGTH, "Content-Length: 15"),
+    post("two lengths in one line", f"{LENGTH}, {len(BODY)}"),
+    post("a negative length", "Content-Length: -1"),
+    post("a length with a sign", "Content-Length: +14"),
+    post("a length in hexadecimal", "Content-Length: 0xe"),
+    post("a length with a space", "Content-Length: 1 4"),
+    post("an empty length", "Content-Length: "),
+    post("a length beyond 64 bits", f"Content-Length: {'9' * 23}"),
+    post("a length of 70,000 and no body", "Content-Length: 70000", body=b"", status=413, code="payload_too_large"),
+    post("a body that ends before its length", "Content-Length: 15", code="parse_error")._replace(gone=True),
+    post("no length", body=b"", code="parse_error"),
+]
+
+CODINGS = [
+    chunks("a chunk size that is no number", b"zz\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    chunks("a negative chunk size", b"-e\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    chunks("a chunk size beyond 64 bits", b"f" * 17 + b"\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    chunks("chunks parted by bare LF", IN_CHUNKS.replace(b"\r\n", b"\n")),
+    chunks("a chunk extension of 20,000 bytes", b"e;" + b"x" * 20_000 + IN_CHUNKS[1:]),
+    chunks("half an object, and no more chunks", b"5\r\n" + BODY[:5] + b"\r\n")._replace(gone=True),
+    chunks("70,000 bytes in a chunk", b"11170\r\n" + BODY.ljust(70_000) + IN_CHUNKS[-7:], 413, "payload_too_large"),
+    post("chunked, and something after it", f"{CHUNKED}, identity", body=IN_CHUNKS),
+    post("an unknown coding", "Transfer-Encoding: xchunked", body=IN_CHUNKS),
+    post("a space before the coding's colon", "Transfer-Encoding : chunked", body=IN_CHUNKS),
+    post("chunked in HTTP/1.0", CHUNKED, body=IN_CHUNKS, line="POST /api/tasks HTTP/1.0"),
+]
+
+LINES = [
+    get("a bare CR in a header", "X-A: b\rX-C: d"),
+    get("a folded header (obs-fold)", "X-A: b\r\n c"),
+    Row("a header that begins with a space", message(GET, " X-A: b", HOST, CLOSE), 400),
+    get("a space before a colon", "X-A : b"),
+    get("a header without a colon", "nonsense"),
+    get("a header without a name", ": b"),
+    get("a control character in a name", "X\x01A: b"),
+    get("a NUL in a value", "X-A: \0"),
+    get("200 headers", *(f"X-{number}: a" for number in range(200)), status=431),
+]
+
+HOSTS = [
+    hosts("no Host"),
+    hosts("no Host in HTTP/1.0", line="GET /api/tasks HTTP/1.0"),
+    hosts("an empty Host", "Host: "),
+    hosts("two Hosts", HOST, "Host: evil.example"),
+    hosts("two Hosts the other way round", "Host: evil.example", HOST),
+    hosts("twice the same Host", HOST, HOST),
+    hosts("a list of Hosts", f"{HOST}, evil.example"),
+    hosts("a Host with a user", "Host: evil@localhost"),
+    hosts("another Host", "Host: evil.example"),
+    hosts("another Host, where localhost is forwarded", "Host: evil.example", "X-Forwarded-Host: localhost"),
+]
+
+REQUEST_LINES = [
+    get("HTTP/0.9", line="GET /api/tasks"),
+    get("HTTP/1.2", line="GET /api/tasks HTTP/1.2"),
+    get("HTTP/2.0", line="GET /api/tasks HTTP/2.0"),
+    get("http in small letters", line="GET /api/tasks http/1.1"),
+    get("two spaces", line="GET  /api/tasks HTTP/1.1"),
+    get("tabs", line="GET\t/api/tasks\tHTTP/1.1"),
+    get("a space in the path", line="GET /api/ta sks HTTP/1.1"),
+    get("a NUL in the path", line="GET /api/tasks\0 HTTP/1.1"),
+    get("a path without a slash", line="GET api/tasks HTTP/1.1"),
+    get("a control character in the method", line="G\x01T /api/tasks HTTP/1.1"),
+    get("a URL of 9 kB", line=f"GET /api/tasks?q={'x' * 9000} HTTP/1.1", code="validation_error"),
+    get("a path of 9 kB", line=f"GET /api/tasks/{'x' * 9000} HTTP/1.1", status=404, code="not_found"),
+    get("a URL of 70 kB", line=f"GET /api/tasks?q={'x' * 70_000} HTTP/1.1", status=414),
+    get("an encoded NUL", line="GET /api/tasks%00 HTTP/1.1", status=404, code="not_found"),
+    get("a percent sign that encodes nothing", line="GET /api/tasks/%zz HTTP/1.1", status=404, code="not_found"),
+    get("a path out of the API", line="GET /api/../admin/ HTTP/1.1", status=404, code="not_found"),
+    get("an encoded path out of the API", line="GET /api/%2e%2e/admin/ HTTP/1.1", status=404, code="not_found"),
+    get("two slashes", line="GET //api/tasks HTTP/1.1", status=404, code="not_found"),
+    get("a backslash", line="GET /api\\tasks HTTP/1.1", status=404, code="not_found"),
+    get("UTF-8 in the path", line="GET /api/t\xc3\xa4sks HTTP/1.1", status=404, code="not_found"),
+    get("Latin-1 in the path", line="GET /api/t\xe4sks HTTP/1.1"),
+    get("OPTIONS of no path", line="OPTIONS * HTTP/1.1", status=404, code="not_found"),
+    get("CONNECT", line="CONNECT localhost:80 HTTP/1.1", status=405),
+    get("TRACE", line="TRACE /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
+    get("an unknown method", line="BREW /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
+    get("a method of 9 kB", line=f"{'A' * 9000} /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
+]
+
+NO_HTTP = [
+    Row("HTTP/2 without being asked", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", None),
+    Row("TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + b"a" * 50, 400),
+    Row("noise", b"\0\xff\xfe noise\r\n\r\n", 400),
+    Row("nothing", b"", None, gone=True),
+    Row("half a header", b"GET /api/ta", None, gone=True),
+]
+
+#: Odd, and taken: RFC 9112 lets a server do so (bare LF, section 2.2; empty lines before a request, section 2.2; a
+#: length beside chunks, section 6.3), or has what is sent mean nothing here.
+TAKEN = [
+    post("one length said twice", LENGTH, LENGTH, status=201),
+    post("chunks", CHUNKED, body=IN_CHUNKS, status=201),
+    post("chunks, and a length that is then ignored", "Content-Length: 5", CHUNKED, body=IN_CHUNKS, status=201),
+    post("a chunk extension", CHUNKED, body=b"e;x=y" + IN_CHUNKS[1:], status=201),
+    post("a trailer", CHUNKED, body=IN_CHUNKS[:-2] + b"X-A: b\r\n\r\n", status=201),
+    post("an expectation that is none", "Expect: 200-ok", LENGTH, status=201),
+    Row("bare LF", message(GET, HOST, CLOSE).replace(b"\r\n", b"\n"), 200),
+    Row("empty lines before the request", b"\r\n\r\n" + message(GET, HOST, CLOSE), 200),
+    get("a header of 70 kB", f"X-A: {'b' * 70_000}", status=200),
+    get("70 kB of headers", *(f"X-{number}: {'a' * 1000}" for number in range(70)), status=200),
+    get("a Script-Name", "Script-Name: /evil", "SCRIPT_NAME: /evil", status=200),
+    get("a Path-Info", "Path-Info: /admin/", "PATH_INFO: /admin/", status=200),
+    get("a body of a GET", LENGTH, status=200),
+    get("an upgrade to a WebSocket", "Upgrade: websocket", "Sec-WebSocket-Version: 13", status=200),
+    get("an upgrade to HTTP/2", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", status=200),
+    hosts("a URL of the same Host", HOST, line="GET http://localhost/api/tasks HTTP/1.1", status=200, code=None),
+]
+
+BAD_PROTOCOL = [*LENGTHS, *CODINGS, *LINES, *HOSTS, *REQUEST_LINES, *NO_HTTP]
