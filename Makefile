@@ -48,6 +48,7 @@ check: $(VENV)/dev audit
 	$(PRODUCTION) $(PYTHON) -m mypy todo_project idempotency tasks throttling
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTHON) -m pytest --quiet --database=postgresql todo_project/tests/test_migrations.py -k "no_migration or linter"
 	$(PRODUCTION) $(PYTHON) manage.py spectacular --validate --fail-on-warn | diff openapi.yaml -
 	@for name in base prod dev bench; do \
 		cp requirements/$$name.txt $(VENV)/$$name.txt && \

@@ -29,7 +29,6 @@ def became(monkeypatch):
 def settings_of_a_server(settings):
     settings.HOST, settings.PORT = "127.0.0.1", free_port()
     settings.WORKERS, settings.THREADS, settings.LOG_LEVEL = 3, 5, "WARNING"
-    settings.SILENCED_SYSTEM_CHECKS = [*settings.SILENCED_SYSTEM_CHECKS, "todo.W001"]  # of a HOST beyond this machine
     return settings
 
 
