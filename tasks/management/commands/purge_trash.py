@@ -19,6 +19,8 @@ class Command(TaskCommand):
     a request waits for one batch at the most, on SQLite too, where one process writes at a time.
     """
 
+    default_batch_size = 500  # on SQLite a request waited for up to 0.4 s for 1,000
+
     help = "Remove for good the tasks that have been in the trash for longer than --older-than."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
