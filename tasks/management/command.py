@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 from tqdm import tqdm
 
 from tasks.management.arguments import whole_number
+from todo_project import row_security
 
 #: Done, and something was found or refused, which has been told.
 FOUND = 1
@@ -45,6 +46,7 @@ class TaskCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         self.verbosity = options["verbosity"]
         try:
+            refuse_role_of_one_user()
             return super().execute(*args, **options)
         except KeyboardInterrupt:
             raise CommandError("Interrupted; every batch that was finished stays", returncode=INTERRUPTED) from None
@@ -67,3 +69,17 @@ class TaskCommand(BaseCommand):
         """Python flushes once more at its end: https://docs.python.org/3/library/signal.html#note-on-sigpipe."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FOUND)
+
+
+def refuse_role_of_one_user() -> None:
+    """To a role that row-level security binds there are no tasks, and nothing is wrong with any of them.
+
+    Raises:
+        CommandError: the database's role is one.
+    """
+    if row_security.is_active():
+        raise CommandError(
+            "The role of DATABASE_URL sees no tasks; set DATABASE_URL to the role that owns the tables: "
+            "docs/decisions/0010-row-security.md",
+            returncode=BAD_INPUT,
+        )

@@ -15,14 +15,9 @@ from tasks.tests.factories import TaskFactory
 pytestmark = pytest.mark.django_db
 
 
-class Terminal(StringIO):
-    def isatty(self):
-        return True
-
-
-def assign(*arguments, giver="default", receiver="alice", stdout=None):
+def assign(*arguments, giver="default", receiver="alice"):
     """What the command prints."""
-    output = stdout or StringIO()
+    output = StringIO()
     call_command("assign_tasks", "--from", giver, "--to", receiver, *arguments, stdout=output)
     return output.getvalue()
 
@@ -76,7 +71,7 @@ def test_tasks_go_over_in_batches():
     TaskFactory.create_batch(5)
     with CaptureQueriesContext(connection) as queries:
         assert assign("--batch-size", "2") == "Assigned 5 tasks of default to alice\n"
-    assert [query["sql"].split()[0] for query in queries] == ["UPDATE"] * 4
+    assert [query["sql"].split()[0] for query in queries if "UPDATE" in query["sql"]] == ["UPDATE"] * 4
     assert {task.user_id for task in Task.objects.all()} == {"alice"}
 
 
@@ -86,20 +81,16 @@ def test_a_command_that_was_interrupted_is_run_again():
     updates = []
 
     def interrupt(execute, sql, params, many, context):
-        updates.append(sql)
+        updates.extend([sql] if sql.startswith("UPDATE") else [])
         if len(updates) == 2:
             raise KeyboardInterrupt
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(interrupt), pytest.raises(KeyboardInterrupt):
+    with connection.execute_wrapper(interrupt), pytest.raises(CommandError, match="Interrupted") as interrupted:
         assign("--batch-size", "2")
+    assert interrupted.value.returncode == 130
     assert assign("--batch-size", "2") == "Assigned 1 task of default to alice\n"
     assert [(task.user_id, task.version) for task in Task.objects.all()] == [("alice", 2)] * 3
-
-
-def test_a_terminal_sees_how_far_it_is():
-    TaskFactory.create_batch(3)
-    assert assign("--batch-size", "2", stdout=Terminal()) == "2\r3\rAssigned 3 tasks of default to alice\n"
 
 
 @pytest.mark.parametrize(
@@ -126,4 +117,4 @@ def test_users_who_cannot_be_are_refused(stored, arguments, sentence):
 def test_a_batch_has_a_size(size):
     with pytest.raises(CommandError) as refusal:
         assign("--batch-size", size)
-    assert str(refusal.value) == "--batch-size must be 1 or more"
+    assert str(refusal.value) == "Error: argument --batch-size: must be a whole number from 1 to 10000"

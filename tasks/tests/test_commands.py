@@ -92,9 +92,9 @@ def test_ctrl_c_leaves_whole_batches(empty, tmp_path):
     wait_until(lambda: count(empty) >= 500)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
-    assert Ended(out, err, process.returncode) == Ended(
-        "", "CommandError: Interrupted; every batch that was finished stays\n", 130
-    )
+    # Before that the pool may log that it closes the connection, if a statement was under way.
+    assert err.splitlines()[-1] == "CommandError: Interrupted; every batch that was finished stays"
+    assert (out, process.returncode) == ("", 130)
     assert count(empty) % 100 == 0
 
 

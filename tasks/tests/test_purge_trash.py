@@ -68,7 +68,8 @@ def test_a_second_run_finds_nothing():
 def test_it_works_in_batches(django_assert_num_queries):
     for _ in range(5):
         trashed(days=31)
-    with django_assert_num_queries(6, connection=connection):  # of 2, 2 and 1: their ids, and the tasks
+    role = connection.vendor == "postgresql"  # whether it is one that sees all tasks
+    with django_assert_num_queries(role + 6, connection=connection):  # of 2, 2 and 1: their ids, and the tasks
         assert run("purge_trash", "--batch-size=2") == done("Removed 5 tasks\n")
 
 

@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from benchmarks.running import HOST, served
 from idempotency.models import KeptResponse
 from tasks.models import Task
+from tasks.tests.commands import Ended, run
 from tasks.tests.contract import JSON
 from tasks.tests.factories import TaskFactory
 from tasks.tests.test_random_walk import USERS, Walk, walk
@@ -200,3 +201,14 @@ def test_the_service_with_a_role_of_its_own(web_url, provider):
             assert bob("DELETE", path)[0] == 404
         assert alice("POST", f"{path}/toggle")[0] == 200
         assert alice("DELETE", path)[0] == 200
+
+
+@pytest.mark.parametrize("command", ["export_tasks", "verify_tasks", "purge_trash", "task_stats"])
+def test_a_command_does_not_take_no_tasks_for_all_of_them(two_tasks, command):
+    with web():
+        assert run(command) == Ended(
+            "",
+            "CommandError: The role of DATABASE_URL sees no tasks; set DATABASE_URL to the role that owns the tables: "
+            "docs/decisions/0010-row-security.md\n",
+            2,
+        )

@@ -75,8 +75,9 @@ def test_of_no_task():
 
 
 def test_it_asks_four_times_however_many_days_there_are(tasks, django_assert_num_queries):
+    role = connection.vendor == "postgresql"  # whether it is one that sees all tasks
     for days in (1, 300):
-        with django_assert_num_queries(4, connection=connection):
+        with django_assert_num_queries(role + 4, connection=connection):
             run("task_stats", f"--days={days}")
 
 

@@ -4,12 +4,13 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from tasks.management.command import BAD_INPUT, TaskCommand
 from tasks.models import USER_ID_MAX_LENGTH, Task, counted
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     """Gives all tasks of one user, those in the trash too, to another.
 
     Each batch is one statement, so that a request waits for one batch at the most; a command that was interrupted is
@@ -29,23 +30,20 @@ class Command(BaseCommand):
             help="Whose they become: the “sub” of their tokens.",
         )
         parser.add_argument("--dry-run", action="store_true", help="Say how many would change hands, and change none.")
-        parser.add_argument("--batch-size", type=int, default=1000, metavar="N", help="Tasks a statement; 1000.")
+        self.add_batch_size(parser)
 
     def handle(self, *, giver: str, receiver: str, dry_run: bool, batch_size: int, **_: Any) -> None:
         if giver == receiver:
-            raise CommandError("--from and --to are the same user")
-        if batch_size < 1:
-            raise CommandError("--batch-size must be 1 or more")
+            raise CommandError("--from and --to are the same user", returncode=BAD_INPUT)
         tasks = Task.objects.owned_by(giver)
         if dry_run:
-            self.stdout.write(f"Would assign {counted(tasks.count())} of {giver} to {receiver}")
-            return
+            return self.sum_up(f"Would assign {counted(tasks.count())} of {giver} to {receiver}")
         assigned = 0
-        while batch := tasks.filter(id__in=tasks.order_by("id").values("id")[:batch_size]).change(user_id=receiver):
-            assigned += len(batch)
-            if self.stdout.isatty():
-                self.stdout.write(f"{assigned}\r", ending="")
-        self.stdout.write(f"Assigned {counted(assigned)} of {giver} to {receiver}")
+        with self.progress(tasks.count) as progress:
+            while batch := tasks.filter(id__in=tasks.order_by("id").values("id")[:batch_size]).change(user_id=receiver):
+                assigned += len(batch)
+                progress.update(len(batch))
+        return self.sum_up(f"Assigned {counted(assigned)} of {giver} to {receiver}")
 
 
 def subject(text: str) -> str:
