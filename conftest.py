@@ -1,20 +1,24 @@
 """Fixtures of the whole suite, and the database that it runs on: ``pytest --database=postgresql``.
 
-PostgreSQL is the server at ``TEST_DATABASE_URL``, or one that is started here and stopped at the end.
+PostgreSQL is the server at ``TEST_DATABASE_URL``, or one that is started here and stopped at the end. So is PgBouncer
+in transaction mode, in front of such a server (``--database=pgbouncer``).
 """
 
 import logging
 import os
 import re
 import warnings
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import parse_qs, urlsplit
 
 import django
+import psycopg
 import pytest
 
 from benchmarks import running
+from faults.pgbouncer import pgbouncer
 
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "todo_project.settings",
@@ -24,9 +28,15 @@ ENVIRONMENT = {
     "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
 }
 
+# Behind a pooler no session sets these: README.md, "PostgreSQL".
+PLANNING = (
+    "ALTER ROLE CURRENT_USER SET plan_cache_mode = force_custom_plan",
+    "ALTER ROLE CURRENT_USER SET random_page_cost = 1.1",
+)
+
 
 def pytest_addoption(parser):
-    parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.addoption("--database", choices=("sqlite", "postgresql", "pgbouncer"), default="sqlite")
 
 
 def pytest_configure(config):
@@ -34,13 +44,18 @@ def pytest_configure(config):
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
     os.environ.update(ENVIRONMENT, DATABASE_URL=url_of_the_suite(config))
+    if config.getoption("database") == "pgbouncer":
+        os.environ["DB_POOLER"] = "transaction"
     django.setup()
 
 
 def url_of_the_suite(config):
     if config.getoption("database") == "sqlite":
         return "sqlite:///:memory:"
-    return os.environ.get("TEST_DATABASE_URL") or start_postgresql(config)
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        return url
+    url = start_postgresql(config)
+    return url if config.getoption("database") == "postgresql" else start_pgbouncer(config, url)
 
 
 def start_postgresql(config):
@@ -54,6 +69,23 @@ def start_postgresql(config):
     config.add_cleanup(directory.cleanup)
     config.add_cleanup(server.cleanup)
     return server.get_uri()
+
+
+def start_pgbouncer(config, url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in PLANNING:
+            connection.execute(statement)
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    [host] = parse_qs(urlsplit(url).query)["host"]
+    port = stack.enter_context(pgbouncer(host))
+    return f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(request):
+    """PgBouncer's own connections keep the database from being dropped; it goes with its server."""
+    return request.config.getoption("database") == "pgbouncer" or request.config.getvalue("reuse_db")
 
 
 @pytest.fixture

@@ -66,8 +66,8 @@ def status_of(path: Path) -> dict[str, str]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """For a process of the project: of the service's variables, only sound ones and those that are given."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR")
+    """For a process of the project: of the service's variables, sound ones, those that are given, and the pooler."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "DB_POOLER")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         "ENV_FILE": os.devnull,

@@ -1,10 +1,12 @@
 """PgBouncer in transaction mode, in front of a PostgreSQL."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from benchmarks.running import HOST, free_port
-from faults.programs import directory, find, running, unprivileged
+from benchmarks.running import HOST
+from faults.programs import directory, find, port_of_its_own, running, unprivileged
 
 CONFIGURATION = """
 [databases]
@@ -21,12 +23,14 @@ default_pool_size = {size}
 
 
 @contextmanager
-def pgbouncer(target: str, size: int = 20) -> Iterator[int]:
-    """The port of a pooler whose server is ``target``, such as ``host=127.0.0.1 port=5432 user=postgres``."""
+def pgbouncer(host: str, port: int = 5432, size: int = 20) -> Iterator[int]:
+    """The port of a pooler whose server is at ``host``, a name or, of a server of this machine, its directory."""
     program = find("pgbouncer", "pgbouncer")
-    with directory() as home:
-        port = free_port()
+    user = Path(host).owner() if os.geteuid() == 0 and Path(host).is_dir() else unprivileged()
+    with directory(user) as home:
+        listening = port_of_its_own()
+        target = f"host={host} port={port} user=postgres"
         file = home / "pgbouncer.ini"
-        file.write_text(CONFIGURATION.format(target=target, host=HOST, port=port, size=size))
-        with running([program, str(file)], port, unprivileged(), home / "log"):
-            yield port
+        file.write_text(CONFIGURATION.format(target=target, host=HOST, port=listening, size=size))
+        with running([program, str(file)], listening, user, home / "log"):
+            yield listening

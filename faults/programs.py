@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from benchmarks.processes import tree
-from benchmarks.running import HOST
+from benchmarks.running import HOST, status_of
 
 SECONDS = 20
 
@@ -41,10 +42,10 @@ def unprivileged() -> str | None:
 
 
 @contextmanager
-def directory() -> Iterator[Path]:
-    """A directory that the unprivileged user may write to."""
+def directory(user: str | None) -> Iterator[Path]:
+    """A directory that is the user's."""
     with TemporaryDirectory(prefix="todo-faults-") as name:
-        if user := unprivileged():
+        if user:
             os.chown(name, pwd.getpwnam(user).pw_uid, -1)
         yield Path(name)
 
@@ -55,6 +56,14 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = SECOND
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {seconds} s")
         time.sleep(0.005)
+
+
+def port_of_its_own() -> int:
+    """A port that no client is given meanwhile: a program that was ended must find it free when it comes back."""
+    lowest_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while listens(port := random.randrange(10_000, lowest_ephemeral)):
+        pass
+    return port
 
 
 def listens(port: int) -> bool:
@@ -87,11 +96,17 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def kill_tree(pid: int) -> None:
-    """kill -9 of a process and all below it, none of which can start another meanwhile."""
+    """kill -9 of a process and all below it, none of which can start another meanwhile; they are gone afterwards."""
     os.kill(pid, signal.SIGSTOP)
-    for each in tree(pid):
+    pids = tree(pid)
+    for each in pids:
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
+    wait_for(lambda: not any(map(lives, pids)), "killed processes are gone")
+
+
+def lives(pid: int) -> bool:
+    return not status_of(Path(f"/proc/{pid}/status")).get("State", "Z").startswith("Z")
 
 
 def signal_tree(pid: int, number: signal.Signals) -> None:

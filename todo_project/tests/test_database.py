@@ -1,5 +1,6 @@
 """When a database error means that the database is away, and how long a request waits for it."""
 
+import os
 import socket
 import sqlite3
 from contextlib import closing
@@ -183,11 +184,11 @@ def test_an_idle_connection_to_a_server_that_is_away_is_asked(bounded, parameter
 
 
 @postgresql
-def test_where_one_idle_connection_is_dead_all_are_looked_at(bounded, parameters, monkeypatch):
+def test_where_one_idle_connection_is_dead_all_are_looked_at(bounded, monkeypatch):
     looked = []
     monkeypatch.setattr(connection.pool, "check", lambda: looked.append(True))
-    with closing(Impatient.connect(**parameters)) as killer:
-        killer.execute("SELECT pg_terminate_backend(%s, 1000)", [bounded.info.backend_pid])
+    with socket.socket(fileno=os.dup(bounded.pgconn.socket)) as lost:
+        lost.shutdown(socket.SHUT_RDWR)
     with pytest.raises(psycopg.OperationalError):
         bounded.execute("")
     assert looked == [True]
