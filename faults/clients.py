@@ -24,6 +24,7 @@ class Exchange:
     status: int | None
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
+    if_match: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -42,7 +43,8 @@ class Client:
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Exchange:
         content = None if body is None else json.dumps(body)
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+        if_match = headers.get("If-Match")
         start = time.monotonic()
         try:
             kind = {"Content-Type": "application/json"} if content else {}
@@ -51,10 +53,11 @@ class Client:
             text = response.read()
             got = {name.lower(): value for name, value in response.getheaders()}
             answer = json.loads(text) if "json" in got.get("content-type", "") else text.decode()
-            return Exchange(method, path, body, start, time.monotonic(), response.status, got, answer)
+            end = time.monotonic()
+            return Exchange(method, path, body, start, end, response.status, got, answer, if_match)
         except (OSError, HTTPException, ValueError):
             self.connection.close()
-            return Exchange(method, path, body, start, time.monotonic(), None)
+            return Exchange(method, path, body, start, time.monotonic(), None, if_match=if_match)
 
     def __enter__(self) -> Self:
         return self

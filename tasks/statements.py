@@ -112,13 +112,21 @@ def create(**values: Given) -> InsertQuery:
     return query
 
 
-def _of(user_id: Given, *, trashed: bool) -> TaskQuerySet:
+def _of(user_id: Given, *, trashed: bool | None) -> TaskQuerySet:
+    """The user's tasks: those in the trash, those that are not, or with ``None`` all."""
     tasks = Task.objects.owned_by(user_id)
+    if trashed is None:
+        return tasks
     return tasks.in_trash() if trashed else tasks.live()
 
 
 @Compiled
-def show(trashed: bool, user_id: Given, id: Given, versions: list[Given] | None = None) -> TaskQuerySet:  # noqa: FBT001
+def show(
+    trashed: bool | None,  # noqa: FBT001
+    user_id: Given,
+    id: Given,
+    versions: list[Given] | None = None,
+) -> TaskQuerySet:
     return _of(user_id, trashed=trashed).named(id, versions)
 
 

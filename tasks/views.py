@@ -94,14 +94,13 @@ class TaskEndpoints(GenericViewSet[Task]):
         """What ``operation`` comes to; what it came to before, if the request has an ``Idempotency-Key`` of then."""
         return self.keyed.once(operation) if self.keyed else operation()
 
-    def stored(self, *, trashed: bool | None = None) -> ShownTask:
+    def stored(self) -> ShownTask:
         """The addressed task as it is.
 
         Raises:
             NotFound: the caller has none of that id.
         """
-        where = self.trashed if trashed is None else trashed
-        for task in statements.show.execute(where, user_id=self.user_id, id=self.kwargs["id"]):
+        for task in statements.show.execute(self.trashed, user_id=self.user_id, id=self.kwargs["id"]):
             return task
         raise NotFound
 
@@ -165,8 +164,10 @@ class TaskViewSet(TaskEndpoints):
         try:
             return self.written(statements.restore)
         except NotFound:
-            self.stored(trashed=False)
-            raise Conflict("The task is not in the trash") from None
+            # Wherever it is by now: if it is anywhere, it was not in the trash.
+            if statements.show.execute(None, user_id=self.user_id, id=self.kwargs["id"]):
+                raise Conflict("The task is not in the trash") from None
+            raise
 
 
 @document_trash
