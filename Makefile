@@ -13,7 +13,7 @@ help:
 	@echo "make run           serve on http://127.0.0.1:8000"
 	@echo "make dev           serve, and reload whenever a file changes"
 	@echo "make test          the whole suite, on SQLite and on PostgreSQL"
-	@echo "make test-e2e      the service behind a real Better Auth; needs Node 20"
+	@echo "make test-e2e      the running service in a browser, and behind a real Better Auth; needs Chromium and Node 20"
 	@echo "make check         lint, types, settings, migrations, OpenAPI document, requirements"
 	@echo "make audit         known vulnerabilities of what is installed; a part of make check"
 	@echo "make bench         measure this service beside others; ROUNDS=1 OPS=get is a quick look"
@@ -33,8 +33,8 @@ test: $(VENV)/dev
 	$(PYTHON) -m pytest --cov --cov-report= --cov-append --database=postgresql
 	$(PYTHON) -m coverage report --fail-under=98
 
-# Without Node the tests skip themselves, and say so.
-test-e2e: $(VENV)/dev $(if $(shell command -v npm),e2e/node_modules/.package-lock.json)
+# Without Chromium or Node the tests skip themselves, and say so.
+test-e2e: $(VENV)/e2e staticfiles/staticfiles.json $(if $(shell command -v npm),e2e/node_modules/.package-lock.json)
 	$(PYTHON) -m pytest e2e --database=sqlite
 	$(PYTHON) -m pytest e2e --database=postgresql
 
@@ -50,7 +50,7 @@ check: $(VENV)/dev audit
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) -m pytest --quiet --database=postgresql todo_project/tests/test_migrations.py -k "no_migration or linter"
 	$(PRODUCTION) $(PYTHON) manage.py spectacular --validate --fail-on-warn | diff openapi.yaml -
-	@for name in base prod dev bench; do \
+	@for name in base prod dev bench e2e; do \
 		cp requirements/$$name.txt $(VENV)/$$name.txt && \
 		$(COMPILE) requirements/$$name.in --output-file $(VENV)/$$name.txt > /dev/null && \
 		diff requirements/$$name.txt $(VENV)/$$name.txt || exit 1; \
@@ -73,7 +73,7 @@ openapi: $(VENV)/dev
 	$(PRODUCTION) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file openapi.yaml
 
 requirements: $(VENV)/dev
-	for name in base prod dev bench; do \
+	for name in base prod dev bench e2e; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/$$name.in --output-file requirements/$$name.txt > /dev/null || exit 1; \
 	done
 
@@ -87,7 +87,7 @@ $(VENV)/bin/python:
 	python3 -m venv $(VENV)
 
 # A stamp file for each set of requirements, so that the second time is instant.
-$(VENV)/prod $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements/%.txt | $(VENV)/bin/python
+$(VENV)/prod $(VENV)/dev $(VENV)/bench $(VENV)/e2e: $(VENV)/%: requirements/%.txt | $(VENV)/bin/python
 	@if command -v uv > /dev/null; then \
 		uv pip install --quiet --python $(PYTHON) --require-hashes --requirement $<; \
 	else \

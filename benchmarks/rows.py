@@ -69,6 +69,36 @@ def fill(url: str, table: str, rows: Rows) -> None:
 OTHER = f"'user-' || n % {OTHERS}"
 
 
+def spread(url: str, rows: Rows) -> None:
+    """Make the newest tasks those of the last 30 days, more on some than on others, and the oldest hundredth trash."""
+    sqlite = url.removeprefix("sqlite:///") if url.startswith("sqlite") else None
+    connection = sqlite3.connect(sqlite) if sqlite else psycopg.connect(url)
+    with connection:
+        for statement in _spreading(rows.size, sqlite=bool(sqlite)):
+            connection.execute(statement)
+    connection.close()
+    if not sqlite:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE) tasks_task")
+
+
+def _spreading(size: int, *, sqlite: bool) -> Iterator[str]:
+    def id_of(text: str) -> str:
+        return UUID(text).hex if sqlite else text
+
+    def between(first: int, last: int) -> str:
+        return "id BETWEEN '{}' AND '{}'".format(*(id_of(task_id(n)) for n in (first, last)))
+
+    last = size
+    for day in range(30):
+        made = f"{datetime.now(UTC) - timedelta(days=day, minutes=1):%Y-%m-%d %H:%M:%S}"
+        made = f"'{made}'" if sqlite else f"timestamptz '{made}+00'"
+        first = last - size // 400 * (2 + day * 7 % 5)
+        yield f"UPDATE tasks_task SET created_at = {made}, updated_at = {made} WHERE {between(first + 1, last)}"
+        last = first
+    yield f"UPDATE tasks_task SET deleted_at = updated_at WHERE {between(1, size // 100)}"
+
+
 def add_spare(url: str, table: str, number: int) -> list[int]:
     """Add tasks that may be deleted, older than the others; their numbers."""
     with psycopg.connect(url, autocommit=True) as connection:

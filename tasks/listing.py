@@ -131,7 +131,7 @@ class Listing:
     def _stream(self, tasks: list[str]) -> Iterator[str]:
         opening = "["
         while tasks:
-            _give_connection_back()
+            give_connection_back()
             yield opening + ",".join(tasks)
             opening = ","
             tasks = self._chunk(CHUNK, self._after(*self._end(tasks[-1]))) if len(tasks) == CHUNK else []
@@ -164,7 +164,7 @@ class Listing:
             raise InvalidRequest(faults=[_fault("cursor", "is broken, or belongs to another list")]) from None
 
 
-def _give_connection_back() -> None:
+def give_connection_back() -> None:
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
 

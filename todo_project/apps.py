@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class TodoProjectConfig(AppConfig):
@@ -9,3 +10,8 @@ class TodoProjectConfig(AppConfig):
         from todo_project.problems import register_problems
 
         register_problems()
+
+
+class OperatorSiteConfig(admin.AdminConfig):
+    default = False  # of this package
+    default_site = "todo_project.site.OperatorSite"

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
+from axes.middleware import AxesMiddleware
+from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -102,3 +104,14 @@ class AdminAuthenticationMiddleware(AdminOnly, AuthenticationMiddleware):
 
 class AdminMessageMiddleware(AdminOnly, MessageMiddleware):
     pass
+
+
+class AdminCSPMiddleware(AdminOnly, CSPMiddleware):
+    pass
+
+
+class AdminAxesMiddleware(AxesMiddleware):  # type: ignore[misc]  # is untyped, and no MiddlewareMixin
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        in_admin = request.path_info.startswith(settings.ADMIN_PREFIX)
+        response: HttpResponseBase = super().__call__(request) if in_admin else self.get_response(request)
+        return response

@@ -4,12 +4,14 @@ from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
+from csp.utils import build_policy
 from django.views import View
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from todo_project.exceptions import PROBLEMS, Fault, InvalidRequest, Problem
@@ -172,6 +174,12 @@ class SchemaView(Page, SpectacularAPIView):
 
 class SwaggerUIView(Page, SpectacularSwaggerSplitView):
     """The document as a page to try it on."""
+
+    def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
+        """With the policy of the admin's pages; the icons stand in the style sheet."""
+        response = super().finalize_response(*args, **kwargs)
+        response.headers["Content-Security-Policy"] = build_policy(update={"img-src": "data:"})
+        return response
 
 
 class RedocView(Page, SpectacularRedocView):

@@ -8,6 +8,7 @@ https://docs.djangoproject.com/en/5.2/ref/settings/
 
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,16 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "todo_project.apps.OperatorSiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "axes",
     "corsheaders",
+    "csp",
     "rest_framework",
     "drf_problems",
     "drf_spectacular",
@@ -163,7 +167,41 @@ MIDDLEWARE = [
     "todo_project.middleware.AdminCsrfViewMiddleware",
     "todo_project.middleware.AdminAuthenticationMiddleware",
     "todo_project.middleware.AdminMessageMiddleware",
+    "todo_project.middleware.AdminCSPMiddleware",
+    "todo_project.middleware.AdminAxesMiddleware",
 ]
+
+# What an operator's browser may load and do: this server's own files, and no script or style within a page.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+SESSION_COOKIE_PATH = ADMIN_PREFIX
+SESSION_COOKIE_AGE = 12 * 60 * 60
+CSRF_COOKIE_PATH = ADMIN_PREFIX
+
+# Log-ins to the admin, counted in the database for every worker. After five failures of a user name, or from an
+# address, both have to wait; `manage.py axes_reset_username` lets one in before that.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_RESET_ON_SUCCESS = True
+# Who tries on while waiting would else keep the true owner of the name out for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "todo_project.site.client_address"
+AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
@@ -171,8 +209,8 @@ CORS_EXPOSE_HEADERS = [
     *("WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
 ]
 
-# The check looks for Django's CsrfViewMiddleware by name; the admin has it as AdminCsrfViewMiddleware.
-SILENCED_SYSTEM_CHECKS = ["security.W003"]
+# The checks look for CsrfViewMiddleware and AxesMiddleware by name; the admin has them as Admin….
+SILENCED_SYSTEM_CHECKS = ["security.W003", "axes.W002"]
 
 ROOT_URLCONF = "todo_project.urls"
 WSGI_APPLICATION = "todo_project.wsgi.application"
@@ -277,6 +315,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = "todo_project.formats"
 USE_TZ = True
 
 STATIC_URL = "/static/"
@@ -331,5 +370,6 @@ LOGGING: dict[str, Any] = {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
         "django.security": {"level": "ERROR"},
+        "axes": {"level": "WARNING"},
     },
 }

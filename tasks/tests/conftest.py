@@ -25,3 +25,11 @@ def no_owner(monkeypatch):
     yield
     for statement in compiled:
         statement.compile.cache_clear()
+
+
+@pytest.fixture
+def admin_user(db):
+    """Without a password, which takes long to hash."""
+    from django.contrib.auth.models import User
+
+    return User.objects.create_superuser("admin")

@@ -12,6 +12,11 @@ from todo_project.checks import (
 )
 
 
+def heard():
+    """What the checks say, but for what the settings silence."""
+    return [message for message in checks.run_checks() if not message.is_silenced()]
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_single_user_mode_on_this_machine_is_sound(settings, host):
     settings.AUTH_MODE, settings.HOST = "single-user", host
@@ -101,14 +106,14 @@ def test_a_server_that_admits_fewer_is_a_warning(admitting, workers, connections
 
 def test_the_database_is_asked_only_where_a_command_uses_it(admitting):
     admitting(2, 8, 15)
-    assert checks.run_checks() == []
+    assert heard() == []
     assert [message.id for message in checks.run_checks(databases=["default"])] == ["todo.W002"]
 
 
 def test_both_are_asked_by_the_check_command(settings, pool_of):
     pool_of(1, 2)
     settings.HOST = "0.0.0.0"
-    assert {message.id for message in checks.run_checks()} == {"todo.W001", "todo.E001"}
+    assert {message.id for message in heard()} == {"todo.W001", "todo.E001"}
 
 
 def test_an_error_stops_a_command(pool_of):
@@ -118,4 +123,4 @@ def test_an_error_stops_a_command(pool_of):
 
 
 def test_the_settings_of_the_tests_are_sound():
-    assert checks.run_checks() == []
+    assert heard() == []

@@ -22,7 +22,7 @@ TYPES = {
     "not_authenticated": (401, "Not Authenticated", "Authentication credentials were not provided"),
     "authentication_failed": (401, "Authentication Failed", "The token is not valid"),
     "permission_denied": (403, "Permission Denied", "You do not have permission to perform this action"),
-    "not_found": (404, "Not Found", "There is nothing at this address"),
+    "not_found": (404, "Nothing here", "There is nothing at this address"),
     "method_not_allowed": (405, "Method Not Allowed", "This method is not allowed here"),
     "not_acceptable": (
         406,
@@ -556,16 +556,16 @@ def test_the_admin_answers_people_with_a_page(admin_client):
     response = admin_client.get("/admin/nowhere/")
     assert response.status_code == 404
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert "<h1>Not Found</h1>" in response.content.decode()
+    assert "<h1>Nothing here</h1>" in response.content.decode()
 
 
 @pytest.mark.parametrize(
     ("error", "status", "heading"),
     [
-        (Http404(SECRET), 404, "Not Found"),
-        (django_exceptions.PermissionDenied(SECRET), 403, "403 Forbidden"),
+        (Http404(SECRET), 404, "Nothing here"),
+        (django_exceptions.PermissionDenied(SECRET), 403, "Not permitted"),
         (django_exceptions.BadRequest(SECRET), 400, "Bad Request (400)"),
-        (RuntimeError(SECRET), 500, "Server Error (500)"),
+        (RuntimeError(SECRET), 500, "That failed"),
         (OperationalError(SECRET), 503, "Service Unavailable (503)"),
     ],
     ids=name,

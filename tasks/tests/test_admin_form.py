@@ -1,27 +1,23 @@
-"""The operators' pages of tasks, used as browsers do: a form is sent back as the page has it, but for what is typed."""
+"""The page of a task: adding, changing and moving to the trash, beside others who do the same."""
 
 import re
-from html.parser import HTMLParser
 from threading import Barrier, Thread
 
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tasks.admin import TaskAdmin
 from tasks.models import Task
+from tasks.tests.admin_pages import ADD, LIST, Form, errors, history, listed, opened, page_of, saved, text_of, typed
 from tasks.tests.contract import moment
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
-
-LIST = "/admin/tasks/task/"
-ADD = "/admin/tasks/task/add/"
 
 IN_THE_TRASH = "Not saved: the task has gone to the trash since you opened it."
 CHANGED_MEANWHILE = (
@@ -34,134 +30,6 @@ FORBIDDEN_IN_DESCRIPTION = (
 )
 
 KEPT = "id", "user_id", "title", "description", "completed", "created_at"
-
-
-@pytest.fixture
-def admin_user(db):
-    """Without a password, which takes long to hash."""
-    return User.objects.create_superuser("admin")
-
-
-class Form(HTMLParser):
-    """The form ``task_form`` of a page: what a browser would send of it, and the attributes of its controls."""
-
-    def __init__(self, response):
-        super().__init__()
-        self.values, self.controls, self.inside, self.textarea = {}, {}, False, None
-        self.feed(re.sub("\r\n?", "\n", response.content.decode()))
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.inside |= attributes.get("id") == "task_form"
-        if not self.inside or tag not in {"input", "textarea"} or attributes.get("type") == "submit":
-            return
-        name = attributes["name"]
-        self.controls[name] = attributes
-        if tag == "textarea":
-            self.textarea, self.values[name] = name, ""
-        elif attributes["type"] != "checkbox" or "checked" in attributes:
-            self.values[name] = attributes.get("value", "on" if attributes["type"] == "checkbox" else "")
-
-    def handle_data(self, data):
-        if self.textarea:
-            self.values[self.textarea] += data
-
-    def handle_endtag(self, tag):
-        if tag == "textarea" and self.inside:
-            text = self.values[self.textarea].removeprefix("\n")
-            self.values[self.textarea] = text.replace("\n", "\r\n")
-            self.textarea = None
-        self.inside &= tag != "form"
-
-
-def page_of(task):
-    return f"{LIST}{task.pk}/change/"
-
-
-def opened(client, path):
-    """What the form on that page sends when nothing is typed."""
-    return Form(client.get(path)).values
-
-
-def typed(values, **changes):
-    """The form with other values; ``None`` is a box that is not ticked."""
-    return {name: value for name, value in {**values, **changes}.items() if value is not None}
-
-
-def said(response):
-    """The messages of the next page."""
-    return [(message.level_tag, re.sub("<[^>]*>", "", str(message))) for message in get_messages(response.wsgi_request)]
-
-
-def errors(response):
-    """What the page says is wrong, by field."""
-    assert (response.status_code, said(response)) == (200, [])
-    return {name or "": list(messages) for name, messages in response.context["adminform"].form.errors.items()}
-
-
-def history():
-    return [(entry.object_repr, entry.get_change_message()) for entry in LogEntry.objects.order_by("pk")]
-
-
-def saved(response, what):
-    assert (response.status_code, response.headers["Location"]) == (302, LIST)
-    assert said(response) == [("success", what)]
-
-
-def text_of(response):
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", response.content.decode()))
-
-
-# The list.
-
-
-def listed(client, query=""):
-    response = client.get(LIST + query)
-    assert response.status_code == 200
-    return [task.title for task in response.context["cl"].result_list]
-
-
-def test_live_tasks_of_everybody_are_listed_newest_first(admin_client):
-    TaskFactory(title="Buy milk")
-    TaskFactory(title="Buy rye", foreign=True, completed=True)
-    TaskFactory(title="Gone", trashed=True)
-    assert listed(admin_client) == ["Buy rye", "Buy milk"]
-    text = text_of(admin_client.get(LIST))
-    assert "Title Owner Completed Created Updated" in text
-    assert "2 tasks" in text
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_list_takes_the_same_few_queries_for_any_number_of_tasks(admin_client, django_assert_num_queries, count):
-    """The session, the operator, two counts and the tasks."""
-    TaskFactory.create_batch(count)
-    with django_assert_num_queries(5):
-        assert len(listed(admin_client)) == count
-
-
-@pytest.mark.parametrize(
-    ("q", "found"),
-    [
-        ("milk", ["Buy milk"]),
-        ("ÄPFEL", ["Shop"]),
-        ("buy milk", ["Buy milk"]),
-        ("milk äpfel", []),
-        ("somebody", []),
-    ],
-)
-def test_a_search_finds_what_the_api_finds(admin_client, q, found):
-    """Every word in the title or the description, whatever its case, beyond ASCII too."""
-    TaskFactory(title="Buy milk")
-    TaskFactory(title="Shop", description="Two äpfel", foreign=True)
-    TaskFactory(title="Milk and äpfel", trashed=True)
-    assert listed(admin_client, f"?q={q}") == found
-
-
-@pytest.mark.parametrize(("value", "found"), [("1", ["Done"]), ("0", ["Open"])])
-def test_the_list_is_filtered_by_completed(admin_client, value, found):
-    TaskFactory(title="Open")
-    TaskFactory(title="Done", completed=True)
-    assert listed(admin_client, f"?completed__exact={value}") == found
 
 
 # Adding.
@@ -485,14 +353,38 @@ def test_a_form_without_a_version_is_refused(admin_client, task, stored):
     assert (stored(), history()) == (before, [])
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("page", ["change", "delete", "history"])
-def test_a_task_in_the_trash_has_no_page(admin_client, stored, method, page):
+# In the trash.
+
+
+def test_a_task_in_the_trash_is_shown_and_offers_to_be_restored_or_removed(admin_client):
+    task = TaskFactory(title="Buy milk", trashed=True)
+    response = admin_client.get(page_of(task))
+    text = text_of(response)
+    assert set(Form(response).controls) == {"csrfmiddlewaretoken"}
+    assert "This task is in the trash since" in text
+    assert "Title: Buy milk" in text
+    assert "Trashed: " in text
+    assert re.findall('<form id="(.*)" method="post" action="([^"]*where[^"]*)">', response.content.decode()) == [
+        ("restore", f"{LIST}?where=trash"),
+        ("delete_for_good", f"{LIST}?where=trash"),
+    ]
+    assert admin_client.get(f"{LIST}{task.pk}/history/").status_code == 200
+
+
+def test_a_task_in_the_trash_offers_a_viewer_nothing(client):
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_task"))
+    client.force_login(viewer)
+    assert "<button form=" not in client.get(page_of(TaskFactory(trashed=True))).content.decode()
+
+
+@pytest.mark.parametrize("page", ["change", "delete"])
+def test_a_task_in_the_trash_is_not_changed(admin_client, stored, page):
     task = TaskFactory(trashed=True)
     before = stored()
-    response = getattr(admin_client, method)(f"{LIST}{task.pk}/{page}/", {"post": "yes"})
-    assert (response.status_code, response.headers["Location"]) == (302, "/admin/")
-    assert said(response) == [("warning", f"task with ID “{task.pk}” doesn\u2019t exist. Perhaps it was deleted?")]
+    response = admin_client.post(f"{LIST}{task.pk}/{page}/", {"post": "yes", "title": "Buy rye", "description": ""})
+    assert response.status_code == 403
+    assert "Not permitted" in text_of(response)
     assert (stored(), history()) == (before, [])
 
 
@@ -566,7 +458,7 @@ def test_a_task_that_changes_while_the_form_is_read_is_not_written_over(admin_cl
 def test_deleting_asks_first(admin_client, task, stored):
     before = stored()
     response = admin_client.get(f"{LIST}{task.pk}/delete/")
-    assert "Are you sure you want to delete the task" in text_of(response)
+    assert "Move the task “ Buy milk ” of default to the trash? It can be restored from there." in text_of(response)
     assert stored() == before
 
 
@@ -582,45 +474,11 @@ def test_deleting_moves_a_task_to_the_trash(admin_client, task, stored):
     other = TaskFactory()
     [before, untouched] = stored()
     response = admin_client.post(f"{LIST}{task.pk}/delete/", {"post": "yes"})
-    saved(response, "The task “Buy milk” was deleted successfully.")
+    saved(response, "The task “Buy milk” was moved to the trash.")
     check_trashed(before)
     assert stored()[1] == untouched
     assert listed(admin_client) == [other.title]
     assert [entry.object_repr for entry in LogEntry.objects.all() if entry.is_deletion()] == ["Buy milk"]
-
-
-def delete_all(client, tasks):
-    return client.post(
-        LIST, {"action": "delete_selected", "_selected_action": [str(task.pk) for task in tasks], "post": "yes"}
-    )
-
-
-def test_the_action_moves_the_selected_tasks_to_the_trash(admin_client, stored):
-    tasks = TaskFactory.create_batch(3)
-    before = stored()
-    saved(delete_all(admin_client, tasks[:2]), "Successfully deleted 2 tasks.")
-    for row in before[:2]:
-        check_trashed(row)
-    assert stored()[2] == before[2]
-    assert sum(entry.is_deletion() for entry in LogEntry.objects.all()) == 2
-
-
-def test_the_action_asks_first(admin_client, stored):
-    task = TaskFactory()
-    before = stored()
-    response = admin_client.post(LIST, {"action": "delete_selected", "_selected_action": [str(task.pk)]})
-    assert "Are you sure you want to delete the selected task?" in text_of(response)
-    assert stored() == before
-
-
-@pytest.mark.parametrize("more", [{}, {"seen_version": "1"}], ids=["", "seen_version"])
-def test_the_action_leaves_alone_what_is_in_the_trash(admin_client, stored, more):
-    task = TaskFactory(trashed=True)
-    before = stored()
-    values = {"action": "delete_selected", "_selected_action": [str(task.pk)], "post": "yes", **more}
-    admin_client.post(LIST, values)
-    admin_client.post(f"{LIST}{task.pk}/delete/", {"post": "yes", **more})
-    assert stored() == before
 
 
 def test_an_api_client_is_told_the_version_that_the_admin_wrote(admin_client, as_user, task):

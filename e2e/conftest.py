@@ -1,0 +1,70 @@
+"""A browser, and the running project that it is pointed at."""
+
+import os
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from benchmarks.running import database, served
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("NOT TRIED IN A BROWSER: install Chromium (apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def database_url(pytestconfig):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
+        with database(pytestconfig.getoption("database")) as url:
+            yield url
+
+
+@pytest.fixture(scope="module")
+def server(database_url):
+    with served(database_url) as server:
+        yield server
+
+
+@pytest.fixture
+def complaints():
+    """What a page complained of: errors on its console, and requests to other hosts."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser, server, complaints):
+    """Open a page of the service with options of a browser context; in the end nothing may have been complained of."""
+    contexts = []
+
+    def listen(page):
+        page.on("console", lambda said: said.type == "error" and complaints.append(f"{said.text} {said.location}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: _is_foreign(request.url, server.url) and complaints.append(request.url))
+
+    def open_page(path="/", **options):
+        context = browser.new_context(base_url=server.url, **{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        listen(page)
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _is_foreign(url, own):
+    return not url.startswith((f"{own}/", "data:", "blob:"))

@@ -1,0 +1,283 @@
+"""A day of an operator, in a browser, among 100,000 tasks."""
+
+import csv
+import json
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from benchmarks.rows import Rows, fill, fill_sqlite, spread
+from benchmarks.running import run
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+PICTURES = Path(__file__).parent / "pictures"
+LIST = "/admin/tasks/task/"
+PASSWORD = "a-password-of-the-tests"
+TASKS = 100_000
+
+MAKE_VIEWER = f"""
+from django.contrib.auth.models import Group, User
+user = User.objects.create_user("vera", password="{PASSWORD}", is_staff=True)
+user.groups.add(Group.objects.get(name="viewer"))
+"""
+
+
+@pytest.fixture(scope="module")
+def database_url(database_url):
+    """100,000 tasks, the last of them made within the last weeks, and two people."""
+    rows = Rows(TASKS, shared=True)
+    if database_url.startswith("sqlite"):
+        fill_sqlite(database_url.removeprefix("sqlite:///"), rows)
+    else:
+        fill(database_url, "tasks_task", rows)
+    spread(database_url, rows)
+    superuser = {f"DJANGO_SUPERUSER_{name}": value for name, value in (("PASSWORD", PASSWORD), ("USERNAME", "olga"))}
+    superuser["DJANGO_SUPERUSER_EMAIL"] = "olga@example.org"
+    run("manage.py", "createsuperuser", "--no-input", DATABASE_URL=database_url, **superuser)
+    run("manage.py", "shell", "--verbosity=0", "--command", MAKE_VIEWER, DATABASE_URL=database_url)
+    return database_url
+
+
+@pytest.fixture(scope="module")
+def sessions():
+    return {}
+
+
+@pytest.fixture
+def open_as(open_page, sessions):
+    """A page of the admin for ``olga``, a superuser, or ``vera``, a viewer; each logs in once."""
+
+    def open_as(name, path, **options):
+        if name not in sessions:
+            page = open_page("/admin/")
+            log_in(page, name)
+            sessions[name] = page.context.storage_state()
+        return open_page(path, storage_state=sessions[name], **options)
+
+    return open_as
+
+
+def log_in(page, name, password=PASSWORD):
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def search(page, words):
+    page.locator("#searchbar").fill(words)
+    page.get_by_role("button", name="Search").click()
+
+
+def choose(page, action):
+    page.get_by_label("Action:").select_option(label=action)
+    page.get_by_role("button", name="Go").click()
+
+
+# What people do.
+
+
+def test_logging_in_leads_where_one_was_going(open_page):
+    page = open_page(f"{LIST}?where=trash")
+    log_in(page, "olga")
+    expect(page).to_have_url(re.compile(r"/admin/tasks/task/\?where=trash$"))
+
+
+def test_a_task_is_found_among_100_000(open_as):
+    page = open_as("olga", LIST)
+    search(page, "passport (54321)")
+    expect(page.get_by_text("No task matches")).to_be_visible()
+    search(page, "ZÄHLER (54321)")
+    expect(page.locator("#result_list .field-title")).to_have_text(["Zähler ablesen und melden (54321)"])
+    page.locator("#result_list .field-title a").click()
+    expect(page.get_by_label("Title:")).to_have_value("Zähler ablesen und melden (54321)")
+
+
+def test_the_links_of_a_narrowed_list_keep_it_so(open_as):
+    page = open_as("olga", f"{LIST}?completed__exact=1")
+    page.locator(".paginator").get_by_role("link", name="2", exact=True).click()
+    expect(page).to_have_url(re.compile(r"completed__exact=1&p=2$"))
+    page.locator("#result_list .field-owner a").first.click()
+    expect(page.locator("#changelist-filter")).to_contain_text("By owner")
+
+
+def test_twenty_tasks_are_completed_at_once(open_as):
+    page = open_as("olga", f"{LIST}?owner=default&completed__exact=0")
+    for box in page.locator("#result_list tbody .action-select").all()[:20]:
+        box.check()
+    expect(page.locator(".action-counter")).to_have_text("20 of 50 selected")
+    choose(page, "Mark completed")
+    expect(page.locator(".messagelist")).to_have_text("20 tasks completed")
+
+
+def test_all_that_a_filter_finds_is_completed_and_counted_up(open_as):
+    page = open_as("olga", f"{LIST}?owner=user-22")
+    page.locator("#action-toggle").check()
+    page.get_by_role("button", name=re.compile("Select all [0-9]+ tasks")).click()
+    choose(page, "Mark completed")
+    expect(page.locator(".sample li")).to_have_count(5)
+    page.get_by_role("button", name="Mark completed:").click()
+    expect(page.locator("li.done")).to_have_text(re.compile("Done: (99|100) tasks completed."))
+    page.get_by_role("link", name="Back to the tasks").click()
+    expect(page).to_have_url(re.compile(r"\?owner=user-22$"))
+
+
+def test_a_task_is_edited_and_a_stale_form_is_refused_with_nothing_lost(open_as):
+    page = open_as("olga", LIST)
+    search(page, "milk (6000)")
+    page.locator("#result_list .field-title a").click()
+    stale = open_as("olga", page.url)
+    page.get_by_label("Title:").fill("Buy oat milk")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
+    stale.get_by_label("Title:").fill("Buy rye")
+    stale.get_by_role("button", name="Save", exact=True).click()
+    expect(stale.locator(".errorlist.nonfield")).to_contain_text("the task has changed since you opened it")
+    expect(stale.get_by_text("It is now “Buy oat milk”.")).to_be_visible()
+    expect(stale.get_by_label("Title:")).to_have_value("Buy rye")
+
+
+def test_a_task_goes_to_the_trash_and_back(open_as):
+    page = open_as("olga", LIST)
+    search(page, "dentist (7003)")
+    page.locator("#result_list .field-title a", has_text="(7003)").click()
+    page.get_by_role("link", name="Move to the trash").click()
+    page.get_by_role("button", name="Move to the trash").click()
+    page.goto(f"{LIST}?where=trash")
+    page.locator("#result_list .field-title a", has_text="(7003)").click()
+    expect(page.locator(".trashed-note")).to_be_visible()
+    page.get_by_role("button", name="Restore").click()
+    expect(page.locator(".messagelist")).to_have_text("1 task restored")
+    expect(page.get_by_role("link", name="(7003)")).to_have_count(0)
+
+
+def test_an_export_is_a_file_that_opens(open_as):
+    page = open_as("olga", f"{LIST}?owner=user-23")
+    page.locator("#action-toggle").check()
+    page.get_by_role("button", name="Select all").click()
+    with page.expect_download() as download:
+        choose(page, "Export as CSV")
+    rows = list(csv.DictReader(StringIO(Path(download.value.path()).read_bytes().decode("utf-8-sig"))))
+    with page.expect_download() as download:
+        choose(page, "Export as JSON Lines")
+    tasks = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
+    assert len(tasks) > 50
+    assert {task["user_id"] for task in tasks} == {"user-23"}
+    assert [row["id"] for row in rows] == [task["id"] for task in tasks]
+
+
+def test_a_viewer_looks_and_changes_nothing(open_as, complaints):
+    page = open_as("vera", LIST)
+    assert page.get_by_label("Action:").locator("option").all_inner_texts() == [
+        "---------",
+        "Export as CSV",
+        "Export as JSON Lines",
+    ]
+    page.locator("#result_list .field-title a").first.click()
+    expect(page.locator(".submit-row").get_by_role("button")).to_have_count(0)
+    page.goto(f"{LIST}add/")
+    expect(page.get_by_role("heading", name="Not permitted")).to_be_visible()
+    assert [complaint for complaint in complaints if "403" not in complaint] == []
+    complaints.clear()
+
+
+def test_the_front_page_shows_how_the_service_is_doing(open_as):
+    page = open_as("olga", "/admin/")
+    assert page.locator(".chart rect.created").count() == 30
+    expect(page.locator(".numbers tbody tr")).to_have_count(30)
+    expect(page.locator(".totals")).to_contain_text("Live")
+
+
+# How it looks.
+
+PAGES = {
+    "front": "/admin/",
+    "list": LIST,
+    "trash": f"{LIST}?where=trash",
+    "nothing": f"{LIST}?q=nothing-of-the-kind",
+    "add": f"{LIST}add/",
+}
+LOOKS = {
+    f"{width}-{scheme}": {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    for width in (1280, 390)
+    for scheme in ("light", "dark")
+}
+
+
+@pytest.fixture
+def check_looks(complaints):
+    def check_looks(page, picture):
+        take_picture(page, picture)
+        before = len(complaints)
+        check_for_everybody(page)
+        del complaints[before:]  # axe tries styles that the page's policy forbids
+
+    return check_looks
+
+
+def take_picture(page, picture):
+    """For people to look at; and nothing may be wider than the window."""
+    PICTURES.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURES / f"{picture}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+
+def check_for_everybody(page):
+    """Nothing keeps anybody out, as far as axe-core can tell."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run().then(result => result.violations)")
+    serious = [fault for fault in found if fault["impact"] in {"serious", "critical"}]
+    assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in serious] == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_looks_well(open_as, check_looks, name, look):
+    check_looks(open_as("olga", PAGES[name], **LOOKS[look]), f"{name}-{look}")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_page_of_a_task_looks_well(open_as, check_looks, look):
+    page = open_as("olga", LIST, **LOOKS[look])
+    page.locator("#result_list .field-title a").first.click()
+    check_looks(page, f"task-{look}")
+    page.locator(".deletelink").click()
+    check_looks(page, f"move-{look}")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_asking_and_telling_look_well(open_as, check_looks, look):
+    page = open_as("olga", f"{LIST}?owner=user-42", **LOOKS[look])
+    page.locator("#action-toggle").check()
+    page.get_by_role("button", name="Select all").click()
+    choose(page, "Move to the trash" if look in {"1280-light", "390-light"} else "Restore")
+    check_looks(page, f"ask-{look}")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_way_in_looks_well(open_page, check_looks, look):
+    check_looks(open_page("/admin/", **LOOKS[look]), f"login-{look}")
+
+
+def test_an_action_on_everything_counts_up(open_as, check_looks):
+    page = open_as("olga", f"{LIST}?completed__exact=0")
+    page.locator("#action-toggle").check()
+    page.get_by_role("button", name=re.compile("Select all")).click()
+    choose(page, "Mark completed")
+    page.get_by_role("button", name="Mark completed:").click()
+    expect(page.locator(".progress li").last).to_contain_text(re.compile("[3-6][0-9],[05]00 of"))
+    expect(page.locator(".progress progress:visible")).to_have_count(1)
+    check_looks(page, "progress")
+    expect(page.locator("li.done")).to_contain_text("tasks completed", timeout=180_000)
+
+
+def test_failed_log_ins_are_stopped(open_page, check_looks, complaints):
+    page = open_page("/admin/")
+    for _ in range(5):
+        log_in(page, "nobody", "wrong")
+    expect(page.get_by_role("heading", name="Too many attempts")).to_be_visible()
+    assert [complaint for complaint in complaints if "429" not in complaint] == []
+    complaints.clear()
+    check_looks(page, "locked")
