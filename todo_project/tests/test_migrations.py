@@ -155,7 +155,7 @@ def test_no_migration_breaks_the_version_before_it_or_holds_a_lock_for_long():
     """But for one that is older than any table to be locked."""
     linter = lint(ignore_name=[AFTER])
     assert not linter.has_errors
-    assert linter.nb_valid == linter.nb_total - 1 > 5
+    assert linter.nb_valid == linter.nb_total - linter.nb_ignored > 5
 
 
 @pytest.mark.django_db

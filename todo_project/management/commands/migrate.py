@@ -1,4 +1,4 @@
-"""``manage.py migrate``: Django's own, behind which nobody waits. See docs/decisions/0011-migrations.md."""
+"""``manage.py migrate``: Django's own, behind which nobody waits. See docs/decisions/0012-migrations.md."""
 
 import time
 from typing import Any, Self
