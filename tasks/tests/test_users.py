@@ -280,6 +280,25 @@ def test_no_task_is_made_without_a_token(client_of, bad_token, stored):
     assert stored() == []
 
 
+def test_an_idempotency_key_is_its_users_own(client_of):
+    """The same key and the same request, of two users: neither is answered with what the other's came to."""
+    made = [send(client_of(user), "POST", "/api/tasks", NEW, **{"Idempotency-Key": "one"}) for user in ("alice", "bob")]
+    assert [(response.status_code, response.json()["user_id"]) for response in made] == [(201, "alice"), (201, "bob")]
+    assert ["Idempotency-Replayed" in response.headers for response in made] == [False, False]
+    assert sorted(Task.objects.values_list("user_id", flat=True)) == ["alice", "bob"]
+
+
+@every_task_endpoint
+def test_an_idempotency_key_leads_to_no_task_of_anothers(client_of, tasks, stored, row):
+    """What Alice's write came to is kept; Bob sends it again as it was, key and all."""
+    mine, _ = tasks(trashed=row.trashed)
+    path, key = at(row.route, mine.id), {"Idempotency-Key": "one"}
+    assert send(client_of("alice"), row.method, path, row.body, **key).status_code == 200
+    before = stored()
+    assert_not_found(send(client_of("bob"), row.method, path, row.body, **key), path)
+    assert stored() == before
+
+
 # What every route has besides.
 
 
