@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from idempotency.models import KEY_MAX_LENGTH, KeptResponse
+from todo_project.database import tried_twice
 from todo_project.exceptions import Conflict, IdempotencyKeyReused, NotFound, PreconditionFailed
 from todo_project.problems import respond
 from todo_project.row_security import acting_for
@@ -61,6 +62,7 @@ class KeyedRequest:
             # Another request with the key was faster, and what it came to is there by now.
             return self._once(operation)
 
+    @tried_twice
     def _once(self, operation: Operation) -> HttpResponse:
         with transaction.atomic(), acting_for(self.user_id):
             if kept := self._kept():

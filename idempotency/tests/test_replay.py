@@ -8,6 +8,7 @@ from django.db import OperationalError, connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected
 from rest_framework import exceptions
 from uuid_utils.compat import uuid7
 
@@ -305,6 +306,25 @@ def test_a_request_that_fails_writes_nothing_and_leaves_the_key_free(send, store
     assert (stored(), kept()) == (before, [])
     created = send(OPERATIONS["create"])
     assert (created.status_code, "Idempotency-Replayed" in created) == (201, False)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_after_a_deadlock_the_whole_transaction_is_tried_once_more(send, kept, statement):
+    """Its statements are not, one by one: a deadlock has undone those before it."""
+    deadlocks = [OperationalError("deadlock detected")]
+    deadlocks[0].__cause__ = DeadlockDetected()
+
+    def deadlock(execute, sql, *arguments):
+        if deadlocks and sql.startswith(statement):
+            raise deadlocks.pop()
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(deadlock):
+        created = send(OPERATIONS["create"])
+    assert (created.status_code, deadlocks) == (201, [])
+    assert answer(send(OPERATIONS["create"])) == replayed(created)
+    assert (Task.objects.filter(title="Buy milk").count(), len(kept())) == (1, 1)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
