@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
             raise CommandError("The database lacks migrations; run manage.py migrate")
         refuse_other_row_security()
         refuse_port_in_use()
-        self.check(databases=[DEFAULT_DB_ALIAS])
+        self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         address = f"http://{host}:{settings.PORT}"
         # The standard output is the log's.

@@ -1,0 +1,56 @@
+"""The disk of the database is full: what is there is read, what does not fit is a 503, and nothing written is lost."""
+
+import os
+import subprocess
+import warnings
+
+import pytest
+
+from benchmarks.running import served
+from faults.clients import Client, slowest, statuses
+from faults.operations import new_task
+from faults.programs import MissingProgram, directory
+
+SIZE = "32m"
+LARGE = {"title": "Large", "description": "x" * 2000}
+
+
+@pytest.fixture
+def small_disk(postgresql):
+    """A file system of 32 MB that is the server's."""
+    with directory(postgresql.cluster.system_user) as mount:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", mount], check=False)
+        if mounted.returncode:
+            reason = "a tmpfs cannot be mounted: be root, with CAP_SYS_ADMIN"
+            warnings.warn(reason, MissingProgram, stacklevel=1)
+            pytest.skip(reason)
+        postgresql.own(mount)
+        try:
+            yield mount
+        finally:
+            postgresql.execute("DROP DATABASE IF EXISTS full_disk WITH (FORCE)")
+            postgresql.execute("DROP TABLESPACE small")
+            subprocess.run(["umount", mount], check=True)
+
+
+def test_a_full_disk_refuses_what_does_not_fit_and_loses_nothing(postgresql, small_disk, figure):
+    postgresql.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+    postgresql.execute("CREATE DATABASE full_disk TEMPLATE template_todo OWNER todo TABLESPACE small")
+    with served(postgresql.url("full_disk", "todo"), LOG_LEVEL="CRITICAL") as server, Client(server.port) as client:
+        path = new_task(client)
+        filler = small_disk / "filler"
+        free = os.statvfs(small_disk)
+        filler.write_bytes(bytes(free.f_bavail * free.f_frsize))
+        answers = [client.send("POST", "/api/tasks", LARGE) for _ in range(100)]
+        read = [client.send("GET", path), client.send("GET", "/api/tasks"), client.send("GET", "/readyz")]
+        filler.unlink()
+        after = client.send("POST", "/api/tasks", LARGE)
+        listed = {task["id"] for task in client.send("GET", "/api/tasks").body}
+    made = {each.body["id"] for each in (*answers, after) if each.status == 201}
+    figure(f"{dict(statuses(answers))}, the slowest {slowest(answers):.2f} s; {len(made - listed)} lost")
+    assert statuses(answers).keys() == {201, 503}
+    assert {each.body["code"] for each in answers if each.status == 503} == {"service_unavailable"}
+    assert slowest(answers) < 1.5
+    assert [each.status for each in read] == [200, 200, 200]
+    assert after.status == 201
+    assert made <= listed
