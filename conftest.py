@@ -30,7 +30,6 @@ ENVIRONMENT = {
 
 # Behind a pooler no session sets these: README.md, "PostgreSQL".
 PLANNING = (
-    "ALTER ROLE CURRENT_USER SET plan_cache_mode = force_custom_plan",
     "ALTER ROLE CURRENT_USER SET random_page_cost = 1.1",
 )
 
