@@ -29,9 +29,7 @@ ENVIRONMENT = {
 }
 
 # Behind a pooler no session sets these: README.md, "PostgreSQL".
-PLANNING = (
-    "ALTER ROLE CURRENT_USER SET random_page_cost = 1.1",
-)
+PLANNING = ("ALTER ROLE CURRENT_USER SET random_page_cost = 1.1",)
 
 
 def pytest_addoption(parser):
