@@ -107,7 +107,8 @@ def test_a_server_that_admits_fewer_is_a_warning(admitting, workers, connections
 def test_the_database_is_asked_only_where_a_command_uses_it(admitting):
     admitting(2, 8, 15)
     assert heard() == []
-    assert [message.id for message in checks.run_checks(databases=["default"])] == ["todo.W002"]
+    messages = [message.id for message in checks.run_checks(databases=["default"]) if not message.is_silenced()]
+    assert messages == ["todo.W002"]
 
 
 def test_both_are_asked_by_the_check_command(settings, pool_of):

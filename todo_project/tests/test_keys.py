@@ -160,8 +160,9 @@ def test_the_wait_is_counted_from_the_beginning_of_the_fetch(provider, key_set, 
 
 @pytest.mark.parametrize("trouble", ["hang", "drip", "drip_body"])
 def test_known_keys_are_found_at_once_while_the_provider_hangs(provider, key_set, in_time, trouble):
-    keys = key_set(lifespan=0.05, deadline=0.3)
+    keys = key_set(lifespan=0.05)
     assert found(keys)
+    keys.deadline = 0.3
     provider.answer = getattr(provider, trouble)
     eventually(lambda: len(provider.requests) > 1)
     assert in_time(0, lambda: [found(keys) for _ in range(1000)]) == [True] * 1000

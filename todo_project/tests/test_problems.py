@@ -22,7 +22,7 @@ TYPES = {
     "not_authenticated": (401, "Not Authenticated", "Authentication credentials were not provided"),
     "authentication_failed": (401, "Authentication Failed", "The token is not valid"),
     "permission_denied": (403, "Permission Denied", "You do not have permission to perform this action"),
-    "not_found": (404, "Nothing here", "There is nothing at this address"),
+    "not_found": (404, "Not Found", "There is nothing at this address"),
     "method_not_allowed": (405, "Method Not Allowed", "This method is not allowed here"),
     "not_acceptable": (
         406,
