@@ -8,12 +8,13 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 PRODUCTION := ENV_FILE=/dev/null AUTH_MODE=single-user HTTPS=on ALLOWED_HOSTS=todo.example.org \
 	SECRET_KEY=only-for-make-check-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test test-e2e check audit bench requirements openapi
+.PHONY: help run dev test test-e2e test-faults check audit bench requirements openapi
 help:
 	@echo "make run           serve on http://127.0.0.1:8000"
 	@echo "make dev           serve, and reload whenever a file changes"
 	@echo "make test          the whole suite, on SQLite and on PostgreSQL"
 	@echo "make test-e2e      the running service in a browser, and behind a real Better Auth; needs Chromium and Node 20"
+	@echo "make test-faults   the promises of docs/reliability.md, with real faults; needs nginx and pgbouncer; LONG=1 for all rounds"
 	@echo "make check         lint, types, settings, migrations, OpenAPI document, requirements"
 	@echo "make audit         known vulnerabilities of what is installed; a part of make check"
 	@echo "make bench         measure this service beside others; ROUNDS=1 OPS=get is a quick look"
@@ -37,6 +38,10 @@ test: $(VENV)/dev
 test-e2e: $(VENV)/e2e staticfiles/staticfiles.json $(if $(shell command -v npm),e2e/node_modules/.package-lock.json)
 	$(PYTHON) -m pytest e2e --database=sqlite
 	$(PYTHON) -m pytest e2e --database=postgresql
+
+# Without nginx or pgbouncer their scenarios skip themselves, and say so.
+test-faults: $(VENV)/dev staticfiles/staticfiles.json
+	LONG=$(LONG) $(PYTHON) -m pytest faults --database=sqlite --show-capture=no --durations=10
 
 e2e/node_modules/.package-lock.json: e2e/package-lock.json
 	cd e2e && npm ci --no-audit --no-fund

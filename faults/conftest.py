@@ -53,3 +53,5 @@ def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.section("figures")
     for line in config.stash.get(FIGURES, []):
         terminalreporter.write_line(line)
+    for skipped in terminalreporter.stats.get("skipped", []):
+        terminalreporter.write_line(f"NOT PLAYED: {skipped.nodeid}: {skipped.longrepr[2]}", red=True, bold=True)

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,17 +21,11 @@ from benchmarks.running import HOST, status_of
 SECONDS = 20
 
 
-class MissingProgram(UserWarning):
-    """A scenario was not played."""
-
-
 def find(name: str, package: str) -> str:
-    """The path of a program; without it the scenario is skipped, loudly."""
+    """The path of a program; without it the scenario is skipped."""
     path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if not path:
-        reason = f"{name} is missing: apt-get install {package}"
-        warnings.warn(reason, MissingProgram, stacklevel=2)
-        pytest.skip(reason)
+        pytest.skip(f"{name} is missing: apt-get install {package}")
     return path
 
 

@@ -76,6 +76,7 @@ FILTER_PARAMETERS = [
         "cursor",
         "Where the page before ended, out of its `Link`; holds for the same filters and order, and needs a `limit`.",
         None,
+        {"type": "string", "minLength": 1},
     ),
     query_parameter("completed", "Only tasks that are done, or are not.", "true", {"type": "boolean"}),
     query_parameter(
@@ -243,6 +244,7 @@ class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
             properties["user_id"] |= {"minLength": 1, "maxLength": USER_ID_MAX_LENGTH}
             properties["version"] |= {"minimum": 1, "format": "int64"}
         else:
+            schema["additionalProperties"] = False
             schema["description"] = "Read-only fields are accepted and ignored; any other field is refused."
             properties["description"]["type"] = ["string", "null"]
         return schema
