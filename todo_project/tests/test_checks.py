@@ -104,6 +104,7 @@ def test_a_server_that_admits_fewer_is_a_warning(admitting, workers, connections
     ]
 
 
+@pytest.mark.django_db  # other checks ask it too
 def test_the_database_is_asked_only_where_a_command_uses_it(admitting):
     admitting(2, 8, 15)
     assert heard() == []
