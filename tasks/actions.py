@@ -14,27 +14,21 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
-from django.contrib.admin.options import get_content_type_for_model
+from django.contrib.admin.models import CHANGE, DELETION
 from django.db import Error, transaction
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.html import format_html
 
-from tasks.changelist import as_id
-from tasks.formats import FORMATS, shown
 from tasks.listing import give_connection_back
 from tasks.models import Task, TaskQuerySet
+from tasks.selection import log_entry, selected, selects_all, tasks_in_words
 from tasks.totals import Total, total
 
 #: Tasks written by one statement, which locks them for some 50 ms: no request of the API waits longer for one of them.
 BATCH = 500
-
-#: Tasks read by one statement.
-CHUNK = 1000
 
 #: Up to how many tasks a confirmation counts, and how many it shows.
 COUNTED = 100_000
@@ -157,79 +151,6 @@ class TaskAction:
         yield format_html('<li class="back"><a class="button" href="{}">Back to the tasks</a></li>', back)
 
 
-@dataclass(frozen=True)
-class Export:
-    """The selection, or all that the filter finds, as a file that is sent while it is read."""
-
-    format: str
-    label: str
-    content_type: str
-    #: Excel takes a CSV file for UTF-8 only when it begins with this.
-    begins: str = ""
-
-    allowed_permissions = ("view",)
-
-    @property
-    def __name__(self) -> str:
-        return f"export_{self.format}"
-
-    @property
-    def short_description(self) -> str:
-        return f"Export as {self.label}"
-
-    def __call__(
-        self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
-    ) -> StreamingHttpResponse:
-        entry = log_entry(request, self.short_description, CHANGE)
-        entry.object_repr = "Tasks exported"
-        entry.save()
-        name = f"tasks-{timezone.now():%Y-%m-%d-%H%M%S}.{self.format}"
-        return StreamingHttpResponse(
-            begun(self.lines(tasks, entry)),
-            content_type=self.content_type,
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
-
-    def lines(self, tasks: TaskQuerySet, entry: LogEntry) -> Iterator[str]:
-        lines = FORMATS[self.format]
-        number = 0
-        try:
-            yield self.begins + lines.header
-            for batch in tasks.in_batches(CHUNK):
-                read = shown(batch)
-                number += len(read)
-                give_connection_back()
-                yield lines.text(read)
-        finally:
-            entry.object_repr = f"{tasks_in_words(number)} exported"
-            entry.save()
-
-
-def selects_all(request: HttpRequest) -> bool:
-    return request.POST.get("select_across") == "1"
-
-
-def selected(request: HttpRequest) -> list[str]:
-    """The ids that were sent, in any number of fields, each once; what is no id is none."""
-    sent = ",".join(request.POST.getlist(ACTION_CHECKBOX_NAME)).split(",")
-    return list(dict.fromkeys(str(found) for text in sent if (found := as_id(text))))
-
-
-def log_entry(request: HttpRequest, label: str, flag: int) -> LogEntry:
-    """Who did what, and to which tasks; not yet stored."""
-    which = f"All of {request.get_full_path()}" if selects_all(request) else f"Ids: {', '.join(selected(request))}"
-    return LogEntry(
-        user_id=request.user.pk,  # type: ignore[misc]  # nobody comes here without an account
-        content_type=get_content_type_for_model(Task),
-        action_flag=flag,
-        change_message=f"{label}. {which}",
-    )
-
-
-def tasks_in_words(number: int) -> str:
-    return f"{number:,} task{'s' if number != 1 else ''}"
-
-
 def progress(number: int, expected: Total, seconds: float) -> str:
     """“20,000 of about 1,000,000 tasks, 10,000 a second, about 98 s left”."""
     rate = number / max(seconds, 0.001)
@@ -252,17 +173,6 @@ def within(page: str, parts: Iterator[str]) -> Iterator[str]:
     yield before
     yield from parts
     yield after
-
-
-def begun(parts: Iterator[str]) -> Iterator[str]:
-    """The same parts, the first two of them made already: a database that is away is told before the answer begins."""
-    first = [part for _, part in zip(range(2), parts, strict=False)]
-
-    def rest() -> Iterator[str]:
-        yield from first
-        yield from parts
-
-    return rest()
 
 
 ACTIONS = (
@@ -312,6 +222,4 @@ ACTIONS = (
         write=TaskQuerySet.remove,
         for_good=True,
     ),
-    Export(format="csv", label="CSV", content_type="text/csv; charset=utf-8", begins="\ufeff"),
-    Export(format="jsonl", label="JSON Lines", content_type="application/jsonl; charset=utf-8"),
 )

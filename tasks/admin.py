@@ -1,6 +1,7 @@
 """The operators' view of tasks. Every write goes the way of the API, through ``TaskQuerySet``.
 
-The list is ``tasks/changelist.py``, what is done to many tasks ``tasks/actions.py``, the form ``tasks/forms.py``.
+The list is ``tasks/changelist.py``, what is done to many tasks ``tasks/actions.py``, files of them ``tasks/export.py``,
+the form ``tasks/forms.py``.
 """
 
 from datetime import datetime
@@ -9,17 +10,21 @@ from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ORDER_VAR
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from tasks.actions import ACTIONS, selected
-from tasks.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, as_id
+from tasks.actions import ACTIONS
+from tasks.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, as_id, planned_for_its_values
+from tasks.export import EXPORTS
 from tasks.forms import TaskChangeForm, TaskForm
 from tasks.models import Task, TaskQuerySet
+from tasks.selection import selected
 
 DONE = mark_safe('<span class="state done" role="img" aria-label="completed"></span>')
 OPEN = mark_safe('<span class="state" role="img" aria-label="open"></span>')
@@ -36,7 +41,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
     search_fields = ("title__mentions", "description__mentions")
     search_help_text = "Words of the title or description, a whole id, or a whole owner. “Quoted”, an owner is a word."
     list_per_page = 50
-    actions = ACTIONS  # type: ignore[assignment]  # takes them to be functions of any queryset
+    actions = (*ACTIONS, *EXPORTS)  # type: ignore[assignment]  # takes them to be functions of any queryset
     actions_on_bottom = False
     form = TaskChangeForm
     fields = ("title", "description", "completed", "user_id")
@@ -51,7 +56,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
     def done(self, task: Task) -> SafeString:
         return DONE if task.completed else OPEN
 
-    @admin.display(ordering="created_at")
+    @admin.display(ordering="id")  # whose first bits are that time
     def created(self, task: Task) -> str:
         return moment(task.created_at)
 
@@ -66,11 +71,18 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
     def get_queryset(self, request: HttpRequest) -> TaskQuerySet:
         return Task.objects.all()
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        with connection.execute_wrapper(planned_for_its_values):
+            return super().changelist_view(request, extra_context)
+
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[TaskChangeList]:
         return TaskChangeList
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, str]:
-        return ("-deleted_at", "-id") if request.GET.get("where") == "trash" else ("-created_at", "-id")
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """The index of one owner's tasks has them by the time of creation, that of everybody's by id alone."""
+        if request.GET.get("where") == "trash":
+            return ("-deleted_at", "-id")
+        return ("-created_at", "-id") if "owner" in request.GET else ("-id",)
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """What has an index over everybody's tasks: one of live tasks by another column would cost every write."""
@@ -85,7 +97,8 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         if named := as_id(term):
             return queryset.filter(pk=named), False
         if term and owns_tasks(term):
-            return queryset.owned_by(term), False
+            tasks = queryset.owned_by(term)
+            return tasks if request.GET.keys() & {"where", ORDER_VAR} else tasks.newest_first(), False
         return super().get_search_results(request, queryset, search_term)
 
     def get_actions(self, request: HttpRequest) -> Any:
@@ -98,7 +111,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         Raises:
             PermissionDenied: it takes a permission that the operator has not.
         """
-        names = {action.__name__ for action in ACTIONS} - self.get_actions(request).keys()
+        names = {action.__name__ for action in self.actions} - self.get_actions(request).keys()
         if names & set(request.POST.getlist("action")):
             raise PermissionDenied
         posted = request.POST.copy()

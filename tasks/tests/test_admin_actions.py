@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.core.signals import request_finished
 from django.db import OperationalError, close_old_connections
 
-from tasks import actions
+from tasks import actions, export
 from tasks.models import Task
 from tasks.tests.admin_pages import LIST, said, text_of
 from tasks.tests.factories import TaskFactory
@@ -364,7 +364,7 @@ def test_no_cell_of_csv_is_a_formula(admin_client, begins, column):
 def test_an_export_is_the_same_whatever_it_is_read_by(admin_client, monkeypatch, action, chunk):
     TaskFactory.create_batch(3)
     whole = act_on_all(admin_client, action).getvalue()
-    monkeypatch.setattr(actions, "CHUNK", chunk)
+    monkeypatch.setattr(export, "CHUNK", chunk)
     assert act_on_all(admin_client, action).getvalue() == whole
 
 
@@ -378,7 +378,7 @@ def test_a_viewer_exports_too(as_member, tasks):
 
 
 def test_an_export_that_is_broken_off_is_logged_with_what_was_read(admin_client, monkeypatch):
-    monkeypatch.setattr(actions, "CHUNK", 1)
+    monkeypatch.setattr(export, "CHUNK", 1)
     TaskFactory.create_batch(3)
     response = act_on_all(admin_client, "export_jsonl")
     assert LogEntry.objects.get().object_repr == "Tasks exported"

@@ -183,3 +183,23 @@ def test_a_prepared_statement_walks_it_too(asked, monkeypatch, parameters, order
         numbers = iter(range(1, 100))
         numbered = re.sub("%s", lambda _, numbers=numbers: f"${next(numbers)}", statement).replace("%%", "%")
         assert_walks(explain(numbered, ", GENERIC_PLAN"), *expected, after=after)
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("", "tasks_task_pkey"),
+        ("?o=4", "tasks_task_pkey"),
+        ("?completed__exact=1", "tasks_task_pkey"),
+        ("?where=both&p=20", "tasks_task_pkey"),
+        ("?where=trash", "task_deleted"),
+        ("?owner=user-7", "task_list"),
+        ("?q=user-7", "task_list"),
+    ],
+)
+def test_a_page_of_the_admin_walks_an_index(admin_client, query, index):
+    with CaptureQueriesContext(connection) as queries:
+        assert admin_client.get(f"/admin/tasks/task/{query}").status_code == 200
+    [statement] = [query["sql"] for query in queries if " LIMIT 51" in query["sql"]]
+    scans = [node for node in explain(statement) if "Scan" in node["Node Type"]]
+    assert [(scan["Node Type"], scan["Index Name"]) for scan in scans] == [("Index Scan", index)]
