@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, SEARCH_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils import timezone
@@ -39,6 +39,12 @@ class TaskChangeList(ChangeList):
     def get_ordering_field(self, field_name: Any) -> Any:
         """Sort by nothing but what has an index, whatever the address says."""
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
+
+    def get_ordering_field_columns(self) -> dict[int, Any]:
+        """The column that is marked as the sorted one; Django looks at the order of the model where none was chosen."""
+        if ORDER_VAR in self.params:
+            return super().get_ordering_field_columns()
+        return {self.list_display.index("trashed" if self.params.get("where") == "trash" else "created"): "desc"}
 
     def get_results(self, request: HttpRequest) -> None:
         reachable = REACHABLE_BY_SEARCH if self.query else REACHABLE

@@ -235,6 +235,21 @@ def test_an_address_sorts_by_nothing_else(admin_client, order, found):
     assert "".join(listed(admin_client, f"?o={order}")) == found
 
 
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("", ("created", "descending")),
+        ("?where=trash", ("trashed", "descending")),
+        ("?where=trash&o=4", ("created", "ascending")),
+    ],
+)
+def test_the_column_that_sorts_is_marked(admin_client, query, marked):
+    TaskFactory()
+    TaskFactory(trashed=True)
+    content = admin_client.get(LIST + query).content.decode()
+    assert re.findall(r"column-(\w+) +sorted (\w+)", content) == [marked]
+
+
 def test_the_trash_shows_the_newest_deletion_first(admin_client):
     first, second = TaskFactory(title="A"), TaskFactory(title="B")
     Task.objects.named(second.pk).move_to_trash()
