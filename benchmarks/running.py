@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 DATABASES = ("sqlite", "postgresql")
 START_SECONDS = 60
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 
 SERVE = (sys.executable, "manage.py", "serve")
 

@@ -73,6 +73,20 @@ def test_every_operation_is_a_503_in_time_and_the_service_recovers(server, postg
     assert recovered <= BACK_WITHIN
 
 
+def test_an_outage_that_nobody_saw_the_end_of_is_over_for_the_first_request(server, postgresql, figure):
+    with Client(server.port) as client:
+        path = new_task(client)
+        postgresql.stop()
+        assert statuses([client.send("GET", path) for _ in range(20)]) == {503: 20}
+        wait = time.monotonic() + 5  # longer than the pool tries on its own
+        wait_for(lambda: time.monotonic() > wait, "time passes")
+        postgresql.start()
+        wait_for(lambda: postgresql.sessions() > 0, "the pool has a connection again", BACK_WITHIN)
+        answers = [client.send("GET", path) for _ in range(20)]
+    figure(f"{dict(statuses(answers))}")
+    assert statuses(answers) == {200: 20}
+
+
 WRITES = ("create", "patch", "toggle", "delete", "restore", "remove")
 
 

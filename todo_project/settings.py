@@ -289,8 +289,8 @@ POSTGRESQL_OPTIONS = {
         "min_size": 1,
         "max_size": env.int("DB_POOL_SIZE", 8, validate=must.Range(1, 1000)),
         "timeout": DB_POOL_TIMEOUT,
-        # The pool asks for a connection ever more rarely until then, and begins anew.
-        "reconnect_timeout": 3,
+        # The pool's pauses between two attempts double until then; it begins anew at once.
+        "reconnect_timeout": 1,
     },
 }
 

@@ -10,6 +10,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.utils.http import parse_header_parameters
+from psycopg_pool import ConnectionPool
 
 from todo_project.database import BoundedConnection
 
@@ -21,6 +22,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
 # A request waits for the database only so long; a command, which does not come by here, may take its time.
 if pool := settings.DATABASES["default"]["OPTIONS"].get("pool"):
     pool["connection_class"] = BoundedConnection
+    # Or an outage that is over would be found out by the first request, which would be told that it is not.
+    pool["reconnect_failed"] = ConnectionPool.check
     BoundedConnection.deadline = settings.DB_ANSWER_TIMEOUT
 
 settings.LOGGING["handlers"]["console"]["stream"] = "ext://sys.stdout"

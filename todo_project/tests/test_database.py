@@ -204,6 +204,7 @@ def test_the_server_waits_no_longer_than_that():
     import todo_project.wsgi  # noqa: F401  # which is what the server loads
 
     assert settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"] is BoundedConnection
+    assert settings.DATABASES["default"]["OPTIONS"]["pool"]["reconnect_failed"] is psycopg_pool.ConnectionPool.check
     assert BoundedConnection.deadline == settings.DB_ANSWER_TIMEOUT
 
 

@@ -263,7 +263,7 @@ def test_postgresql_is_pooled():
         "options": "-c random_page_cost=1.1",
         "server_side_binding": True,
         "prepare_threshold": 1,
-        "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 3},
+        "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 1},
     }
 
 
