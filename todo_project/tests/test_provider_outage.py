@@ -19,7 +19,7 @@ INTERVAL = 5
 #: Seconds that a request waits for a fetch.
 PATIENCE = 1
 #: Seconds that a busy machine may add.
-LATE = 0.5
+LATE = 3
 
 
 @pytest.fixture
