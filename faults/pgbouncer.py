@@ -23,13 +23,13 @@ default_pool_size = {size}
 
 
 @contextmanager
-def pgbouncer(host: str, port: int = 5432, size: int = 20) -> Iterator[int]:
+def pgbouncer(host: str, port: int = 5432, size: int = 20, role: str = "postgres") -> Iterator[int]:
     """The port of a pooler whose server is at ``host``, a name or, of a server of this machine, its directory."""
     program = find("pgbouncer", "pgbouncer")
     user = Path(host).owner() if os.geteuid() == 0 and Path(host).is_dir() else unprivileged()
     with directory(user) as home:
         listening = port_of_its_own()
-        target = f"host={host} port={port} user=postgres"
+        target = f"host={host} port={port} user={role}"
         file = home / "pgbouncer.ini"
         file.write_text(CONFIGURATION.format(target=target, host=HOST, port=listening, size=size))
         with running([program, str(file)], listening, user, home / "log"):

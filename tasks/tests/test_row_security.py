@@ -1,7 +1,7 @@
 """Row-level security: what a statement without a filter shows to the role that the service has."""
 
 import json
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks.running import HOST, served
+from faults.pgbouncer import pgbouncer
 from idempotency.models import KeptResponse
 from tasks.models import Task
 from tasks.tests.commands import Ended, run
@@ -144,13 +145,21 @@ def test_the_server_takes_a_role_that_the_policy_binds(web_role):
 
 
 @pytest.fixture(scope="module")
-def web_url(database_url):
+def web_url(database_url, pytestconfig):
+    """As the role of the service; behind a pooler, one that logs in with that role."""
     role = f"web_{uuid4().hex}"
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(WEB_ROLE.replace("todo_web", role))
         owner.execute(f"ALTER ROLE {role} PASSWORD 'web'")
+        host, port = owner.execute(
+            "SELECT current_setting('unix_socket_directories'), current_setting('port')::int"
+        ).fetchone()
     parts = urlsplit(database_url)
-    yield parts._replace(netloc=f"{role}:web@{parts.netloc.rpartition('@')[2]}").geturl()
+    with ExitStack() as stack:
+        address = parts.netloc.rpartition("@")[2]
+        if pytestconfig.getoption("database") == "pgbouncer":
+            address = f"{HOST}:{stack.enter_context(pgbouncer(host, port, role=role))}"
+        yield parts._replace(netloc=f"{role}:web@{address}").geturl()
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(f"DROP OWNED BY {role}")
         owner.execute(f"DROP ROLE {role}")
