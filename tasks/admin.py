@@ -20,11 +20,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from tasks.actions import ACTIONS
-from tasks.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, as_id, planned_for_its_values
+from tasks.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, as_id
 from tasks.export import EXPORTS
 from tasks.forms import TaskChangeForm, TaskForm
 from tasks.models import Task, TaskQuerySet
-from tasks.selection import selected
+from tasks.selection import selected, selects_all
+from tasks.statements import planned_for_its_values
 
 DONE = mark_safe('<span class="state done" role="img" aria-label="completed"></span>')
 OPEN = mark_safe('<span class="state" role="img" aria-label="open"></span>')
@@ -116,6 +117,8 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
             raise PermissionDenied
         posted = request.POST.copy()
         posted.setlist(ACTION_CHECKBOX_NAME, selected(request))
+        # Django takes other words for a yes, too.
+        posted["select_across"] = "1" if selects_all(request) else "0"
         request.POST = posted  # type: ignore[assignment]
         return super().response_action(request, queryset)
 

@@ -1,6 +1,6 @@
 """The list of tasks in the admin: what it may be narrowed by, its order, and how many there are of what it shows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -136,18 +136,9 @@ class OwnerFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: TaskQuerySet) -> TaskQuerySet:  # type: ignore[override]
         owner = self.value()
+        if owner and "\0" in owner:
+            raise IncorrectLookupParameters
         return queryset.owned_by(owner) if owner else queryset
-
-
-def planned_for_its_values(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
-    """Carry out a statement that PostgreSQL plans for just these values; for ``connection.execute_wrapper``.
-
-    Prepared, as the API's are, a search is in the end planned for whatever word, and walks through everybody's tasks.
-    """
-    if many or context["connection"].vendor != "postgresql":
-        return execute(sql, params, many, context)
-    with context["connection"].wrap_database_errors:
-        return context["cursor"].cursor.execute(sql, params, prepare=False)
 
 
 def as_id(text: str) -> UUID | None:

@@ -62,7 +62,7 @@ class HasNul(Func):
         return self.as_sql(compiler, connection, template="(INSTR(%(expressions)s, CHAR(0)) > 0)")
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Compiled:
-        return self.as_sql(compiler, connection, template="(%(expressions)s IS NULL)")
+        return self.as_sql(compiler, connection, template="((%(expressions)s)::text IS NULL)")
 
 
 class CodePoints(Func):

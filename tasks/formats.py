@@ -24,8 +24,8 @@ TEXTS = ("title", "description", "user_id")
 #: More than any task takes, with every character escaped.
 MAX_LINE_BYTES = 64 * 1024
 
-#: What a spreadsheet takes for the beginning of a formula, and the mark itself.
-FORMULA = tuple("=+-@\t\r\n'")
+#: What a spreadsheet takes for the beginning of a formula, full-width ones too, and the mark itself.
+FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'")
 
 
 class Shown(NamedTuple):

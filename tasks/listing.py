@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -138,7 +139,9 @@ class Listing:
         yield "]" if opening == "," else "[]"
 
     def _chunk(self, size: int, after: dict[str, Any]) -> list[str]:
-        tasks = statements.chunk.execute(self.trashed, self.ordering, size, **self.asked, after=after)
+        searching = connection.execute_wrapper(statements.planned_for_its_values)
+        with searching if self.asked["words"] else nullcontext():
+            tasks = statements.chunk.execute(self.trashed, self.ordering, size, **self.asked, after=after)
         return [task.json for task in tasks]
 
     def _links(self, last: str | None) -> Iterator[str]:

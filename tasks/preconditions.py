@@ -9,6 +9,11 @@ _VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,18})"')
 
 ANY_VERSION = range(1, 2**63)
 
+#: Each is a value of the statement, and each number of them a statement of its own.
+MAX_TAGS = 100
+
+MALFORMED = "must be * or a list of quoted entity tags"
+
 
 def entity_tag(version: int) -> str:
     """The strong entity tag of a version."""
@@ -43,11 +48,13 @@ def _entity_tags(value: str) -> list[str]:
     while position < len(value):
         element = _ELEMENT.match(value, position)
         if element is None:
-            raise ValueError("not a list of entity tags")
+            raise ValueError(MALFORMED)
         position = element.end()
         tags += filter(None, element.groups())
     if not tags:
-        raise ValueError("an empty list of entity tags")
+        raise ValueError(MALFORMED)
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"must not name more than {MAX_TAGS} entity tags")
     return tags
 
 

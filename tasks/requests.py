@@ -35,9 +35,8 @@ def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int
     def read(header: str, parse: Callable[[str | None], T]) -> T | None:
         try:
             return parse(request.META.get(f"HTTP_{header.upper().replace('-', '_')}"))
-        except ValueError:
-            detail = f"{header} must be * or a list of quoted entity tags"
-            faults.append(Fault(header=header, code="malformed", detail=detail))
+        except ValueError as error:
+            faults.append(Fault(header=header, code="malformed", detail=f"{header} {error}"))
             return None
 
     try:

@@ -66,6 +66,17 @@ class Compiled:
         return f"{statement} RETURNING {json}, {version}", tuple(params)
 
 
+def planned_for_its_values(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
+    """Carry out a statement that PostgreSQL plans for just these values; for ``connection.execute_wrapper``.
+
+    Prepared, as others are, a search is in the end planned for whatever word, and walks through all the tasks.
+    """
+    if many or context["connection"].vendor != "postgresql":
+        return execute(sql, params, many, context)
+    with context["connection"].wrap_database_errors:
+        return context["cursor"].cursor.execute(sql, params, prepare=False)
+
+
 def _by_place(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each value by its place: ``{"versions": [3], "id": 1}`` is ``versions.0`` and ``id``."""
     for name, value in values.items():

@@ -25,6 +25,10 @@ if pool := settings.DATABASES["default"]["OPTIONS"].get("pool"):
     # Or an outage that is over would be found out by the first request, which would be told that it is not.
     pool["reconnect_failed"] = ConnectionPool.check
     BoundedConnection.deadline = settings.DB_ANSWER_TIMEOUT
+    # Before the request gives up, so that nothing is carried out that nobody waits for; a pooler refuses the option.
+    if settings.DB_POOLER == "none":
+        milliseconds = round(900 * settings.DB_ANSWER_TIMEOUT)
+        settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={milliseconds}"
 
 settings.LOGGING["handlers"]["console"]["stream"] = "ext://sys.stdout"
 

@@ -263,6 +263,7 @@ WRONG_HEADERS = [
         ("DELETE", TASK, "If-Match", ","),
         ("DELETE", TASK, "If-Match", "W/1"),
         ("POST", TOGGLE, "If-Match", '"1" x'),
+        ("POST", TOGGLE, "If-Match", '"1",' * 101),
         ("POST", TOGGLE, "If-Match", "“1”".encode().decode("latin-1")),
         ("POST", TOGGLE, "Idempotency-Key", ""),
         ("DELETE", TASK, "Idempotency-Key", "a b"),

@@ -225,6 +225,15 @@ def test_the_page_says_after_each_batch_how_far_it_is(admin_client, monkeypatch)
     assert re.search(r"<span>2 of 5 tasks, [0-9,]+ a second, about 0 s left</span>", content)
 
 
+@pytest.mark.parametrize("yes", ["true", "on", "2"])
+def test_what_is_not_said_as_the_list_says_it_is_the_selection(admin_client, tasks, yes):
+    """Django takes these for “Select all” too."""
+    before = Task.objects.in_bulk()
+    act(admin_client, "complete", [tasks["open"]], select_across=yes)
+    changed = [task.title for task in Task.objects.all() if task.version != before[task.pk].version]
+    assert changed == ["Open"]
+
+
 def test_an_action_on_everything_keeps_to_the_filter(admin_client, tasks):
     TaskFactory(title="Other", foreign=True)
     act_on_all(admin_client, "complete", query="?owner=somebody-else", confirmed="yes").getvalue()

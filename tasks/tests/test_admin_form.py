@@ -487,3 +487,11 @@ def test_an_api_client_is_told_the_version_that_the_admin_wrote(admin_client, as
     now = Task.objects.get()
     assert (response.headers["ETag"], response.json()["title"]) == ('"2"', "Buy rye")
     assert response.json()["updated_at"] == moment(now.updated_at)
+
+
+def test_a_save_has_nothing_to_say_in_the_log(admin_client, caplog):
+    """Django checks the constraints by queries of its own, and logs those that fail."""
+    task = TaskFactory()
+    admin_client.post(f"{LIST}{task.pk}/change/", {"title": "Buy bread", "seen_version": "1"})
+    assert Task.objects.get().title == "Buy bread"
+    assert caplog.messages == []

@@ -153,6 +153,10 @@ def test_what_no_text_holds_is_not_searched_for(admin_client):
 # Narrowing.
 
 
+def test_an_owner_that_no_task_can_have_is_no_filter(admin_client):
+    assert admin_client.get(f"{LIST}?owner=%00").headers["Location"] == f"{LIST}?e=1"
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

@@ -60,7 +60,9 @@ def many_tasks(django_db_setup, django_db_blocker):
         patch.setattr(BoundedConnection, "deadline", 60.0)
         try:
             with connection.cursor() as cursor:
+                cursor.execute("SET statement_timeout = 0")
                 cursor.execute(FILL)
+                cursor.execute("RESET statement_timeout")
                 cursor.execute("ANALYZE tasks_task")
             yield
         finally:
@@ -149,6 +151,7 @@ def test_a_rare_word_is_looked_up_where_there_are_trigrams(asked, monkeypatch):
         cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")
         if not cursor.fetchall():
             pytest.skip("This PostgreSQL has no pg_trgm")
+        cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute("UPDATE tasks_task SET title = 'Quixotic' WHERE created_at = '2026-01-01T00:00:01Z'")
         cursor.execute("UPDATE tasks_task SET user_id = 'default' WHERE created_at < '2026-01-01T12:00:00Z'")
         cursor.execute("ANALYZE tasks_task")

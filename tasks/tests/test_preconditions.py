@@ -54,6 +54,7 @@ LISTS = [
 ]
 
 MALFORMED = [
+    ", ".join(f'"{version}"' for version in range(1, 102)),
     "",
     " ",
     ",",
@@ -119,13 +120,13 @@ def test_if_none_match_compares_weakly(value, strong, weak):
 
 @pytest.mark.parametrize("value", MALFORMED)
 def test_a_malformed_if_match_is_refused(value):
-    with pytest.raises(ValueError, match="list of entity tags"):
+    with pytest.raises(ValueError, match="entity tags"):
         if_match(value)
 
 
 @pytest.mark.parametrize("value", MALFORMED)
 def test_a_malformed_if_none_match_is_refused(value):
-    with pytest.raises(ValueError, match="list of entity tags"):
+    with pytest.raises(ValueError, match="entity tags"):
         if_none_match(value)
 
 
@@ -162,6 +163,6 @@ def test_without_if_none_match_the_client_has_no_version(version):
 def test_a_long_header_is_refused_in_no_time(value):
     """In time that grows with its length, and not with the square of it, which would be seconds."""
     start = time.process_time()
-    with pytest.raises(ValueError, match="list of entity tags"):
+    with pytest.raises(ValueError, match="entity tags"):
         if_match(value)
     assert time.process_time() - start < 1

@@ -1,11 +1,13 @@
 """The service as it runs: server, workers and a database of its own, over HTTP."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from benchmarks import concurrency
@@ -51,6 +53,17 @@ def test_tasks_survive_a_restart(database_url):
         before = server.get(path)
     with served(database_url) as server:
         assert server.get(path) == before
+
+
+@pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite locks no row")
+def test_what_was_answered_with_503_is_not_carried_out_later(server, database_url):
+    with psycopg.connect(database_url) as holder, concurrency.Clients(server, 1) as clients:
+        path = concurrency.create(clients)
+        holder.execute("SELECT 1 FROM tasks_task FOR UPDATE")
+        assert clients.send_one(concurrency.Request("POST", f"{path}/toggle")).status == 503
+        [(waiting,)] = holder.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        holder.rollback()
+    assert (waiting, json.loads(server.get(path)[1])["version"]) == (0, 1)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
