@@ -1,24 +1,25 @@
 """Tasks from the lines of a file into the database: each is checked as the API would, and stored once."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, transaction
+from django.utils import timezone
 from rest_framework import serializers
 
 from tasks.formats import Line, faults_of
 from tasks.listing import instant
-from tasks.models import USER_ID_MAX_LENGTH, Task
+from tasks.models import MAX_VERSION, USER_ID_MAX_LENGTH, Task, TaskQuerySet
 from tasks.serializers import TaskSerializer, TimestampField
+from tasks.verification import CLOCK_SKEW
 from todo_project.exceptions import Fault, InvalidRequest, pointer
 
 #: What one who may write the task may change of it, and whether it is in the trash.
 CHANGEABLE = ("title", "description", "completed", "deleted_at")
-MAX_VERSION = 2**63 - 1
 UUID_7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME_RULE = "must be an RFC 3339 date and time with an offset, of the years 0001 to 9999"
 
@@ -28,7 +29,11 @@ SKIP, UPDATE, FAIL = ON_CONFLICT = ("skip", "update", "fail")
 
 def messages(field: str, rule: str) -> dict[str, Any]:
     sentence = f"{field} {rule}"
-    return {"required": f"{field} is required", **dict.fromkeys(("null", "invalid", "blank", "max_length"), sentence)}
+    return {
+        "required": f"{field} is required",
+        "future": f"{field} must not be in the future",
+        **dict.fromkeys(("null", "invalid", "blank", "max_length"), sentence),
+    }
 
 
 class IdentifierField(serializers.Field[UUID, str, str, Any]):
@@ -48,9 +53,12 @@ class OwnerField(serializers.CharField):
 class InstantField(TimestampField):
     def to_internal_value(self, data: Any) -> datetime:
         try:
-            return instant(data)
+            moment = instant(data)
         except (TypeError, ValueError):
             self.fail("invalid")
+        if moment > timezone.now() + CLOCK_SKEW:
+            self.fail("future")
+        return moment
 
 
 class VersionField(serializers.Field[int, int, int, Any]):
@@ -71,7 +79,7 @@ class StoredTaskSerializer(TaskSerializer):
     )
     created_at = InstantField(error_messages=messages("Created_at", TIME_RULE))
     updated_at = InstantField(error_messages=messages("Updated_at", TIME_RULE))
-    version = VersionField(error_messages=messages("Version", "must be a whole number from 1 to 2^63-1"))
+    version = VersionField(error_messages=messages("Version", "must be a whole number from 1 to 2^53"))
     deleted_at = InstantField(required=False, allow_null=True, error_messages=messages("Deleted_at", TIME_RULE))
 
     class Meta(TaskSerializer.Meta):
@@ -91,6 +99,14 @@ class ConflictError(Exception):
     """``on_conflict`` is ``fail``, and a task of that id is there."""
 
 
+class Taken(NamedTuple):
+    """A line that is as it should be: its number, the task that it tells of, and which members it says."""
+
+    number: int
+    task: Task
+    said: Collection[str]
+
+
 @dataclass
 class Outcome:
     added: int = 0
@@ -105,7 +121,7 @@ class Import:
     Attributes:
         owner: whose the tasks become; ``None`` for whom each line names.
         on_conflict: what becomes of a line whose task is there: ``skip`` leaves the stored one, ``update`` writes to
-            it what differs, as any write does, and ``fail`` raises ``ConflictError``.
+            it what the line says and differs, as any write does, and ``fail`` raises ``ConflictError``.
         refuse: is called with the number of a line that breaks a rule, and its faults.
     """
 
@@ -123,7 +139,7 @@ class Import:
         self.batch_size = batch_size
         self.dry_run = dry_run
         self._refuse = refuse
-        self._batch: dict[UUID, tuple[int, Task]] = {}
+        self._batch: dict[UUID, Taken] = {}
         self.outcome = Outcome()
 
     def take(self, line: Line) -> None:
@@ -134,7 +150,7 @@ class Import:
             return self.refuse(line.number, faults_of(error))
         if task.id in self._batch:
             self.store()
-        self._batch[task.id] = (line.number, task)
+        self._batch[task.id] = Taken(line.number, task, line.values.keys())
         if len(self._batch) == self.batch_size:
             self.store()
         return None
@@ -146,16 +162,21 @@ class Import:
             ConflictError: see ``on_conflict``; nothing of the batch is stored.
         """
         batch, self._batch = self._batch, {}
-        stored = Task.objects.in_bulk(list(batch))
         with transaction.atomic():
-            for number, task in batch.values():
-                if task.id in stored:
-                    self._meet(number, task, stored[task.id])
-            self._add([(number, task) for number, task in batch.values() if task.id not in stored])
+            stored = self._stored().in_bulk(list(batch))
+            for id_, taken in batch.items():
+                if id_ in stored:
+                    self._meet(taken, stored[id_])
+            self._add([taken for id_, taken in batch.items() if id_ not in stored])
 
     def refuse(self, number: int, faults: Sequence[Fault]) -> None:
         self.outcome.refused += 1
         self._refuse(number, faults)
+
+    def _stored(self) -> TaskQuerySet:
+        """The tasks that may be there; nobody else writes one between its comparison and its change."""
+        changes = self.on_conflict == UPDATE and not self.dry_run
+        return Task.objects.select_for_update() if changes else Task.objects.all()
 
     def _task(self, line: Line) -> Task:
         if line.faults:
@@ -168,33 +189,33 @@ class Import:
         except serializers.ValidationError as error:
             raise InvalidRequest(faults=_faults(error.detail)) from None
 
-    def _meet(self, number: int, task: Task, there: Task) -> None:
+    def _meet(self, taken: Taken, there: Task) -> None:
         """A line whose task is there."""
-        if there.user_id != task.user_id:
-            self.refuse(number, [_fault("id", "owner", "Id is that of another user's task")])
+        if there.user_id != taken.task.user_id:
+            self.refuse(taken.number, [_fault("id", "owner", "Id is that of another user's task")])
         elif self.on_conflict == FAIL:
-            raise ConflictError(f"Line {number}: there is a task {task.id} already")
-        elif self.on_conflict == UPDATE and (differing := _differing(task, there)):
-            self.outcome.updated += 1
-            if not self.dry_run:
-                Task.objects.named(task.id).change(**differing)
+            raise ConflictError(f"Line {taken.number}: there is a task {there.id} already")
+        elif self.on_conflict == UPDATE and (differing := _differing(taken, there)):
+            self.outcome.updated += 1 if self.dry_run else len(Task.objects.named(there.id).change(**differing))
         else:
             self.outcome.skipped += 1
 
-    def _add(self, lines: list[tuple[int, Task]]) -> None:
+    def _add(self, lines: list[Taken]) -> None:
         """The lines at once; if the database refuses them, one by one, to know which."""
-        refusal = None if self.dry_run or not lines else _refusal([task for _, task in lines])
+        refusal = None if self.dry_run or not lines else _refusal([line.task for line in lines])
         if refusal is None:
             self.outcome.added += len(lines)
         elif len(lines) == 1:
-            self.refuse(lines[0][0], [_fault(None, "constraint", f"The database refuses the task: {refusal}")])
+            self.refuse(lines[0].number, [_fault(None, "constraint", f"The database refuses the task: {refusal}")])
         else:
             for line in lines:
                 self._add([line])
 
 
-def _differing(task: Task, there: Task) -> dict[str, Any]:
-    return {name: getattr(task, name) for name in CHANGEABLE if getattr(task, name) != getattr(there, name)}
+def _differing(taken: Taken, there: Task) -> dict[str, Any]:
+    """What is to be changed: a line that does not say something has nothing against what is there."""
+    said = {name: getattr(taken.task, name) for name in CHANGEABLE if name in taken.said}
+    return {name: value for name, value in said.items() if value != getattr(there, name)}
 
 
 def _refusal(tasks: list[Task]) -> str | None:

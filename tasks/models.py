@@ -23,6 +23,10 @@ TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 2000
 USER_ID_MAX_LENGTH = 255
 
+#: The highest that a task comes in with. Each write adds one, and no number of them gets from here to the end of the
+#: column; up to here a reader that has JavaScript's numbers has the very one (RFC 8259, section 6).
+MAX_VERSION = 2**53
+
 #: What RFC 3339 can say.
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from tasks.characters import WHITE_SPACE
 from tasks.expressions import Trim
-from tasks.models import Task, TaskQuerySet, counted
+from tasks.models import LATEST, MAX_VERSION, Task, TaskQuerySet, counted
 
 #: How far the clocks of servers that write may be apart.
 CLOCK_SKEW = timedelta(minutes=1)
@@ -99,6 +99,7 @@ def broken() -> Iterator[tuple[str, Q]]:
     """Each rule, and the condition of a task that breaks it."""
     yield from BROKEN.items()
     yield "updated_in_the_future", Q(updated_at__gt=timezone.now() + CLOCK_SKEW)
+    yield "version_too_high", Q(version__gt=MAX_VERSION)
     if settings.AUTH_MODE != "single-user":
         yield "owner_of_single_user_mode", Q(user_id=SINGLE_USER)
 
@@ -160,9 +161,13 @@ def mend(findings: Sequence[Finding], batch_size: int) -> None:
 
 
 def _mendable() -> TaskQuerySet:
-    """Tasks that break no rule but those of ``MENDABLE``: a write of any other may be refused."""
+    """Tasks that break no rule but those of ``MENDABLE``: a write of any other may be refused.
+
+    As is one that has nowhere to move ``version`` or ``updated_at`` to.
+    """
     broken = reduce(or_, (BROKEN[name] for name in MENDABLE))
-    return Task.objects.filter(broken, *(~BROKEN[name] for name in BROKEN if name not in MENDABLE))
+    sound = (~BROKEN[name] for name in BROKEN if name not in MENDABLE)
+    return Task.objects.filter(broken, *sound, version__lte=MAX_VERSION, updated_at__lt=LATEST)
 
 
 def _build_index(finding: Finding) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from tasks.listing import instant
@@ -10,17 +9,6 @@ from tasks.models import USER_ID_MAX_LENGTH
 
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 MAX_DAYS = 36_500
-
-
-def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """A reader of numbers from ``least`` to ``most``."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
-        return int(text)
-
-    return read
 
 
 def ratio(text: str) -> float:

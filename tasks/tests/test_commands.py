@@ -126,6 +126,11 @@ def test_a_terminal_is_shown_how_far_it_is(empty):
     assert on_a_terminal(empty, *SEED, "--count=3000", "--verbosity=0") == ""
 
 
+def test_so_it_is_of_what_is_not_about_tasks(empty):
+    assert " keys/s]" in on_a_terminal(empty, "purge_idempotency_keys")
+    assert on_a_terminal(empty, "purge_idempotency_keys", "--verbosity=0") == ""
+
+
 def on_a_terminal(url, *arguments):
     """What a command writes on its standard error, if that is a terminal."""
     ours, theirs = pty.openpty()
@@ -147,8 +152,9 @@ def test_the_same_tasks_come_of_the_same_seed_on_either_database(empty, tmp_path
     assert exports[0] == exports[1] != ""
 
 
-def test_a_database_that_is_away_is_3(tmp_path):
-    ended = run_process(f"sqlite:///{tmp_path}/missing/db.sqlite3", "task_stats")
+@pytest.mark.parametrize("command", ["task_stats", "purge_idempotency_keys"])
+def test_a_database_that_is_away_is_3(tmp_path, command):
+    ended = run_process(f"sqlite:///{tmp_path}/missing/db.sqlite3", command)
     assert ended == Ended("", "CommandError: The database failed: unable to open database file\n", 3)
 
 

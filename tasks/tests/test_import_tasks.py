@@ -1,9 +1,12 @@
 """``manage.py import_tasks``: each line is checked as the API would, and stored once."""
 
 import json
+from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tasks.models import Task, TaskQuerySet
 from tasks.tests.bad_requests import INVALID, UNPARSED
@@ -150,8 +153,52 @@ def test_update_trashes_and_restores(write):
     run("import_tasks", write(LINE))
     assert run("import_tasks", write(trashed), "--on-conflict=update") == done(imported(updated=1))
     assert not Task.objects.live().exists()
-    assert run("import_tasks", write(LINE), "--on-conflict=update") == done(imported(updated=1))
+    live = {**LINE, "deleted_at": None}
+    assert run("import_tasks", write(live), "--on-conflict=update") == done(imported(updated=1))
     assert Task.objects.live().get().version == 5
+
+
+@pytest.mark.parametrize("member", ["description", "completed", "deleted_at"])
+def test_update_leaves_what_a_line_does_not_say(write, stored, member):
+    whole = {**LINE, "deleted_at": "2026-01-12T00:00:00.000000Z"}
+    run("import_tasks", write(whole))
+    before = stored()
+    file = write({name: value for name, value in whole.items() if name != member})
+    assert run("import_tasks", file, "--on-conflict=update") == done(imported(skipped=1))
+    assert stored() == before
+
+
+def test_update_leaves_what_the_header_of_csv_does_not_name(write, tmp_path, stored):
+    run("import_tasks", write({**LINE, "deleted_at": "2026-01-12T00:00:00.000000Z"}))
+    [before] = stored()
+    file = tmp_path / "tasks.csv"
+    values = {**LINE, "title": "Buy bread"}
+    names = ("id", "title", "user_id", "created_at", "updated_at", "version")
+    file.write_text("".join(f"{','.join(map(str, row))}\n" for row in (names, [values[name] for name in names])))
+    assert run("import_tasks", file, "--on-conflict=update") == done(imported(updated=1))
+    [after] = stored()
+    assert after == {**before, "title": "Buy bread", "version": 4, "updated_at": after["updated_at"]}
+
+
+def test_update_takes_a_task_out_of_the_trash_where_a_cell_of_csv_says_so(tmp_path):
+    file = tmp_path / "tasks.csv"
+    TaskFactory()
+    run("export_tasks", "--format=csv", "--output", file)
+    Task.objects.all().move_to_trash()
+    assert run("import_tasks", file, "--on-conflict=update") == done(imported(updated=1))
+    assert Task.objects.live().count() == 1
+
+
+def test_update_reads_what_is_there_in_the_transaction_that_writes_it(write):
+    """And nobody else writes between the two."""
+    run("import_tasks", write(LINE))
+    with CaptureQueriesContext(connection) as queries:
+        run("import_tasks", write({**LINE, "title": "Buy bread"}), "--on-conflict=update")
+    statements = [query["sql"] for query in queries]
+    [begin] = [index for index, statement in enumerate(statements) if statement.startswith("SAVEPOINT")]
+    look, change, _ = statements[begin + 1 :]
+    assert look.endswith("FOR UPDATE") == (connection.vendor == "postgresql")
+    assert change.startswith("UPDATE")
 
 
 def test_fail_ends_at_the_first_one_that_is_there(write, stored):
@@ -204,11 +251,14 @@ BAD_VALUES = [
     ("updated_at", "0001-01-01T00:00:00+01:00", f"Updated_at {TIME}"),
     ("updated_at", "2026-01-11T09:29:59.999999Z", "Updated_at must not be before created_at"),
     ("deleted_at", "", f"Deleted_at {TIME}"),
-    ("version", 0, "Version must be a whole number from 1 to 2^63-1"),
-    ("version", 2**63, "Version must be a whole number from 1 to 2^63-1"),
-    ("version", 1.0, "Version must be a whole number from 1 to 2^63-1"),
-    ("version", "1", "Version must be a whole number from 1 to 2^63-1"),
-    ("version", True, "Version must be a whole number from 1 to 2^63-1"),
+    ("updated_at", "9999-12-31T23:59:59.999999Z", "Updated_at must not be in the future"),
+    ("deleted_at", "9999-12-31T23:59:59.999999Z", "Deleted_at must not be in the future"),
+    ("version", 0, "Version must be a whole number from 1 to 2^53"),
+    ("version", 2**53 + 1, "Version must be a whole number from 1 to 2^53"),
+    ("version", 2**63 - 1, "Version must be a whole number from 1 to 2^53"),
+    ("version", 1.0, "Version must be a whole number from 1 to 2^53"),
+    ("version", "1", "Version must be a whole number from 1 to 2^53"),
+    ("version", True, "Version must be a whole number from 1 to 2^53"),
     ("due", "today", "This field is unknown"),
 ]
 
@@ -220,6 +270,26 @@ def test_a_line_that_breaks_a_rule_is_refused_and_the_next_one_stored(write, mem
         imported(added=1, refused=1), f"Line 1: #/{member} {reason}\nCommandError: Lines refused: 1\n", 1
     )
     assert ids() == {id_of(2)}
+
+
+def test_times_may_be_of_a_clock_that_is_a_little_ahead(write):
+    now = timezone.now()
+    times = {
+        seconds: dict.fromkeys(("created_at", "updated_at", "deleted_at"), f"{now + timedelta(seconds=seconds):%FT%TZ}")
+        for seconds in (30, 120)
+    }
+    assert run("import_tasks", write({**LINE, **times[30]}, {**LINE, "id": id_of(2), **times[120]})) == Ended(
+        imported(added=1, refused=1),
+        "Line 2: #/created_at Created_at must not be in the future; #/updated_at Updated_at must not be in the future; "
+        "#/deleted_at Deleted_at must not be in the future\nCommandError: Lines refused: 1\n",
+        1,
+    )
+    assert ids() == {ID}
+
+
+def test_a_task_of_the_highest_version_is_still_written(write, as_user):
+    run("import_tasks", write({**LINE, "user_id": "default", "version": 2**53}))
+    assert as_user.post(f"/api/tasks/{ID}/toggle").json()["version"] == 2**53 + 1
 
 
 @pytest.mark.parametrize("member", ["id", "title", "user_id", "created_at", "updated_at", "version"])
@@ -371,6 +441,26 @@ def test_a_file_of_errors_that_cannot_be_written_is_refused_before_anything_is_d
     refusal = f"CommandError: {errors} cannot be written: No such file or directory\n"
     assert run("import_tasks", write(LINE), "--errors", errors) == Ended("", refusal, 2)
     assert ids() == set()
+
+
+@pytest.mark.parametrize("name", ["tasks.jsonl", "link.jsonl"])
+def test_the_file_that_is_read_cannot_be_that_of_errors(write, tmp_path, name):
+    file = write(LINE)
+    before = file.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(file)
+    refusal = f"CommandError: {tmp_path / name} is the file that is read; give --errors another\n"
+    assert run("import_tasks", file, "--errors", tmp_path / name) == Ended("", refusal, 2)
+    assert (file.read_bytes(), ids()) == (before, set())
+
+
+def test_nor_can_the_one_that_is_the_standard_input(write, monkeypatch):
+    file = write(LINE)
+    before = file.read_bytes()
+    with file.open() as text:
+        monkeypatch.setattr("sys.stdin", text)
+        refusal = f"CommandError: {file} is the file that is read; give --errors another\n"
+        assert run("import_tasks", "-", "--errors", file) == Ended("", refusal, 2)
+    assert (file.read_bytes(), ids()) == (before, set())
 
 
 def test_csv_under_another_header_is_refused(tmp_path):

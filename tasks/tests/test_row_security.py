@@ -212,7 +212,9 @@ def test_the_service_with_a_role_of_its_own(web_url, provider):
         assert alice("DELETE", path)[0] == 200
 
 
-@pytest.mark.parametrize("command", ["export_tasks", "verify_tasks", "purge_trash", "task_stats"])
+@pytest.mark.parametrize(
+    "command", ["export_tasks", "verify_tasks", "purge_trash", "task_stats", "purge_idempotency_keys"]
+)
 def test_a_command_does_not_take_no_tasks_for_all_of_them(two_tasks, command):
     with web():
         assert run(command) == Ended(

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from tasks.models import Task
+from tasks.models import LATEST, MAX_VERSION, Task
 from tasks.tests.commands import Ended, done, run
 from tasks.tests.factories import TaskFactory
 from tasks.tests.test_constraints import BROKEN
@@ -135,6 +135,12 @@ def test_a_write_in_the_future_is_found():
     assert found(run("verify_tasks", "--json")) == {"updated_in_the_future": rule("updated_in_the_future", task)}
 
 
+def test_a_version_that_leaves_no_room_is_found():
+    TaskFactory(version=MAX_VERSION)
+    task = TaskFactory(version=MAX_VERSION + 1)
+    assert found(run("verify_tasks", "--json")) == {"version_too_high": rule("version_too_high", task)}
+
+
 def test_what_is_written_while_it_reads_is_not_of_the_future(monkeypatch):
     rules, now = Rules(), timezone.now()
     TaskFactory(updated_at=now + timedelta(minutes=5))
@@ -228,6 +234,17 @@ def test_fix_leaves_what_only_a_person_can_mend(stored):
         {name: rule(name, task) for name in ("task_title_trimmed", "task_description_characters")},
         1,
     )
+    assert stored() == before
+
+
+@pytest.mark.parametrize("values", [{"version": 2**63 - 1}, {"updated_at": LATEST}])
+def test_fix_leaves_a_task_that_no_write_can_reach(stored, values):
+    task = TaskFactory(title="a")
+    with unenforced("task_title_trimmed"):
+        Task.objects.update(title="a ", **values)
+    before = stored()
+    ended = run("verify_tasks", "--fix", "--json")
+    assert (found(ended)["task_title_trimmed"], ended.code) == (rule("task_title_trimmed", task), 1)
     assert stored() == before
 
 

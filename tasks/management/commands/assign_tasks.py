@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from tasks.management.command import BAD_INPUT, TaskCommand
 from tasks.models import USER_ID_MAX_LENGTH, Task, counted
+from todo_project.management.command import BAD_INPUT, OperatorCommand
 
 
-class Command(TaskCommand):
+class Command(OperatorCommand):
     """Gives all tasks of one user, those in the trash too, to another.
 
     Each batch is one statement, so that a request waits for one batch at the most; a command that was interrupted is

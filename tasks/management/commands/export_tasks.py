@@ -12,11 +12,11 @@ from django.core.management.base import CommandError
 
 from tasks.formats import FORMATS, Format, shown
 from tasks.management.arguments import owner
-from tasks.management.command import BAD_INPUT, TaskCommand
 from tasks.models import Task, TaskQuerySet, counted
+from todo_project.management.command import BAD_INPUT, OperatorCommand
 
 
-class Command(TaskCommand):
+class Command(OperatorCommand):
     """Writes tasks by id, a batch at a time, each read by a statement of its own: no transaction lasts.
 
     So the file holds each task as it was when its batch was read. A file that is named is there whole or not at all.

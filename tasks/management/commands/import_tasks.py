@@ -15,8 +15,8 @@ from django.core.management.base import CommandError
 from tasks.formats import FORMATS, Format, FormatError
 from tasks.imports import ON_CONFLICT, SKIP, ConflictError, Import, Outcome
 from tasks.management.arguments import owner
-from tasks.management.command import BAD_INPUT, FOUND, TaskCommand
 from todo_project.exceptions import Fault
+from todo_project.management.command import BAD_INPUT, FOUND, OperatorCommand
 
 #: Bad lines that are told where there is no file for them.
 MAX_TOLD = 20
@@ -24,7 +24,7 @@ MAX_TOLD = 20
 STANDARD_INPUT = Path("-")
 
 
-class Command(TaskCommand):
+class Command(OperatorCommand):
     """Stores the tasks of a file, each line checked as the API would, and goes on after a bad one.
 
     Batches are whole, and the ids of the lines decide what is there already: an import that was interrupted, even by
@@ -69,7 +69,7 @@ class Command(TaskCommand):
     ) -> None:
         with ExitStack() as stack:
             lines = stack.enter_context(opened(file))
-            refuse = stack.enter_context(told_in(errors)) if errors else self.tell()
+            refuse = stack.enter_context(told_in(errors, lines)) if errors else self.tell()
             tasks = Import(owner=user, on_conflict=on_conflict, batch_size=batch_size, dry_run=dry_run, refuse=refuse)
             try:
                 self.read(lines, FORMATS[format or _format_of(file)], tasks)
@@ -121,9 +121,15 @@ def opened(path: Path) -> Any:
 
 
 @contextmanager
-def told_in(path: Path) -> Iterator[Callable[[int, Sequence[Fault]], None]]:
-    """Tell of a bad line in the file ``path``: its number, and each fault as a problem of the API would name it."""
+def told_in(path: Path, lines: IO[bytes]) -> Iterator[Callable[[int, Sequence[Fault]], None]]:
+    """Tell of a bad line in the file ``path``: its number, and each fault as a problem of the API would name it.
+
+    Raises:
+        CommandError: it cannot be written, or would be emptied before its ``lines`` are read.
+    """
     try:
+        if path.is_file() and os.path.samestat(path.stat(), os.fstat(lines.fileno())):
+            raise CommandError(f"{path} is the file that is read; give --errors another", returncode=BAD_INPUT)
         file = path.open("w", encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}", returncode=BAD_INPUT) from error

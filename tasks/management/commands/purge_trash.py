@@ -8,11 +8,11 @@ from typing import Any
 from django.utils import timezone
 
 from tasks.management.arguments import age
-from tasks.management.command import TaskCommand
 from tasks.models import Task, counted
+from todo_project.management.command import OperatorCommand
 
 
-class Command(TaskCommand):
+class Command(OperatorCommand):
     """Removes for good what nobody has restored in time.
 
     Each batch is a transaction of its own, and between two of them the command rests for as long as the last one took:

@@ -10,16 +10,16 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from tasks.management.arguments import MAX_DAYS, moment, owner, ratio, whole_number
-from tasks.management.command import BAD_INPUT, MAX_BATCH, TaskCommand
+from tasks.management.arguments import MAX_DAYS, moment, owner, ratio
 from tasks.management.sample_tasks import EPOCH, SampleTasks
 from tasks.models import Task, TaskQuerySet, counted
+from todo_project.management.command import BAD_INPUT, MAX_BATCH, OperatorCommand, whole_number
 
 MAX_COUNT = 1_000_000_000
 MAX_USERS = 10_000
 
 
-class Command(TaskCommand):
+class Command(OperatorCommand):
     """The same options give the same tasks, ids and times included; those that are there already are not made again.
 
     Times reach up to ``--until``, which without it is the beginning of this day in UTC: then the same tasks come of the

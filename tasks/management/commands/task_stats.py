@@ -6,15 +6,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from tasks.management.arguments import owner, whole_number
-from tasks.management.command import TaskCommand
+from tasks.management.arguments import owner
 from tasks.models import Task, counted
 from tasks.statistics import Day, Totals, days_up_to, totals
+from todo_project.management.command import OperatorCommand, whole_number
 
 MAX_DAYS = 3660
 
 
-class Command(TaskCommand):
+class Command(OperatorCommand):
     """Totals, and the numbers of each of the last days; ``tasks/statistics.py`` says what each counts."""
 
     help = "Show how many tasks there are, and how many were created, completed and trashed a day."

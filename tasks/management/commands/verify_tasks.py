@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from tasks.management.command import FOUND, MAX_BATCH, TaskCommand
 from tasks.models import Task, counted
 from tasks.verification import Finding, Rules, mend, verify_schema
+from todo_project.management.command import FOUND, MAX_BATCH, OperatorCommand
 
 
-class Command(TaskCommand):
+class Command(OperatorCommand):
     """Reads the whole table, a batch a statement, and the schema; tells what is wrong, and with ``--fix`` mends it.
 
     For once a week, after a restore, and after somebody's hand in the database: a constraint that was dropped says

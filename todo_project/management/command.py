@@ -1,8 +1,9 @@
-"""What the commands about tasks have in common: exit codes, progress, and the size of a batch."""
+"""What the operators' commands have in common: exit codes, progress, and the size of a batch."""
 
 import os
+import re
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -10,7 +11,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from tqdm import tqdm
 
-from tasks.management.arguments import whole_number
 from todo_project import row_security
 
 #: Done, and something was found or refused, which has been told.
@@ -26,8 +26,8 @@ INTERRUPTED = 130
 MAX_BATCH = 10_000
 
 
-class TaskCommand(BaseCommand):
-    """A command about tasks, which ends with an exit code that a timer can trust: docs/operations.md lists them.
+class OperatorCommand(BaseCommand):
+    """A command that ends with an exit code which a timer can trust: docs/operations.md lists them.
 
     What it was asked for goes to the standard output, and a line that sums it up; progress goes to a terminal only.
     """
@@ -40,7 +40,7 @@ class TaskCommand(BaseCommand):
             type=whole_number(1, MAX_BATCH),
             default=self.default_batch_size,
             metavar="N",
-            help=f"Tasks that one transaction takes, up to {MAX_BATCH}; {self.default_batch_size} by default.",
+            help=f"How many one transaction takes, up to {MAX_BATCH}; {self.default_batch_size} by default.",
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -69,6 +69,17 @@ class TaskCommand(BaseCommand):
         """Python flushes once more at its end: https://docs.python.org/3/library/signal.html#note-on-sigpipe."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FOUND)
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A reader of numbers from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise ArgumentTypeError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return read
 
 
 def refuse_role_of_one_user() -> None:
