@@ -141,8 +141,8 @@ class Listing:
     def _chunk(self, size: int, after: dict[str, Any]) -> list[str]:
         searching = connection.execute_wrapper(statements.planned_for_its_values)
         with searching if self.asked["words"] else nullcontext():
-            tasks = statements.chunk.execute(self.trashed, self.ordering, size, **self.asked, after=after)
-        return [task.json for task in tasks]
+            rows = statements.chunk.rows(self.trashed, self.ordering, size, **self.asked, after=after)
+        return [task for task, _ in rows]
 
     def _links(self, last: str | None) -> Iterator[str]:
         """To the page after the task ``last``, if there is one, and to the first page."""

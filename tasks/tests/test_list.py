@@ -155,7 +155,7 @@ def test_a_database_that_is_away_is_told_of_before_the_array_begins(monkeypatch)
     def fail(*_, **__):
         raise OperationalError
 
-    monkeypatch.setattr(statements.chunk, "execute", fail)
+    monkeypatch.setattr(statements.chunk, "rows", fail)
     response = Client(raise_request_exception=False).get(PATH)
     assert response.status_code == 503
     assert headers(response) == problem_headers(**{"Retry-After": "1"})
