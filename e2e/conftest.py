@@ -1,12 +1,9 @@
 """A browser, and the running project that it is pointed at."""
 
-import os
 import shutil
 
 import pytest
 from playwright.sync_api import sync_playwright
-
-from benchmarks.running import database, served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -19,20 +16,6 @@ def browser():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def database_url(pytestconfig):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
-        with database(pytestconfig.getoption("database")) as url:
-            yield url
-
-
-@pytest.fixture(scope="module")
-def server(database_url):
-    with served(database_url) as server:
-        yield server
 
 
 @pytest.fixture

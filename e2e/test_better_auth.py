@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from benchmarks.running import database, free_port, served
+from benchmarks.running import free_port, served
 
 HERE = Path(__file__).parent
 AUDIENCE = "https://todo.example.org"
@@ -110,14 +110,6 @@ def running():
         yield provider
     finally:
         provider.stop()
-
-
-@pytest.fixture(scope="module")
-def database_url(pytestconfig):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
-        with database(pytestconfig.getoption("database")) as url:
-            yield url
 
 
 @pytest.fixture

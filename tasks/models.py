@@ -92,11 +92,6 @@ ORDERINGS: dict[str, F | Func] = {
 }
 
 
-def counted(number: int) -> str:
-    """``1 task``, ``2 tasks``."""
-    return f"{number} task" if number == 1 else f"{number} tasks"
-
-
 LIVE = Q(deleted_at=None)
 TRASHED = Q(deleted_at__isnull=False)
 

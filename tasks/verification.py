@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from tasks.characters import WHITE_SPACE
 from tasks.expressions import Trim
-from tasks.models import LATEST, MAX_VERSION, Task, TaskQuerySet, counted
+from tasks.models import LATEST, MAX_VERSION, Task, TaskQuerySet
+from todo_project.management.command import counted
 
 #: How far the clocks of servers that write may be apart.
 CLOCK_SKEW = timedelta(minutes=1)
@@ -61,7 +62,7 @@ class Finding:
 
     def __str__(self) -> str:
         if self.kind == "rule":
-            return f"{self.name}: broken by {counted(self.tasks)}, such as {', '.join(self.sample[:1])}"
+            return f"{self.name}: broken by {counted(self.tasks, 'task')}, such as {', '.join(self.sample[:1])}"
         return f"{self.name}: {self.kind}"
 
     def as_dict(self) -> dict[str, Any]:

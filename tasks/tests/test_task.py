@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from tasks.models import ORDERINGS, Task, counted
+from tasks.models import ORDERINGS, Task
 from tasks.tests.factories import TaskFactory
+from todo_project.management.command import counted
 
 pytestmark = pytest.mark.django_db
 
@@ -333,4 +334,4 @@ def test_insert_of_no_task_is_nothing():
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 tasks"), (1, "1 task"), (2, "2 tasks")])
 def test_tasks_are_counted_in_words(number, text):
-    assert counted(number) == text
+    assert counted(number, "task") == text

@@ -26,6 +26,11 @@ INTERRUPTED = 130
 MAX_BATCH = 10_000
 
 
+def counted(number: int, thing: str) -> str:
+    """``1 task``, ``2 tasks``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 class OperatorCommand(BaseCommand):
     """A command that ends with an exit code which a timer can trust: docs/operations.md lists them.
 

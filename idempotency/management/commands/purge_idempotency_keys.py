@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from idempotency.models import KeptResponse
-from todo_project.management.command import OperatorCommand
+from todo_project.management.command import OperatorCommand, counted
 
 
 class Command(OperatorCommand):
@@ -24,7 +24,7 @@ class Command(OperatorCommand):
     def handle(self, *, dry_run: bool, batch_size: int, **_: Any) -> None:
         expired = KeptResponse.objects.expired()
         if dry_run:
-            return self.sum_up(f"Would delete {counted(expired.count())}")
+            return self.sum_up(f"Would delete {counted(expired.count(), 'key')}")
         deleted = 0
         with self.progress(expired.count, unit=" keys") as progress:
             started = time.monotonic()
@@ -33,9 +33,4 @@ class Command(OperatorCommand):
                 progress.update(number)
                 time.sleep(time.monotonic() - started)
                 started = time.monotonic()
-        return self.sum_up(f"Deleted {counted(deleted)}")
-
-
-def counted(number: int) -> str:
-    """``1 key``, ``2 keys``."""
-    return f"{number} key" if number == 1 else f"{number} keys"
+        return self.sum_up(f"Deleted {counted(deleted, 'key')}")

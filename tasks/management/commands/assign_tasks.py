@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from tasks.models import USER_ID_MAX_LENGTH, Task, counted
-from todo_project.management.command import BAD_INPUT, OperatorCommand
+from tasks.models import USER_ID_MAX_LENGTH, Task
+from todo_project.management.command import BAD_INPUT, OperatorCommand, counted
 
 
 class Command(OperatorCommand):
@@ -37,13 +37,13 @@ class Command(OperatorCommand):
             raise CommandError("--from and --to are the same user", returncode=BAD_INPUT)
         tasks = Task.objects.owned_by(giver)
         if dry_run:
-            return self.sum_up(f"Would assign {counted(tasks.count())} of {giver} to {receiver}")
+            return self.sum_up(f"Would assign {counted(tasks.count(), 'task')} of {giver} to {receiver}")
         assigned = 0
         with self.progress(tasks.count) as progress:
             while batch := tasks.filter(id__in=tasks.order_by("id").values("id")[:batch_size]).change(user_id=receiver):
                 assigned += len(batch)
                 progress.update(len(batch))
-        return self.sum_up(f"Assigned {counted(assigned)} of {giver} to {receiver}")
+        return self.sum_up(f"Assigned {counted(assigned, 'task')} of {giver} to {receiver}")
 
 
 def subject(text: str) -> str:

@@ -12,8 +12,8 @@ from django.core.management.base import CommandError
 
 from tasks.formats import FORMATS, Format, shown
 from tasks.management.arguments import owner
-from tasks.models import Task, TaskQuerySet, counted
-from todo_project.management.command import BAD_INPUT, OperatorCommand
+from tasks.models import Task, TaskQuerySet
+from todo_project.management.command import BAD_INPUT, OperatorCommand, counted
 
 
 class Command(OperatorCommand):
@@ -41,7 +41,7 @@ class Command(OperatorCommand):
         else:
             with replacing(output) as write:
                 number = self.write(tasks, FORMATS[format], batch_size, write)
-            self.sum_up(f"Exported {counted(number)} to {output}")
+            self.sum_up(f"Exported {counted(number, 'task')} to {output}")
 
     def write(self, tasks: TaskQuerySet, format: Format, batch_size: int, write: Callable[[str], Any]) -> int:
         number = 0

@@ -8,8 +8,8 @@ from typing import Any
 from django.utils import timezone
 
 from tasks.management.arguments import age
-from tasks.models import Task, counted
-from todo_project.management.command import OperatorCommand
+from tasks.models import Task
+from todo_project.management.command import OperatorCommand, counted
 
 
 class Command(OperatorCommand):
@@ -37,7 +37,7 @@ class Command(OperatorCommand):
     def handle(self, *, older_than: timedelta, dry_run: bool, batch_size: int, **_: Any) -> None:
         tasks = Task.objects.trashed_before(timezone.now() - older_than)
         if dry_run:
-            return self.sum_up(f"Would remove {counted(tasks.count())}")
+            return self.sum_up(f"Would remove {counted(tasks.count(), 'task')}")
         removed = 0
         with self.progress(tasks.count) as progress:
             for batch in tasks.in_batches(batch_size):
@@ -47,4 +47,4 @@ class Command(OperatorCommand):
                 removed += number
                 progress.update(number)
                 time.sleep(time.monotonic() - started)
-        return self.sum_up(f"Removed {counted(removed)}")
+        return self.sum_up(f"Removed {counted(removed, 'task')}")

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from tasks.management.arguments import MAX_DAYS, moment, owner, ratio
 from tasks.management.sample_tasks import EPOCH, SampleTasks
-from tasks.models import Task, TaskQuerySet, counted
-from todo_project.management.command import BAD_INPUT, MAX_BATCH, OperatorCommand, whole_number
+from tasks.models import Task, TaskQuerySet
+from todo_project.management.command import BAD_INPUT, MAX_BATCH, OperatorCommand, counted, whole_number
 
 MAX_COUNT = 1_000_000_000
 MAX_USERS = 10_000
@@ -92,8 +92,8 @@ class Command(OperatorCommand):
                 added += len(missing(batch, stays)) if dry_run else insert_missing(batch)
                 progress.update(len(batch))
         would = "Would have " if dry_run else ""
-        cleared = f"removed {counted(removed)}, " if clear else ""
-        sentence = f"{would}{cleared}added {counted(added)}; {count - added} there already"
+        cleared = f"removed {counted(removed, 'task')}, " if clear else ""
+        sentence = f"{would}{cleared}added {counted(added, 'task')}; {count - added} there already"
         self.sum_up(sentence[0].upper() + sentence[1:])
 
     def clear(self, owners: list[str], batch_size: int, *, dry_run: bool) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from tasks.management.arguments import owner
-from tasks.models import Task, counted
+from tasks.models import Task
 from tasks.statistics import Day, Totals, days_up_to, totals
-from todo_project.management.command import OperatorCommand, whole_number
+from todo_project.management.command import OperatorCommand, counted, whole_number
 
 MAX_DAYS = 3660
 
@@ -39,6 +39,6 @@ def as_object(user: str | None, totals: Totals, days: list[Day]) -> str:
 
 def as_table(totals: Totals, days: list[Day]) -> str:
     live = f"{totals.live} live, {totals.completed} of them completed"
-    sentence = f"{counted(totals.tasks)}: {live}, {totals.trashed} in the trash"
+    sentence = f"{counted(totals.tasks, 'task')}: {live}, {totals.trashed} in the trash"
     rows = [Day._fields, *days]
     return "\n".join([sentence, "", *("{!s:<10}  {!s:>9}  {!s:>9}  {!s:>9}".format(*row) for row in rows)])

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from tasks.models import Task, counted
+from tasks.models import Task
 from tasks.verification import Finding, Rules, mend, verify_schema
-from todo_project.management.command import FOUND, MAX_BATCH, OperatorCommand
+from todo_project.management.command import FOUND, MAX_BATCH, OperatorCommand, counted
 
 
 class Command(OperatorCommand):
@@ -59,7 +59,7 @@ class Command(OperatorCommand):
             self.stdout.write(f"Mended: {finding}")
         for finding in findings:
             self.stdout.write(str(finding))
-        self.sum_up(f"Verified {counted(verified)}; findings: {len(findings)}")
+        self.sum_up(f"Verified {counted(verified, 'task')}; findings: {len(findings)}")
 
 
 def _dicts(findings: list[Finding]) -> list[dict[str, Any]]:
