@@ -95,14 +95,14 @@ def test_responses_that_are_kept_are_their_owners_too(client_of, web_role):
 
 def test_the_walk_with_both_floors(client_of, web_role, monkeypatch):
     monkeypatch.setattr(Walk, "clients", {user: client_of(user) for user in USERS})
-    walk(WebWalk, examples=1)
+    walk(WebWalk, examples=5)
 
 
 @pytest.mark.usefixtures("no_owner")
 def test_the_walk_with_the_filter_taken_out_and_this_floor_alone(client_of, web_role, monkeypatch):
     """What the same walk notices without this floor: test_the_walk_notices_a_filter_that_is_forgotten."""
     monkeypatch.setattr(Walk, "clients", {user: client_of(user) for user in USERS})
-    walk(WebWalk, examples=3)
+    walk(WebWalk, examples=5)
 
 
 class WebWalk(Walk):
