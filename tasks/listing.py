@@ -127,22 +127,30 @@ class Listing:
         number, and no transaction, cursor or connection is held while a slow client reads. The first one is read at
         once, so that a database that is away is told of before the answer has begun.
         """
-        return self._stream(self._chunk(CHUNK, self.start))
+        return self._stream(*self._joined(self.start))
 
-    def _stream(self, tasks: list[str]) -> Iterator[str]:
+    def _stream(self, tasks: str, number: int) -> Iterator[str]:
         opening = "["
-        while tasks:
+        while number:
             give_connection_back()
-            yield opening + ",".join(tasks)
+            yield opening + tasks
             opening = ","
-            tasks = self._chunk(CHUNK, self._after(*self._end(tasks[-1]))) if len(tasks) == CHUNK else []
+            # No string within JSON has an unescaped quote, so this is where the last object begins.
+            last = tasks[tasks.rindex('{"') :]
+            tasks, number = self._joined(self._after(*self._end(last))) if number == CHUNK else ("", 0)
         yield "]" if opening == "," else "[]"
 
     def _chunk(self, size: int, after: dict[str, Any]) -> list[str]:
+        return [task for task, _ in self._rows(statements.chunk, size, after)]
+
+    def _joined(self, after: dict[str, Any]) -> tuple[str, int]:
+        [tasks_and_number] = self._rows(statements.joined_chunk, CHUNK, after)
+        return tasks_and_number
+
+    def _rows(self, statement: statements.Compiled, size: int, after: dict[str, Any]) -> list[tuple[str, int]]:
         searching = connection.execute_wrapper(statements.planned_for_its_values)
         with searching if self.asked["words"] else nullcontext():
-            rows = statements.chunk.rows(self.trashed, self.ordering, size, **self.asked, after=after)
-        return [task for task, _ in rows]
+            return statement.rows(self.trashed, self.ordering, size, **self.asked, after=after)
 
     def _links(self, last: str | None) -> Iterator[str]:
         """To the page after the task ``last``, if there is one, and to the first page."""

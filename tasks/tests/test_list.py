@@ -105,6 +105,12 @@ def test_a_chunk_may_end_amid_tasks_of_the_same_instant(as_user, chunks_of_three
     assert json.loads(as_user.get(PATH).getvalue()) == tasks
 
 
+def test_a_chunk_may_end_with_a_task_whose_text_looks_like_one(as_user, chunks_of_three):
+    lookalike = '},{"id":"x","created_at":"2026-01-01T00:00:00.000000Z","title":"\\\\"'
+    tasks = TaskFactory.create_batch(7, title=lookalike, description=lookalike)
+    assert json.loads(as_user.get(PATH).getvalue()) == [task_body(task) for task in reversed(tasks)]
+
+
 def test_no_chunk_holds_what_is_not_asked_for(as_user, chunks_of_three):
     TaskFactory.create_batch(3, foreign=True)
     TaskFactory.create_batch(3, trashed=True)
@@ -155,7 +161,7 @@ def test_a_database_that_is_away_is_told_of_before_the_array_begins(monkeypatch)
     def fail(*_, **__):
         raise OperationalError
 
-    monkeypatch.setattr(statements.chunk, "rows", fail)
+    monkeypatch.setattr(statements.joined_chunk, "rows", fail)
     response = Client(raise_request_exception=False).get(PATH)
     assert response.status_code == 503
     assert headers(response) == problem_headers(**{"Retry-After": "1"})
