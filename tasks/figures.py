@@ -7,11 +7,11 @@ from typing import NamedTuple, cast
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import CharField, Count, Min, Q
-from django.db.models.functions import Cast, Substr
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from tasks.models import LIVE, TRASHED, Task, TaskQuerySet
+from tasks.statistics import by_day
 from tasks.totals import ABOUT, EXACTLY, MORE_THAN, Total, can_estimate, estimates
 
 #: Days of the chart, the last of which is today.
@@ -97,17 +97,11 @@ def _estimated() -> tuple[list[Total], list[Day]]:
 
 def _counted_days(*, with_completed: bool) -> Iterator[Day]:
     """Without an index on the last write of everybody's tasks, the completed ones take a look at each task."""
-    [first, *_] = days = _days()
-    created = _by_day(Task.objects.filter(created_at__gte=first), "created_at")
-    completed = _by_day(_completed().filter(updated_at__gte=first), "updated_at") if with_completed else None
-    for day in (day.date() for day in days):
-        yield Day(day, created.get(str(day), 0), None if completed is None else completed.get(str(day), 0))
-
-
-def _by_day(tasks: TaskQuerySet, column: str) -> dict[str, int]:
-    """Both databases write a time with its day, in UTC, in front."""
-    day = Substr(Cast(column, CharField()), 1, len("2026-01-11"))
-    return dict(tasks.order_by().annotate(day=day).values_list("day").annotate(number=Count("pk")))
+    [first, *_] = days = [day.date() for day in _days()]
+    created = by_day(Task.objects.all(), "created_at", first)
+    completed = by_day(_completed(), "updated_at", first) if with_completed else None
+    for day in days:
+        yield Day(day, created.get(day, 0), None if completed is None else completed.get(day, 0))
 
 
 def _completed() -> TaskQuerySet:

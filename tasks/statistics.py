@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
-from django.db.models import Count, Q
-from django.db.models.functions import TruncDate
+from django.db.models import CharField, Count, Q
+from django.db.models.functions import Cast, Substr
 
 from tasks.models import LIVE, TRASHED, TaskQuerySet
 
@@ -47,15 +47,20 @@ def totals(tasks: TaskQuerySet) -> Totals:
 def days_up_to(tasks: TaskQuerySet, number: int, last: date) -> Iterator[Day]:
     """The ``number`` days up to ``last``, oldest first, those without a task too."""
     first = last - timedelta(days=number - 1)
-    created = _by_day(tasks, "created_at", first)
-    completed = _by_day(tasks.live().filter(completed=True), "updated_at", first)
-    trashed = _by_day(tasks, "deleted_at", first)
+    created = by_day(tasks, "created_at", first)
+    completed = by_day(tasks.live().filter(completed=True), "updated_at", first)
+    trashed = by_day(tasks, "deleted_at", first)
     for offset in range(number):
         day = first + timedelta(days=offset)
         yield Day(day, created.get(day, 0), completed.get(day, 0), trashed.get(day, 0))
 
 
-def _by_day(tasks: TaskQuerySet, column: str, first: date) -> dict[date, int]:
-    since = {f"{column}__gte": datetime.combine(first, time(), UTC)}
-    counted = tasks.filter(**since).annotate(day=TruncDate(column, tzinfo=UTC)).order_by()
-    return dict(counted.values("day").annotate(number=Count("*")).values_list("day", "number"))
+def by_day(tasks: TaskQuerySet, column: str, first: date) -> dict[date, int]:
+    """How many of the tasks have their ``column`` on each day since ``first``.
+
+    Both databases write a time with its day, in UTC, in front; to truncate it costs SQLite a call of Python a task.
+    """
+    since = tasks.filter(**{f"{column}__gte": datetime.combine(first, time(), UTC)})
+    day = Substr(Cast(column, CharField()), 1, len("2026-01-11"))
+    counted = since.order_by().annotate(day=day).values_list("day").annotate(number=Count("pk"))
+    return {date.fromisoformat(day): number for day, number in counted}

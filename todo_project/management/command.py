@@ -3,15 +3,18 @@
 import os
 import re
 import sys
+import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from tqdm import tqdm
 
 from todo_project import row_security
+
+T = TypeVar("T")
 
 #: Done, and something was found or refused, which has been told.
 FOUND = 1
@@ -74,6 +77,18 @@ class OperatorCommand(BaseCommand):
         """Python flushes once more at its end: https://docs.python.org/3/library/signal.html#note-on-sigpipe."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FOUND)
+
+
+def resting(batches: Iterable[T]) -> Iterator[T]:
+    """Each batch, and after each a rest for as long as it took.
+
+    A request waits for one batch at the most, on SQLite too, where one process writes at a time.
+    """
+    started = time.monotonic()
+    for batch in batches:
+        yield batch
+        time.sleep(time.monotonic() - started)
+        started = time.monotonic()
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

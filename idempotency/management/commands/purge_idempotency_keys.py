@@ -1,19 +1,14 @@
 """``manage.py purge_idempotency_keys``: make room where kept responses are given to nobody any more."""
 
-import time
 from argparse import ArgumentParser
 from typing import Any
 
 from idempotency.models import KeptResponse
-from todo_project.management.command import OperatorCommand, counted
+from todo_project.management.command import OperatorCommand, counted, resting
 
 
 class Command(OperatorCommand):
-    """Deletes what is older than a day. An expired key is free whether or not this has run.
-
-    Between two batches the command rests for as long as the last one took, so that a request waits for one batch at
-    the most, on SQLite too, where one process writes at a time.
-    """
+    """Deletes what is older than a day. An expired key is free whether or not this has run."""
 
     help = "Delete the kept responses of Idempotency-Keys that are older than 24 hours."
 
@@ -27,10 +22,7 @@ class Command(OperatorCommand):
             return self.sum_up(f"Would delete {counted(expired.count(), 'key')}")
         deleted = 0
         with self.progress(expired.count, unit=" keys") as progress:
-            started = time.monotonic()
-            for number in expired.delete_in_batches(batch_size):
+            for number in resting(expired.delete_in_batches(batch_size)):
                 deleted += number
                 progress.update(number)
-                time.sleep(time.monotonic() - started)
-                started = time.monotonic()
         return self.sum_up(f"Deleted {counted(deleted, 'key')}")
