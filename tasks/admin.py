@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from tasks.actions import ACTIONS
-from tasks.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, as_id
+from tasks.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, id_of_task
 from tasks.export import EXPORTS
 from tasks.forms import TaskChangeForm, TaskForm
 from tasks.models import Task, TaskQuerySet
@@ -95,7 +95,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """The task of that id, or that owner's tasks, or those that mention each word."""
         term = search_term.strip()
-        if named := as_id(term):
+        if named := id_of_task(term):
             return queryset.filter(pk=named), False
         if term and owns_tasks(term):
             tasks = queryset.owned_by(term)

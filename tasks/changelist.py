@@ -7,12 +7,14 @@ from uuid import UUID
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ORDER_VAR, SEARCH_VAR, ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.core.paginator import Paginator
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 from django.utils import timezone
 
-from tasks.models import TaskQuerySet
+from tasks.listing import MAX_SEARCH_LENGTH
+from tasks.models import Task, TaskQuerySet
 from tasks.totals import Total, total
 
 #: The tasks that the pages of one list reach. A page costs more the deeper it is; past this a filter leads on.
@@ -22,8 +24,18 @@ REACHABLE = 100_000
 REACHABLE_BY_SEARCH = 1_000
 
 
+class SearchForm(ChangeListSearchForm):
+    """As long a search as the API's, or there would be more words than a statement takes."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields[SEARCH_VAR].validators.append(MaxLengthValidator(MAX_SEARCH_LENGTH))
+
+
 class TaskChangeList(ChangeList):
     """A page of tasks, read first: only when there are more than it holds are they counted, and only so far."""
+
+    search_form_class = SearchForm
 
     total: Total
 
@@ -107,7 +119,7 @@ class WhereFilter(ChoiceFilter):
         """A task that is searched for by its id is found wherever it is."""
         if self.value() == "trash":
             return queryset.in_trash()
-        if self.value() == "both" or as_id(request.GET.get(SEARCH_VAR, "")):
+        if self.value() == "both" or id_of_task(request.GET.get(SEARCH_VAR, "")):
             return queryset
         return queryset.live()
 
@@ -147,3 +159,9 @@ def as_id(text: str) -> UUID | None:
         return UUID(text.strip())
     except ValueError:
         return None
+
+
+def id_of_task(text: str) -> UUID | None:
+    """The same, if there is a task of that id: an owner's may look alike."""
+    named = as_id(text)
+    return named if named and Task.objects.filter(pk=named).exists() else None

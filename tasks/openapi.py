@@ -96,7 +96,9 @@ FILTER_PARAMETERS = [
 def ordering_parameter(default: str) -> OpenApiParameter:
     return query_parameter(
         "ordering",
-        "By this, and where it is equal by `id`; `-` is descending. `title` sorts by Unicode code points.",
+        "By this, and where it is equal by `id`; `-` is descending. `title` sorts by Unicode code points. A task that "
+        "is given another place in this order while the list is read may be shown twice, or not at all; the times of "
+        "creation never change.",
         "-updated_at",
         {"type": "string", "enum": list(ORDERINGS), "default": default},
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.db import connection
 
 from todo_project.database import connection_limit
 
@@ -54,5 +55,23 @@ def server_admits_every_connection(databases: Sequence[str] | None = None, **_: 
             hint=f"Set DB_POOL_SIZE={max(1, limit // settings.WORKERS)} or fewer WORKERS, or raise max_connections of "
             "the server or the CONNECTION LIMIT of the role or database.",
             id="todo.W002",
+        )
+    ]
+
+
+@checks.register(checks.Tags.database)
+def server_knows_letters_beyond_ascii(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Asked like the one before, behind a pooler too."""
+    if not databases or connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT upper('é') = 'É'")
+        if cursor.fetchall() == [(True,)]:
+            return []
+    return [
+        checks.Warning(
+            "The database's LC_CTYPE is C: a search with q finds letters beyond ASCII only in the case they are in.",
+            hint="Create the database with LOCALE 'C.UTF-8', or another locale of UTF-8, and move the tasks there.",
+            id="todo.W003",
         )
     ]

@@ -1,13 +1,27 @@
 """The operators' site: what the admin is beside the models that are registered in it."""
 
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
 from tasks.figures import figures
+
+
+class LoginForm(AdminAuthenticationForm):
+    """Django tells browsers alone how long a user name may be; a longer one has no place in the list of attempts."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        username = self.fields["username"]
+        username.validators.append(MaxLengthValidator(username.max_length))  # type: ignore[attr-defined]
 
 
 class OperatorSite(AdminSite):
@@ -15,6 +29,7 @@ class OperatorSite(AdminSite):
 
     site_header = site_title = "To-do tasks"
     index_title = "Operations"
+    login_form = LoginForm
     enable_nav_sidebar = False  # the lists need its place, and there are few
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
@@ -23,6 +38,11 @@ class OperatorSite(AdminSite):
 
 
 def client_address(request: HttpRequest) -> str:
-    """Whose log-in it is: with HTTPS on, the address from which the proxy in front was asked."""
+    """Whose log-in it is: with HTTPS on, the address from which the proxy in front was asked, if it is one."""
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.HTTPS else ""
-    return forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
+    asked_from = forwarded.rpartition(",")[2].strip()
+    with suppress(ValueError):
+        return str(ip_address(asked_from))
+    with suppress(ValueError):  # some proxies add the port
+        return str(ip_address(urlsplit(f"//{asked_from}").hostname or ""))
+    return str(request.META.get("REMOTE_ADDR", ""))

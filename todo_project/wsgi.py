@@ -54,11 +54,13 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
     """Django's application between two of WSGI's gaps.
 
     Django takes a request without ``Content-Length`` for one without a body, so that of a chunked request
-    (RFC 9112, section 7.1) is read here, up to one byte more than the API takes. And a response that is whole is handed
+    (RFC 9112, section 7.1) is read here, up to one byte more than is taken. And a response that is whole is handed
     over as a list, closed, so that its length is known and its database connection is back before its bytes travel.
     """
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-        body = environ["wsgi.input"].read(settings.API_MAX_BODY_BYTES + 1)
+        in_api = environ["PATH_INFO"].startswith(settings.API_PREFIX)
+        limit = settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = environ["wsgi.input"].read(limit + 1)
         environ["wsgi.input"] = BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
     response = django_application(environ, start_response)

@@ -64,11 +64,11 @@ def test_the_list_takes_the_same_few_queries_for_any_number_of_tasks(admin_clien
         ("?p=2", 3),
         ("?q=task", 6),
         ("?q=default", 5),
-        ("?q=01a1fae6-0000-7000-8000-000000000000", 3),
+        ("?q=01a1fae6-0000-7000-8000-000000000000", 7),
     ],
 )
 def test_a_list_of_more_than_a_page_is_counted_once(admin_client, django_assert_num_queries, query, queries):
-    """A search asks the two indexes of owners as well."""
+    """A search asks the two indexes of owners as well, and what looks like an id those of ids, once for each filter."""
     TaskFactory.create_batch(51)
     with django_assert_num_queries(queries):
         listed(admin_client, query)
@@ -142,6 +142,20 @@ def test_an_id_of_no_task_finds_nothing(admin_client):
 def test_a_search_takes_any_character_for_itself(admin_client, q):
     TaskFactory(title="Buy milk")
     assert listed(admin_client, f"?q={q}") == []
+
+
+def test_an_owner_whose_id_looks_like_a_task_s_is_found(admin_client):
+    owner = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+    TaskFactory(user_id=owner, title="Live")
+    TaskFactory(user_id=owner, title="Gone", trashed=True)
+    TaskFactory(title="Another's")
+    assert listed(admin_client, f"?q={owner}") == ["Live"]
+
+
+def test_a_search_is_as_long_as_the_api_s(admin_client):
+    TaskFactory(title="Buy milk")
+    assert "has at most 200 characters (it has 3000)" in text_of(admin_client.get(f"{LIST}?q={'ab+' * 1000}"))
+    assert listed(admin_client, f"?q={'b+' * 100}") == ["Buy milk"]
 
 
 def test_what_no_text_holds_is_not_searched_for(admin_client):

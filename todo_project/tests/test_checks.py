@@ -4,10 +4,12 @@ import pytest
 from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import connection
 
 from todo_project.checks import (
     every_thread_gets_a_connection,
     server_admits_every_connection,
+    server_knows_letters_beyond_ascii,
     single_user_mode_stays_on_this_machine,
 )
 
@@ -102,6 +104,26 @@ def test_a_server_that_admits_fewer_is_a_warning(admitting, workers, connections
             id="todo.W002",
         )
     ]
+
+
+@pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite searches by functions of its own")
+@pytest.mark.django_db
+def test_a_database_of_ascii_letters_is_a_warning():
+    assert server_knows_letters_beyond_ascii(databases=["default"]) == []
+    with connection.execute_wrapper(in_c):
+        assert server_knows_letters_beyond_ascii(databases=["default"]) == [
+            checks.Warning(
+                "The database's LC_CTYPE is C: a search with q finds letters beyond ASCII only in the case they are "
+                "in.",
+                hint="Create the database with LOCALE 'C.UTF-8', or another locale of UTF-8, and move the tasks there.",
+                id="todo.W003",
+            )
+        ]
+
+
+def in_c(execute, sql, *rest):
+    """As a database with that LC_CTYPE would answer."""
+    return execute(sql.replace("upper('é')", "upper('é' COLLATE \"C\")"), *rest)
 
 
 @pytest.mark.django_db  # other checks ask it too

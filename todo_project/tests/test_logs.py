@@ -253,3 +253,9 @@ def test_whatever_the_server_writes_is_a_line_of_json(database_url, tmp_path):
     assert {event["logger"] for event in events} == {"_granian", "_granian.serve", "todo_project.access"}
     assert [event["status"] for event in events if event.get("path") == "/api/tasks"] == [200]
     assert all(event.keys() >= {"time", "level", "message"} for event in events)
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/login/?next=/admin/"])
+def test_a_host_that_is_not_served_is_the_client_s_affair(client, log, path):
+    assert client.get(path, headers={"Host": "evil"}).status_code == 400
+    assert log() == []

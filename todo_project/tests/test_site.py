@@ -198,12 +198,23 @@ def test_the_server_s_keeper_lets_one_in(client, operator):
         (False, "198.51.100.9", "192.0.2.1"),
         (True, "198.51.100.9", "198.51.100.9"),
         (True, "203.0.113.66, 198.51.100.9", "198.51.100.9"),
+        (True, "198.51.100.9:5678", "198.51.100.9"),
+        (True, "2001:db8::1", "2001:db8::1"),
+        (True, "[2001:db8::1]:5678", "2001:db8::1"),
         (True, "", "192.0.2.1"),
+        (True, "unknown", "192.0.2.1"),
+        (True, "[::1", "192.0.2.1"),
+        (True, "a" * 300, "192.0.2.1"),
     ],
 )
 def test_the_address_is_the_proxy_s_word_only_behind_one(rf, settings, https, forwarded, address):
     settings.HTTPS = https
     assert client_address(rf.get("/", REMOTE_ADDR="192.0.2.1", headers={"X-Forwarded-For": forwarded})) == address
+
+
+def test_a_name_too_long_for_any_account_is_told(client):
+    assert "has at most 150 characters (it has 256)" in text_of(log_in(client, "u" * 256))
+    assert not AccessAttempt.objects.exists()
 
 
 # What a browser may do.
@@ -266,6 +277,11 @@ def test_what_was_done_stays(admin_client, as_operator, page):
 def test_a_page_that_is_not_there_is_told_in_the_site_s_looks(as_operator):
     response = as_operator.get("/admin/nowhere/")
     assert (response.status_code, "Nothing here" in text_of(response)) == (404, True)
+
+
+def test_an_address_that_cannot_be_is_told_in_the_site_s_looks(as_operator):
+    response = as_operator.get("/admin/tasks/task/?title__regex=a")
+    assert (response.status_code, "Not understood" in text_of(response)) == (400, True)
 
 
 def test_a_database_that_is_away_is_told_in_the_site_s_looks(as_operator, monkeypatch):

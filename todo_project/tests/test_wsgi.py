@@ -148,6 +148,18 @@ def test_a_chunked_body_that_is_ignored_has_the_same_limit():
     assert Answer(chunked(b"a" * 65_536, PATH_INFO=path)).json()["completed"] is True
 
 
+@pytest.mark.parametrize(("size", "status"), [(65_537, 200), (2_621_440, 200), (2_621_441, 400)])
+def test_a_chunked_form_of_the_admin_may_have_what_django_takes(size, status):
+    """And is never read in part."""
+    token = "t" * 32
+    body = f"csrfmiddlewaretoken={token}&username=".encode().ljust(size, b"u")
+    form = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "HTTP_COOKIE": f"csrftoken={token}"}
+    request = chunked(body, PATH_INFO="/admin/login/", **form)
+    sent = request["wsgi.input"]
+    assert Answer(request).status == status
+    assert sent.tell() == size
+
+
 def test_a_chunked_body_may_be_empty():
     answer = Answer(chunked(b""))
     assert (answer.status, answer.json()["code"]) == (400, "parse_error")
