@@ -104,6 +104,29 @@ def test_whoever_does_not_is_told_what_can_be_had(client, accept):
     assert (response.status_code, response.headers["Content-Type"]) == (406, "application/problem+json")
 
 
+@pytest.mark.parametrize(
+    ("path", "accept", "answered"),
+    [
+        ("/api/schema", "*/*", "application/vnd.oai.openapi"),
+        ("/api/schema", "application/yaml", "application/yaml"),
+        ("/api/schema", "application/json", "application/json"),
+        ("/api/schema", "application/problem+json", "application/vnd.oai.openapi"),
+        ("/api/docs", "application/json", "text/html; charset=utf-8"),
+        ("/api/redoc", "text/plain", "text/html; charset=utf-8"),
+    ],
+)
+def test_a_page_is_shown_to_whoever_accepts_something_else(client, path, accept, answered):
+    response = client.get(path, headers={"accept": accept})
+    assert (response.status_code, response.headers["Content-Type"]) == (200, answered)
+
+
+def test_the_document_is_made_once(client, monkeypatch):
+    first = client.get("/api/schema")
+    monkeypatch.setattr("todo_project.schema.SchemaGenerator", None)
+    assert client.get("/api/schema").content == first.content
+    assert first.headers["Content-Disposition"] == 'inline; filename="openapi.yaml"'
+
+
 def test_an_accept_header_that_cannot_be_read_hides_none_that_can(client):
     response = client.get("/api/tasks", headers={"accept": "text/html; x*=bogus''1, application/json"})
     assert response.status_code == 200

@@ -564,7 +564,7 @@ def test_the_admin_answers_people_with_a_page(admin_client):
     [
         (Http404(SECRET), 404, "Nothing here"),
         (django_exceptions.PermissionDenied(SECRET), 403, "Not permitted"),
-        (django_exceptions.BadRequest(SECRET), 400, "Bad Request (400)"),
+        (django_exceptions.BadRequest(SECRET), 400, "Not understood"),
         (RuntimeError(SECRET), 500, "That failed"),
         (OperationalError(SECRET), 503, "Service Unavailable (503)"),
     ],
