@@ -53,12 +53,15 @@ def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int
     return if_match, if_none_match or (), key
 
 
-def refuse_unreadable_body(request: Request) -> None:
-    """A body of another media type, or none where the operation needs one."""
-    empty = request.stream is None
-    if not empty or request.META.get("CONTENT_TYPE"):
+def refuse_media_type(request: Request) -> None:
+    """Of a body that no parser takes; where there is none, of what would have been one."""
+    if request.stream is not None or request.META.get("CONTENT_TYPE"):
         request.negotiator.select_parser(request, request.parsers)  # type: ignore[union-attr,arg-type]
-    if empty:
+
+
+def refuse_empty_body(request: Request) -> None:
+    """Where the operation needs one."""
+    if request.stream is None:
         raise UnreadableBody("The body is empty, and a JSON object is needed")
 
 

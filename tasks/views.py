@@ -25,6 +25,9 @@ from todo_project.exceptions import Conflict, MethodNotAllowed, NotFound, Precon
 
 JSON = "application/json"
 
+#: The actions whose request has a body that is read.
+READ_THE_BODY = {"create", "partial_update"}
+
 
 class TaskEndpoints(GenericViewSet[Task]):
     """What the endpoints of live tasks and those of the trash have in common.
@@ -66,10 +69,17 @@ class TaskEndpoints(GenericViewSet[Task]):
         requests.refuse_large_body(request)
         self.if_match, self.if_none_match, key = requests.read_headers(request)
         self.keyed = KeyedRequest(request, self.user_id, key) if key else None
-        if self.action in {"create", "partial_update"}:
-            requests.refuse_unreadable_body(request)
+        if self.action in READ_THE_BODY:
+            requests.refuse_media_type(request)
+        if self.keyed is None:
+            self.refuse_content()
+
+    def refuse_content(self) -> None:
+        """Refuse what an ``Idempotency-Key`` is bound to, and so only when the key is not that of another request."""
+        if self.action in READ_THE_BODY:
+            requests.refuse_empty_body(self.request)
         if self.action != "list":
-            requests.refuse_parameters(request)
+            requests.refuse_parameters(self.request)
 
     def list(self, request: Request) -> HttpResponseBase:
         """The caller's tasks: all of them, newest first, or those, and as many, as the parameters ask for."""
@@ -92,7 +102,14 @@ class TaskEndpoints(GenericViewSet[Task]):
 
     def once(self, operation: Callable[[], HttpResponse]) -> HttpResponse:
         """What ``operation`` comes to; what it came to before, if the request has an ``Idempotency-Key`` of then."""
-        return self.keyed.once(operation) if self.keyed else operation()
+        if self.keyed is None:
+            return operation()
+
+        def carry_out() -> HttpResponse:
+            self.refuse_content()
+            return operation()
+
+        return self.keyed.once(carry_out)
 
     def stored(self) -> ShownTask:
         """The addressed task as it is.
@@ -132,19 +149,21 @@ class TaskViewSet(TaskEndpoints):
 
     def create(self, request: Request) -> HttpResponse:
         """A new task of the caller's."""
-        task = Task(user_id=self.user_id, **NEW_TASK.run_validation(request.data))
-        return self.once(lambda: self.created(task))
+        return self.once(self.created)
 
-    def created(self, task: Task) -> HttpResponse:
+    def created(self) -> HttpResponse:
+        task = Task(user_id=self.user_id, **NEW_TASK.run_validation(self.request.data))
         [shown] = statements.create.execute(**task.columns())
         return self.show(shown, http.HTTP_201_CREATED, {"Location": f"{self.request.path_info}/{task.id}"})
 
     def partial_update(self, request: Request, id: UUID) -> HttpResponse:
         """Change the fields that are sent, and no others."""
-        changes = CHANGES.run_validation(request.data)
-        if not changes:
-            return self.once(lambda: self.written(statements.show, self.trashed))
-        return self.once(lambda: self.written(statements.change, changes=changes))
+        return self.once(self.changed)
+
+    def changed(self) -> HttpResponse:
+        if changes := CHANGES.run_validation(self.request.data):
+            return self.written(statements.change, changes=changes)
+        return self.written(statements.show, self.trashed)
 
     def destroy(self, request: Request, id: UUID) -> HttpResponse:
         """Move a task to the trash, and answer with what it was last."""

@@ -238,20 +238,30 @@ def test_the_fingerprint_tells_its_parts_apart(send):
         assert send(OPERATIONS["toggle"], body=body).status_code == 422
 
 
+#: What is wrong with a request before its key is looked at.
 REFUSED = {
-    "a field": ({"body": b'{"title": ""}'}, 400),
-    "no JSON": ({"body": b"{"}, 400),
-    "no body": ({"body": b""}, 400),
-    "a parameter": ({"path": "/api/tasks?x=1"}, 400),
     "a header": ({"headers": {"If-Match": "1"}}, 400),
     "an Accept": ({"headers": {"Accept": "text/html"}}, 406),
     "a method": ({"method": "PUT"}, 405),
+    "a path": ({"path": "/api/tasks/x"}, 404),
     "a large body": ({"body": b" " * (MAX_BODY_BYTES + 1)}, 413),
     "a type": ({"headers": {"Content-Type": "text/plain"}}, 415),
 }
+#: What is wrong with it, and makes it another request under a key that was used.
+INVALID = {
+    "a field": {"body": b'{"title": ""}'},
+    "an unknown field": {"body": b'{"title": "Buy milk", "x": 1}'},
+    "no object": {"body": b"[]"},
+    "no JSON": {"body": b"{"},
+    "a repeated key": {"body": b'{"title": "Buy milk", "title": "Buy milk"}'},
+    "no UTF-8": {"body": b"\xff"},
+    "no body": {"body": b""},
+    "a parameter": {"path": "/api/tasks?x=1"},
+}
+NOT_KEPT = {**REFUSED, **{name: (refused, 400) for name, refused in INVALID.items()}}
 
 
-@pytest.mark.parametrize(("refused", "status"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("refused", "status"), NOT_KEPT.values(), ids=NOT_KEPT)
 def test_a_request_refused_before_its_operation_is_not_kept(send, kept, refused, status):
     assert send(OPERATIONS["create"], **refused).status_code == status
     assert kept() == []
@@ -266,6 +276,36 @@ def test_a_request_that_is_refused_is_refused_under_a_used_key_too(send, kept, r
     response = send(OPERATIONS["create"], **refused)
     assert (response.status_code, "Idempotency-Replayed" in response) == (status, False)
     assert kept() == before
+
+
+@pytest.mark.parametrize("operation", ["create", "toggle"])
+@pytest.mark.parametrize("invalid", INVALID.values(), ids=INVALID)
+def test_under_a_used_key_an_invalid_request_is_another_one_first(send, stored, kept, operation, invalid):
+    """No write takes a parameter: the query could not be a part of the request that a key stands for otherwise."""
+    send(OPERATIONS[operation])
+    before = stored(), kept()
+    response = send(OPERATIONS["create"], **invalid)
+    assert (response.status_code, headers(response)) == (422, problem_headers())
+    assert response.json()["code"] == "idempotency_key_reused"
+    assert (stored(), kept()) == before
+
+
+@pytest.mark.parametrize("invalid", [{"body": b'{"title": ""}'}, {"body": b""}], ids=["a field", "no body"])
+def test_so_is_a_change(send, stored, kept, invalid):
+    send(OPERATIONS["patch"])
+    before = stored(), kept()
+    assert send(OPERATIONS["patch"], **invalid).json()["code"] == "idempotency_key_reused"
+    assert (stored(), kept()) == before
+
+
+@every_operation
+def test_a_parameter_is_refused_with_a_new_key_too(send, ids, stored, kept, operation):
+    where = operation[1].format(**ids)
+    before = stored()
+    response = send(operation, path=f"{where}?x=1")
+    fault = {"parameter": "x", "code": "unknown_parameter", "detail": "This parameter is unknown here"}
+    assert (response.status_code, response.json()) == (400, problem("validation_error", where, errors=[fault]))
+    assert (stored(), kept()) == (before, [])
 
 
 @pytest.mark.parametrize(
