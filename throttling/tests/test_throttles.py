@@ -86,6 +86,10 @@ def test_one_request_too_many_is_refused_whole(as_user, limit):
     assert Task.objects.count() == 1
 
 
+def test_a_window_is_called_by_its_client():
+    assert str(Window(client="one")) == "one"
+
+
 def test_reads_and_writes_are_counted_apart(as_user, limit):
     limit(read=(2, 60), write=(1, 60))
     assert create(as_user).status_code == 201

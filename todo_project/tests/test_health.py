@@ -124,6 +124,24 @@ def test_readyz_is_not_while_a_migration_is_missing(client, app):
 
 
 @pytest.mark.django_db
+def test_readyz_fails_where_the_table_of_migrations_is_another(client):
+    """Nobody should wait for a database that will never do."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME COLUMN name TO title")
+    response = client.get("/readyz")
+    assert (response.status_code, response.headers.get("Retry-After")) == (500, None)
+    assert response.json() == {
+        "type": "/problems/server_error",
+        "title": "Server Error",
+        "status": 500,
+        "detail": "The server failed to answer this request",
+        "instance": "/readyz",
+        "code": "server_error",
+        "request_id": response.headers["X-Request-ID"],
+    }
+
+
+@pytest.mark.django_db
 def test_a_migration_of_a_newer_version_does_no_harm(client):
     """While a release is rolled out, the old processes serve on beside the new schema."""
     MigrationRecorder.Migration.objects.create(app="tasks", name="9999_to_come")

@@ -56,9 +56,15 @@ SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
         ({"THROTTLE_READ": "600"}, SET_THROTTLES),
         ({"THROTTLE_WRITE": "0/minute"}, SET_THROTTLES),
         ({"THROTTLE_WRITE": "10/week"}, SET_THROTTLES),
+        ({"ALLOWED_HOSTS": ""}, "Set ALLOWED_HOSTS to the names by which clients may ask, such as todo.example.org"),
+        (
+            {"ENV_FILE": "/nowhere/env"},
+            "Set ENV_FILE to a file that exists, or to nothing at all for the file .env",
+        ),
         ({"DB_ROW_SECURITY": "on"}, "Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security"),
         ({"DATABASE_URL": ""}, SET_DATABASE_URL),
         ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
+        ({"DATABASE_URL": "postgresql://host"}, f"Set DATABASE_URL to a URL that names a database, {DATABASE_URL_FORMS}"),
         ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
@@ -286,6 +292,24 @@ def test_nothing_is_prepared_behind_a_pooler():
         "default"
     ]["OPTIONS"]
     assert (options["prepare_threshold"], options["options"]) == (None, "")
+
+
+SERVED = """
+import json
+from django.conf import settings
+from todo_project import wsgi
+options = settings.DATABASES["default"]["OPTIONS"]
+print(json.dumps([options["options"], options["pool"]["connection_class"].__name__]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("pooler", "options"),
+    [("none", "-c random_page_cost=1.1 -c statement_timeout=1800"), ("transaction", "")],
+)
+def test_a_request_ends_its_statement_before_it_gives_up_but_behind_a_pooler_which_refuses_that(pooler, options):
+    served = printed(SERVED, DATABASE_URL="postgresql://host/name", DB_POOLER=pooler)
+    assert served == [options, "BoundedConnection"]
 
 
 def test_a_secret_may_stand_in_a_file(tmp_path):
