@@ -14,8 +14,10 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
+from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
 from tasks.listing import MAX_LIMIT, MAX_SEARCH_LENGTH
 from tasks.models import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS, USER_ID_MAX_LENGTH
+from tasks.preconditions import ENTITY_TAGS, OBS_TEXT
 from tasks.serializers import TaskSerializer
 
 TASK = {
@@ -31,14 +33,18 @@ TASK = {
 ANOTHER = {**TASK, "id": "019bac0f-7080-7000-8000-000000000000", "title": "Call the plumber"}
 CHANGED = {**TASK, "completed": True, "updated_at": "2026-01-11T09:31:12.345678Z", "version": 2}
 
+#: As the server, granian, hands them over: without what is beyond ASCII.
+TAGS = {"type": "string", "pattern": ENTITY_TAGS.replace(OBS_TEXT, "")}
 IF_MATCH = OpenApiParameter(
     "If-Match",
+    TAGS,
     location=OpenApiParameter.HEADER,
     description="Carry this out only if the task is at one of these versions: its `ETag`, a list of them, or `*`.",
     examples=[OpenApiExample("A version", '"1"')],
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
+    TAGS,
     location=OpenApiParameter.HEADER,
     description="Answer 304 if the task is still at one of these versions.",
     examples=[OpenApiExample("A version", '"1"')],
@@ -65,6 +71,28 @@ def entity_tag(status: int = 200) -> OpenApiParameter:
     return response_header("ETag", "The task's version, quoted.", status)
 
 
+def character_class(characters: str) -> str:
+    """The inside of a class of a regular expression: ``character_class("abcx")`` is ``\\u0061-\\u0063\\u0078``.
+
+    But for characters past the first plane, which JavaScript has no such words for unless it is told to read Unicode.
+    """
+    points = sorted({ord(character) for character in characters if ord(character) <= 0xFFFF})
+    begins = [point for point in points if point - 1 not in points]
+    ends = [point for point in points if point + 1 not in points]
+    ranges = zip(begins, ends, strict=True)
+    return "".join(rf"\u{begin:04x}" if begin == end else rf"\u{begin:04x}-\u{end:04x}" for begin, end in ranges)
+
+
+def text(*, forbidden: str, invisible: str) -> str:
+    """The pattern of a text without the one, and not of the other alone."""
+    rest = f"[^{character_class(forbidden)}]*"
+    return f"^{rest}[^{character_class(invisible)}]{rest}$"
+
+
+TITLE_PATTERN = text(forbidden=TITLE_FORBIDDEN, invisible=INVISIBLE)
+DESCRIPTION_PATTERN = f"^[^{character_class(DESCRIPTION_FORBIDDEN)}]*$"
+SEARCH_PATTERN = text(forbidden=NUL, invisible=NUL + WHITE_SPACE)
+
 FILTER_PARAMETERS = [
     query_parameter(
         "limit",
@@ -83,7 +111,7 @@ FILTER_PARAMETERS = [
         "q",
         "Only tasks with each of these words in the title or the description, whatever its case.",
         "milk",
-        {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH},
+        {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH, "pattern": SEARCH_PATTERN},
     ),
     *(
         query_parameter(f"{column}_{bound}", f"Only tasks {verb} {sense}.", "2026-01-11T09:30:00Z", TIME)
@@ -248,5 +276,34 @@ class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         else:
             schema["additionalProperties"] = False
             schema["description"] = "Read-only fields are accepted and ignored; any other field is refused."
-            properties["description"]["type"] = ["string", "null"]
+            properties["title"]["pattern"] = TITLE_PATTERN
+            properties["description"] |= {"type": ["string", "null"], "pattern": DESCRIPTION_PATTERN}
         return schema
+
+
+#: What may be done next to the task that an operation answers with.
+TO_LIVE = ("getTask", "updateTask", "toggleTask", "deleteTask")
+TO_TRASHED = ("getTrashedTask", "restoreTask", "removeTask")
+LINKS = {
+    **dict.fromkeys(("createTask", "getTask", "updateTask", "toggleTask", "restoreTask"), TO_LIVE),
+    **dict.fromkeys(("deleteTask", "getTrashedTask"), TO_TRASHED),
+}
+
+
+def document_links(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Say where a task leads, and that a write may be bound to its version."""
+    result["components"]["links"] = {name: _link(name) for name in (*TO_LIVE, *TO_TRASHED)}
+    operations = [operation for operations in result["paths"].values() for operation in operations.values()]
+    for operation in operations:
+        if targets := LINKS.get(operation["operationId"]):
+            [success] = operation["responses"].keys() & {"200", "201"}
+            links = {name: {"$ref": f"#/components/links/{name}"} for name in targets}
+            operation["responses"][success]["links"] = links
+    return result
+
+
+def _link(name: str) -> dict[str, Any]:
+    parameters = {"path.id": "$response.body#/id"}
+    if not name.startswith("get"):
+        parameters["header.If-Match"] = "$response.header.ETag"
+    return {"operationId": name, "parameters": parameters}

@@ -3,8 +3,14 @@
 import re
 from collections.abc import Container, Iterable
 
-#: One element of a list (section 5.6.1), which may be empty, and the comma after it.
-_ELEMENT = re.compile(r'[ \t]*(?:((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|\Z)')
+#: What RFC 9110 admits in a tag for older software's sake.
+OBS_TEXT = r"\x80-\xff"
+
+_TAG = rf'(?:W/)?"[!#-~{OBS_TEXT}]*"'
+
+#: A star, or a list whose elements may be empty (RFC 9110, section 5.6.1); in words that JSON Schema has too.
+ENTITY_TAGS = rf"^[ \t]*(?:\*[ \t]*|(?:,[ \t]*)*{_TAG}[ \t]*(?:,[ \t]*(?:{_TAG}[ \t]*)?)*)$"
+
 _VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,18})"')
 
 ANY_VERSION = range(1, 2**63)
@@ -43,16 +49,10 @@ def if_none_match(value: str | None) -> Container[int]:
 
 
 def _entity_tags(value: str) -> list[str]:
-    tags: list[str] = []
-    position = 0
-    while position < len(value):
-        element = _ELEMENT.match(value, position)
-        if element is None:
-            raise ValueError(MALFORMED)
-        position = element.end()
-        tags += filter(None, element.groups())
-    if not tags:
+    """The tags of a header that is no star."""
+    if not re.fullmatch(ENTITY_TAGS, value):
         raise ValueError(MALFORMED)
+    tags = re.findall(_TAG, value)
     if len(tags) > MAX_TAGS:
         raise ValueError(f"must not name more than {MAX_TAGS} entity tags")
     return tags

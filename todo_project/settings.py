@@ -353,7 +353,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["todo_project.schema.document_problems", "idempotency.openapi.document_keys"],
+    "POSTPROCESSING_HOOKS": [
+        "todo_project.schema.document_problems",
+        "idempotency.openapi.document_keys",
+        "tasks.openapi.document_links",
+    ],
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=must.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]))

@@ -51,7 +51,7 @@ EVERYWHERE = {
 
 def headers(response):
     """The contract's headers of a response: those that are there, and so those that are not."""
-    return {name: value for name, value in response.headers.items() if name in HEADERS}
+    return {name: response.headers[name] for name in HEADERS if name in response.headers}
 
 
 def json_headers(**more):

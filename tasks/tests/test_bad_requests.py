@@ -1,7 +1,11 @@
-"""Every request of ``bad_requests.py`` is refused as it says there, whole, and nothing is written."""
+"""Every request of ``bad_requests.py`` is refused as it says there, whole, and nothing is written.
+
+By Django, asked as its own test client asks it, and by the running server, over a socket.
+"""
 
 import json
 import re
+from datetime import datetime
 from io import BytesIO
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -10,6 +14,7 @@ import pytest
 from django.test import RequestFactory
 from uuid_utils.compat import uuid7
 
+from benchmarks import running
 from tasks.tests.bad_requests import BAD_REQUESTS, STUMBLING_BLOCKS
 from tasks.tests.contract import (
     ALLOWED_ON_LIST,
@@ -21,9 +26,12 @@ from tasks.tests.contract import (
     TITLES,
     allowed,
     headers,
+    moment,
     problem_headers,
 )
 from tasks.tests.factories import TaskFactory
+from todo_project.tests.bad_protocol import message
+from todo_project.tests.raw_http import exchange, response
 from todo_project.wsgi import application
 
 pytestmark = pytest.mark.django_db
@@ -102,16 +110,20 @@ def assert_refused(row, path, status, content_type, body):
     assert re.fullmatch(r"[A-Z][^\n]*[^.\s]", problem["detail"])
 
 
+def assert_refused_by_the_api(row, answer):
+    assert headers(answer) == problem_headers(**({"ETag": '"1"'} if row.status == 412 else {}))
+    assert UUID(answer.headers["X-Request-ID"]).version == 7
+    if row.status == 405:
+        assert allowed(answer) == allowed_on(row.path)
+
+
 @pytest.mark.parametrize("row", BAD_REQUESTS, ids=lambda row: row.name[:60])
 def test_a_bad_request_is_refused(as_user, stored, ids, row):
     path = row.path.format(**ids)
     before = stored()
-    response = as_user.request(**environ(row, path))
-    assert_refused(row, path, response.status_code, response["Content-Type"], response.content)
-    assert headers(response) == problem_headers(**({"ETag": '"1"'} if row.status == 412 else {}))
-    assert UUID(response["X-Request-ID"]).version == 7
-    if row.status == 405:
-        assert allowed(response) == allowed_on(row.path)
+    answer = as_user.request(**environ(row, path))
+    assert_refused(row, path, answer.status_code, answer["Content-Type"], answer.content)
+    assert_refused_by_the_api(row, answer)
     assert stored() == before
 
 
@@ -130,6 +142,61 @@ def test_what_django_stumbles_over_is_refused_all_the_same(stored, ids, row):
     body = b"".join(application(request, start_response))
     assert_refused(row, path, answer["status"], answer["headers"]["Content-Type"], body)
     assert stored() == before
+
+
+@pytest.fixture(scope="module")
+def served_ids(server, database_url, tmp_path_factory):
+    """The same as ``ids``, in the running server's database."""
+    ids = {name: uuid7() for name in ("task", "trashed", "foreign", "absent")}
+    tasks = [
+        TaskFactory.build(id=ids["task"]),
+        TaskFactory.build(id=ids["trashed"], trashed=True),
+        TaskFactory.build(id=ids["foreign"], foreign=True),
+    ]
+    file = tmp_path_factory.mktemp("tasks") / "tasks.jsonl"
+    file.write_text("".join(map(line, tasks)))
+    running.run("manage.py", "import_tasks", str(file), DATABASE_URL=database_url)
+    return ids
+
+
+def line(task):
+    columns = {name: value for name, value in task.columns().items() if value is not None}
+    return f"{json.dumps(columns, default=written)}\n"
+
+
+def written(value):
+    return moment(value) if isinstance(value, datetime) else str(value)
+
+
+def lists(server):
+    return server.get("/api/tasks"), server.get("/api/tasks/trash")
+
+
+@pytest.fixture(scope="module")
+def untouched(server, served_ids):
+    return lists(server)
+
+
+#: granian answers CONNECT itself: ``bad_protocol.py``.
+SERVED = [row for row in (*BAD_REQUESTS, *STUMBLING_BLOCKS) if row.method != "CONNECT"]
+
+
+def sent(row, path):
+    """The request on the wire."""
+    head = {"Host": "localhost", "Connection": "close", **row.headers}
+    if row.body:
+        head["Content-Length"] = len(row.body)
+    lines = (f"{name}: {value}" for name, value in head.items())
+    return message(f"{row.method} {path} HTTP/1.1", *lines, body=row.body)
+
+
+@pytest.mark.parametrize("row", SERVED, ids=lambda row: row.name[:60])
+def test_the_running_server_refuses_it_alike(server, served_ids, untouched, row):
+    path = row.path.format(**served_ids)
+    answer, body = response(exchange(server, sent(row, path)))
+    assert_refused(row, path, answer.status, answer.getheader("Content-Type"), body)
+    assert_refused_by_the_api(row, answer)
+    assert lists(server) == untouched
 
 
 def test_no_row_stands_twice():

@@ -83,6 +83,7 @@ LINES = [
     get("a header without a name", ": b"),
     get("a control character in a name", "X\x01A: b"),
     get("a NUL in a value", "X-A: \0"),
+    get("an entity tag beyond ASCII", 'If-None-Match: "\xe9"', code="validation_error"),
     get("200 headers", *(f"X-{number}: a" for number in range(200)), status=431),
 ]
 

@@ -15,7 +15,8 @@ SOUND = {
 
 def run(*arguments, **environment):
     """Run Python with these arguments and, of the service's variables, only these; ``None`` leaves one out."""
-    variables = {"ENV_FILE": os.devnull, "COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG"), **environment}
+    measured = os.environ.get("COVERAGE_PROCESS_CONFIG")
+    variables = {"ENV_FILE": os.devnull, "COVERAGE_PROCESS_CONFIG": measured, **environment}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=settings.BASE_DIR,

@@ -1,13 +1,9 @@
 """The running server, asked by raw sockets: every row of ``bad_protocol.py``, and two requests on one connection."""
 
 import json
-import socket
-from http.client import HTTPResponse
-from io import BytesIO
 
 import pytest
 
-from benchmarks.running import HOST
 from todo_project.exceptions import PROBLEMS
 from todo_project.tests.bad_protocol import (
     BAD_PROTOCOL,
@@ -23,40 +19,9 @@ from todo_project.tests.bad_protocol import (
     message,
 )
 from todo_project.tests.bad_protocol import HOST as HOST_HEADER
+from todo_project.tests.raw_http import exchange, response
 
-SECONDS = 10
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code"}
-
-
-def exchange(server, sent, *, gone=False):
-    """All that the server says, until it closes."""
-    with socket.create_connection((HOST, server.port), SECONDS) as connection:
-        try:
-            connection.sendall(sent)
-            if gone:
-                connection.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has heard enough
-        return b"".join(parts(connection))
-
-
-def parts(connection):
-    try:
-        while part := connection.recv(65536):
-            yield part
-    except ConnectionResetError:
-        pass  # what it did not read is still under way
-
-
-class Canned(BytesIO):
-    def makefile(self, _):
-        return self
-
-
-def response(said):
-    answer = HTTPResponse(Canned(said))
-    answer.begin()
-    return answer, answer.read()
 
 
 @pytest.mark.parametrize("row", BAD_PROTOCOL, ids=lambda row: row.name)

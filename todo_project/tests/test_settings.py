@@ -64,7 +64,7 @@ SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
         ({"DB_ROW_SECURITY": "on"}, "Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security"),
         ({"DATABASE_URL": ""}, SET_DATABASE_URL),
         ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
-        ({"DATABASE_URL": "postgresql://host"}, f"Set DATABASE_URL to a URL that names a database, {DATABASE_URL_FORMS}"),
+        ({"DATABASE_URL": "postgresql://host"}, SET_DATABASE_URL.replace("a URL", "a URL that names a database")),
         ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
