@@ -14,9 +14,12 @@ SOUND = {
 
 
 def run(*arguments, **environment):
-    """Run Python with these arguments and, of the service's variables, only these; ``None`` leaves one out."""
-    measured = os.environ.get("COVERAGE_PROCESS_CONFIG")
-    variables = {"ENV_FILE": os.devnull, "COVERAGE_PROCESS_CONFIG": measured, **environment}
+    """Run Python with these arguments and, of the service's variables, only these; ``None`` leaves one out.
+
+    It is measured where the suite is.
+    """
+    coverage = os.environ.get("COVERAGE_PROCESS_CONFIG")
+    variables = {"ENV_FILE": os.devnull, "COVERAGE_PROCESS_CONFIG": coverage, **environment}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=settings.BASE_DIR,
