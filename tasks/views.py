@@ -60,7 +60,8 @@ class TaskEndpoints(GenericViewSet[Task]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what is wrong with the request, in the order in which the contract answers."""
-        if self.action is None:
+        # Django takes a method in any case; by RFC 9110, section 9.1, `delete` is none that there is.
+        if self.action is None or request.META["REQUEST_METHOD"] != request.method:
             raise MethodNotAllowed
         self.perform_authentication(request)
         self.check_permissions(request)

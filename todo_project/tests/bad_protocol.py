@@ -126,6 +126,7 @@ REQUEST_LINES = [
     get("CONNECT", line="CONNECT localhost:80 HTTP/1.1", status=405),
     get("TRACE", line="TRACE /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
     get("an unknown method", line="BREW /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
+    get("a method in lower case", line="get /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
     get("a method of 9 kB", line=f"{'A' * 9000} /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
 ]
 
