@@ -1,6 +1,6 @@
 """nginx with the configuration of ``deploy/nginx.conf``, on other ports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks.running import HOST, ROOT
@@ -26,13 +26,17 @@ http {{
 
 
 @contextmanager
-def nginx(*instances: int) -> Iterator[int]:
-    """The port of a proxy in front of the two instances of the service that listen on these ports."""
+def nginx(service: int, changes: Mapping[str, str] | None = None) -> Iterator[int]:
+    """The port of a proxy in front of the service at a port, as shipped but for the ``changes`` of a control."""
     program = find("nginx", "nginx")
     port = port_of_its_own()
     shipped = (ROOT / "deploy" / "nginx.conf").read_text()
-    for there, here in (("listen 80;", f"listen {HOST}:{port};"), *zip(PORTS, map(str, instances), strict=True)):
-        assert shipped.count(there) == 1, there
+    for there, here in {
+        **(changes or {}),
+        "listen 80 ": f"listen {HOST}:{port} ",
+        SERVICE: f"{HOST}:{service}",
+    }.items():
+        assert there in shipped, there
         shipped = shipped.replace(there, here)
     with directory(None) as home:
         home.chmod(0o755)  # the workers are nobody
@@ -42,4 +46,4 @@ def nginx(*instances: int) -> Iterator[int]:
             yield port
 
 
-PORTS = ("8001", "8002")
+SERVICE = "127.0.0.1:8001"

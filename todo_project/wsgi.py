@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.utils.http import parse_header_parameters
 from psycopg_pool import ConnectionPool
 
+from todo_project.activation import notify_ready
 from todo_project.database import BoundedConnection
 
 if TYPE_CHECKING:
@@ -68,3 +69,6 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
         response.close()
         return [response.content]
     return response
+
+
+notify_ready()

@@ -9,12 +9,22 @@ from django.conf import settings
 ENV_FILE = "ENV_FILE=/etc/todo.env"
 
 
-def test_an_instance_reads_the_file_that_the_commands_read():
+def unit(name):
     unit = ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str
-    unit.read(settings.BASE_DIR / "deploy" / "todo@.service")
-    service = unit["Service"]
-    assert (service["Environment"], "EnvironmentFile" in service) == (f"{ENV_FILE} PORT=%i", False)
+    unit.read(settings.BASE_DIR / "deploy" / name)
+    return unit
+
+
+def test_an_instance_reads_the_file_that_the_commands_read():
+    service = unit("todo@.service")["Service"]
+    assert (service["Environment"], "EnvironmentFile" in service) == (ENV_FILE, False)
+
+
+def test_the_proxy_asks_where_the_instances_listen():
+    assert unit("todo@.service")["Service"]["Sockets"] == "todo.socket"
+    address = unit("todo.socket")["Socket"]["ListenStream"]
+    assert f"    server {address} " in (settings.BASE_DIR / "deploy" / "nginx.conf").read_text()
 
 
 @pytest.mark.parametrize("page", ["deployment", "operations"])

@@ -1,5 +1,6 @@
 """``manage.py serve``: what it prints, what it becomes, and when it refuses to."""
 
+import os
 import socket
 import sys
 from contextlib import closing
@@ -9,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.migrations.recorder import MigrationRecorder
 
+from todo_project import activation
 from todo_project.management.commands import serve
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +88,8 @@ def test_granian_knows_every_option_and_level(settings, level):
     from granian.cli import cli
 
     settings.LOG_LEVEL = level
-    with cli.make_context("granian", [*serve.server_options(), "todo_project.wsgi:application"]) as context:
+    options = serve.server_options(settings.HOST, settings.PORT)
+    with cli.make_context("granian", [*options, "--runtime-mode=st", "todo_project.wsgi:application"]) as context:
         assert context.params["port"] == settings.PORT
         assert context.params["log_level"].value == level.lower()
 
@@ -165,6 +168,57 @@ def test_the_port_is_free_for_the_server_itself(settings, became):
     served()
     with socket.create_server(("127.0.0.1", settings.PORT)):
         assert len(became) == 1
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """A socket that systemd has passed (sd_listen_fds(3))."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setattr(activation, "PASSED", listening.fileno())
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", "1")
+        yield listening
+
+
+def test_a_socket_that_was_passed_takes_the_place_of_host_and_port(settings, became, passed):
+    port = passed.getsockname()[1]
+    assert served() == (
+        f"API            http://127.0.0.1:{port}/api/tasks\n"
+        f"Documentation  http://127.0.0.1:{port}/api/docs\n"
+        f"Admin          http://127.0.0.1:{port}/admin/\n"
+    )
+    [(_, [_, *arguments])] = became
+    assert arguments == [
+        "-m",
+        "todo_project.server",
+        "--runtime-mode=st",
+        *serve.server_options("127.0.0.1", port),
+        "todo_project.wsgi:application",
+    ]
+    assert passed.fileno() == activation.PASSED, "it is left open"
+
+
+@pytest.mark.parametrize(("name", "value"), [("LISTEN_PID", "1"), ("LISTEN_FDS", "2"), ("LISTEN_FDS", "")])
+def test_a_socket_that_was_passed_to_another_process_is_not_taken(monkeypatch, became, passed, name, value):
+    monkeypatch.setenv(name, value)
+    served()
+    assert became[0][1][2] == "granian"
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_whoever_started_it_is_told_when_it_can_serve(monkeypatch, tmp_path, abstract):
+    path = f"{tmp_path}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{path}" if abstract else path)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{path}" if abstract else path)
+        activation.notify_ready()
+        assert manager.recv(100) == b"READY=1"
+
+
+def test_whoever_listens_no_more_is_told_nothing(monkeypatch, tmp_path):
+    """A worker that is started anew is no failure then."""
+    monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/nowhere")
+    activation.notify_ready()
 
 
 @pytest.mark.parametrize("app", ["tasks", "auth"])

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
 from todo_project import row_security
+from todo_project.activation import passed_address
 from todo_project.database import lacks_migrations
 
 #: granian's own events in the form of the service's: todo_project/logs.py.
@@ -21,7 +22,8 @@ GRANIAN_LOGS = settings.BASE_DIR / "todo_project" / "granian_logs.json"
 class Command(BaseCommand):
     """Becomes granian, so that signals and the exit code are the server's own.
 
-    Why granian, and why so many workers and threads: docs/decisions/0002-server.md.
+    Why granian, and why so many workers and threads: docs/decisions/0002-server.md. A socket that systemd passes takes
+    the place of HOST and PORT: docs/decisions/0013-socket.md.
     """
 
     help = "Serve the API, its documentation and the admin with HOST, PORT, WORKERS and THREADS of the settings."
@@ -30,10 +32,12 @@ class Command(BaseCommand):
         if lacks_migrations():
             raise CommandError("The database lacks migrations; run manage.py migrate")
         refuse_other_row_security()
-        refuse_port_in_use()
+        passed = passed_address()
+        if not passed:
+            refuse_port_in_use()
         self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
-        host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-        address = f"http://{host}:{settings.PORT}"
+        host, port = passed or (settings.HOST, settings.PORT)
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         # The standard output is the log's.
         for line in (
             f"API            {address}/api/tasks",
@@ -42,7 +46,9 @@ class Command(BaseCommand):
         ):
             self.stderr.write(line, style_func=str)
         self.stderr.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "granian", *server_options(), "todo_project.wsgi:application"])
+        program = ("todo_project.server", "--runtime-mode=st") if passed else ("granian",)
+        arguments = ("-m", *program, *server_options(host, port), "todo_project.wsgi:application")
+        os.execv(sys.executable, [sys.executable, *arguments])
 
 
 def refuse_other_row_security() -> None:
@@ -70,13 +76,13 @@ def refuse_port_in_use() -> None:
             raise CommandError(f"{settings.HOST} cannot be listened on: {error.strerror}; set HOST and PORT") from error
 
 
-def server_options() -> list[str]:
+def server_options(host: str, port: int) -> list[str]:
     return [
         "--interface=wsgi",
         "--http=1",
         "--no-ws",
-        f"--host={settings.HOST}",
-        f"--port={settings.PORT}",
+        f"--host={host}",
+        f"--port={port}",
         f"--workers={settings.WORKERS}",
         f"--blocking-threads={settings.THREADS}",
         "--respawn-failed-workers",
