@@ -1,9 +1,11 @@
 """Clients that remember each request: when it began, when it ended, and what came of it."""
 
+import asyncio
 import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from threading import Event, Thread
@@ -99,6 +101,36 @@ class Crowd:
     def all_had(self, start: float, *wanted: int) -> bool:
         """Whether each client has sent a request since ``start`` that was answered with a status of ``wanted``."""
         return all(any(each.start >= start and each.status in wanted for each in share[-9:]) for share in self.shares)
+
+
+def arrivals(port: int, path: str, rate: float, seconds: float, timeout: float = 10) -> list[Exchange]:
+    """GETs that come at ``rate`` a second, whether or not those before are answered; each starts when it is due."""
+
+    async def arrive() -> list[Exchange]:
+        begun = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for number in range(round(rate * seconds)):
+                due = begun + number / rate
+                await asyncio.sleep(max(0, due - time.monotonic()))
+                tasks.append(group.create_task(_get(port, path, due, timeout)))
+        return [task.result() for task in tasks]
+
+    return asyncio.run(arrive())
+
+
+async def _get(port: int, path: str, due: float, timeout: float) -> Exchange:
+    answer: tuple[int | None, dict[str, str], Any] = (None, {}, None)
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            with closing(writer):
+                writer.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        answer = int(status.split()[1]), headers, json.loads(body)
+    return Exchange("GET", path, None, due, time.monotonic(), *answer)
 
 
 def statuses(exchanges: Sequence[Exchange]) -> Counter[int | None]:
