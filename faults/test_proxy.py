@@ -15,7 +15,7 @@ from faults.operations import in_trash, new_task
 from faults.programs import kill_tree, port_of_its_own, signal_tree, wait_for
 from todo_project.exceptions import PROBLEMS
 from todo_project.tests.bad_protocol import CLOSE, GET, HOST, message
-from todo_project.tests.test_protocol import exchange, response
+from todo_project.tests.raw_http import exchange, response
 
 ID = "X-Request-ID: a-1"
 NOT_HTTP = "The request is not HTTP/1.1, or its first line or a header is longer than 16 KiB"
