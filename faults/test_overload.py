@@ -45,7 +45,7 @@ def test_what_is_too_much_is_a_503_in_time(postgresql, database_url, figure):
     shed = [each for each in answers if each.status == 503]
     assert statuses(answers).keys() == {200, 503}
     assert all((each.headers["retry-after"], each.body["code"]) == ("1", "service_unavailable") for each in shed)
-    assert slowest(shed) < 1.5
+    assert slowest(shed) < 2.5  # as a frozen database, the slowest 503 that is promised
     assert slowest(answers) < 5
     assert (statuses(after), slowest(after) < 0.5, same_workers) == ({200: 5}, True, True)
 
