@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.core.exceptions import FullResultSet
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, CharField, Expression, Field, Func, TextField, Value
 from django.db.models.functions import Cast, Replace, Substr
@@ -63,6 +64,63 @@ class HasNul(Func):
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Compiled:
         return self.as_sql(compiler, connection, template="((%(expressions)s)::text IS NULL)")
+
+
+class InDjangosForm(Func):
+    """Whether a value is one that Django writes for its field.
+
+    Any column of SQLite takes any value. PostgreSQL's types hold no other, so that there the condition is none at all.
+    The templates have no space after a comma, where Django's introspection takes a table's SQL apart into columns.
+    """
+
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Compiled:
+        sql, params = self.as_sql(compiler, connection)
+        return sql, tuple(params) * self.template.count("%(expressions)s")
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Compiled:
+        raise FullResultSet
+
+
+class IsUUID(InDjangosForm):
+    """32 lower-case digits."""
+
+    template = (
+        "(TYPEOF(%(expressions)s) = 'text' AND LENGTH(CAST(%(expressions)s AS BLOB)) = 32"
+        " AND LENGTH(%(expressions)s) = 32 AND %(expressions)s NOT GLOB '*[^0-9a-f]*')"
+    )
+
+
+class IsText(InDjangosForm):
+    """A text that is UTF-8, as far as SQLite tells: it reads what is none as U+FFFD, or a byte of 80 to BF as itself.
+
+    A sound U+FFFD, and what SQLite reads as one, is taken out before, and the lead byte of U+0080 to U+00BF exchanged.
+    """
+
+    template = (
+        "(TYPEOF(%(expressions)s) = 'text' AND REPLACE(REPLACE(REPLACE(REPLACE(%(expressions)s"
+        ",CHAR(65533),'?'),CHAR(65534),'?'),CHAR(65535),'?'),CAST(X'C2' AS TEXT),CAST(X'C4' AS TEXT))"
+        " NOT GLOB '*[' || CHAR(128) || '-' || CHAR(191) || CHAR(65533) || ']*')"
+    )
+
+
+class IsTime(InDjangosForm):
+    """``2026-01-11 09:30:00``, and where they are not zero six digits of microseconds; or NULL."""
+
+    # A modifier makes SQLite count, so that the 30th of February comes out as another day.
+    _second = "SUBSTR(%(expressions)s,1,19)"
+    _counted = f"DATETIME({_second},'+0 days')"
+    template = (
+        f"(%(expressions)s IS {_counted}"
+        f" OR ({_second} IS {_counted}"
+        " AND LENGTH(CAST(%(expressions)s AS BLOB)) = 26 AND %(expressions)s NOT GLOB '*.000000'"
+        " AND %(expressions)s GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]'))"
+    )
+
+
+class IsInteger(InDjangosForm):
+    template = "(TYPEOF(%(expressions)s) = 'integer')"
 
 
 class CodePoints(Func):

@@ -17,7 +17,19 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
-from tasks.expressions import CodePoints, HasAny, HasNul, Parameter, Trim, character_set, uuid_version
+from tasks.expressions import (
+    CodePoints,
+    HasAny,
+    HasNul,
+    IsInteger,
+    IsText,
+    IsTime,
+    IsUUID,
+    Parameter,
+    Trim,
+    character_set,
+    uuid_version,
+)
 
 TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 2000
@@ -288,11 +300,11 @@ class Task(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(Exact(uuid_version("id"), Value("7"))),
+                condition=Q(Exact(uuid_version("id"), Value("7"))) & Q(IsUUID("id")),
                 name="task_id_is_uuid_7",
             ),
             models.CheckConstraint(
-                condition=~Q(user_id="") & ~Q(HasNul("user_id")),
+                condition=~Q(user_id="") & ~Q(HasNul("user_id")) & Q(IsText("user_id")),
                 name="task_user_id_not_empty",
             ),
             models.CheckConstraint(
@@ -312,7 +324,9 @@ class Task(models.Model):
                 name="task_title_max_length",
             ),
             models.CheckConstraint(
-                condition=~Q(HasAny("title", character_set(TITLE_FORBIDDEN))) & ~Q(HasNul("title")),
+                condition=~Q(HasAny("title", character_set(TITLE_FORBIDDEN)))
+                & ~Q(HasNul("title"))
+                & Q(IsText("title")),
                 name="task_title_characters",
             ),
             models.CheckConstraint(
@@ -320,7 +334,9 @@ class Task(models.Model):
                 name="task_description_max_length",
             ),
             models.CheckConstraint(
-                condition=~Q(HasAny("description", character_set(DESCRIPTION_FORBIDDEN))) & ~Q(HasNul("description")),
+                condition=~Q(HasAny("description", character_set(DESCRIPTION_FORBIDDEN)))
+                & ~Q(HasNul("description"))
+                & Q(IsText("description")),
                 name="task_description_characters",
             ),
             models.CheckConstraint(
@@ -329,7 +345,10 @@ class Task(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(created_at__gte=EARLIEST, updated_at__lte=LATEST)
-                & (Q(deleted_at=None) | Q(deleted_at__range=(EARLIEST, LATEST))),
+                & (Q(deleted_at=None) | Q(deleted_at__range=(EARLIEST, LATEST)))
+                & Q(IsTime("created_at"))
+                & Q(IsTime("updated_at"))
+                & Q(IsTime("deleted_at")),
                 name="task_times_in_rfc_3339",
             ),
             models.CheckConstraint(
@@ -337,7 +356,7 @@ class Task(models.Model):
                 name="task_updated_after_created",
             ),
             models.CheckConstraint(
-                condition=Q(version__gte=1),
+                condition=Q(version__gte=1) & Q(IsInteger("version")),
                 name="task_version_positive",
             ),
         ]

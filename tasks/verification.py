@@ -11,14 +11,16 @@ from datetime import timedelta
 from functools import reduce
 from operator import or_
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import CheckConstraint, Count, Q, Value
+from django.db.models import CharField, CheckConstraint, Count, Q, Value
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from tasks.characters import WHITE_SPACE
-from tasks.expressions import Trim
+from tasks.expressions import IsUUID, Trim
 from tasks.models import LATEST, MAX_VERSION, Task, TaskQuerySet
 from todo_project.management.command import counted
 
@@ -88,12 +90,26 @@ class Rules:
         for name, tasks in counts.items():
             self.tasks[name] += tasks
             if tasks and len(self.samples[name]) < SAMPLE:
-                ids = batch.filter(conditions[name]).values_list("id", flat=True)
-                self.samples[name] += map(str, ids[: SAMPLE - len(self.samples[name])])
+                ids = batch.filter(conditions[name]).values_list(Cast("id", CharField()), flat=True)
+                self.samples[name] += map(_shown, ids[: SAMPLE - len(self.samples[name])])
         return number
 
     def findings(self) -> list[Finding]:
         return [Finding("rule", name, tasks, tuple(self.samples[name])) for name, tasks in self.tasks.items() if tasks]
+
+
+def batches(size: int) -> Iterator[TaskQuerySet]:
+    """All tasks. What has no id that Django reads has no place between two others, and comes first."""
+    yield Task.objects.filter(~Q(IsUUID("id")))
+    yield from Task.objects.filter(IsUUID("id")).in_batches(size)
+
+
+def _shown(id_: str) -> str:
+    """As the API shows it, or else as it is stored."""
+    try:
+        return str(UUID(id_))
+    except ValueError:
+        return id_
 
 
 def broken() -> Iterator[tuple[str, Q]]:

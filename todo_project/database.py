@@ -56,14 +56,15 @@ PASSING_STATES = frozenset({"40001", "40P01"})
 def is_unavailable(error: BaseException | None) -> bool:
     """Whether ``error`` says that the database cannot serve now, so that the same request may succeed later.
 
-    An error without a code is the driver's own: no connection, none free in the pool, one lost, no answer in time.
+    An error without a code is the driver's own: no connection, none free in the pool, one lost, no answer in time. Of
+    SQLite's driver it is never one of these, but a text that is no UTF-8, say.
     """
     if not isinstance(error, Error):
         return False
     if state := sqlstate(error):
         return state[:2] in AWAY_CLASSES or state in AWAY_STATES
-    if code := getattr(error.__cause__, "sqlite_errorcode", None):
-        return code & 0xFF in AWAY_IN_SQLITE
+    if isinstance(error.__cause__, sqlite3.Error):
+        return getattr(error.__cause__, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in AWAY_IN_SQLITE
     return isinstance(error, OperationalError | InterfaceError)
 
 

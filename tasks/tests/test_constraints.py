@@ -131,6 +131,74 @@ def test_a_time_outside_the_years_1_to_9999_is_refused_by_sqlite(task, stored, c
     assert stored() == before
 
 
+#: A constraint, a column, and what only SQLite's column takes of itself: PostgreSQL's types hold nothing of the kind.
+OF_ANOTHER_FORM = [
+    ("task_id_is_uuid_7", "id", "'019bac10-5b00-7000-8000-000000000fff'"),
+    ("task_id_is_uuid_7", "id", "'019BAC105B0070008000000000000FFF'"),
+    ("task_id_is_uuid_7", "id", "'zzzzzzzzzzzz7zzz'"),
+    ("task_id_is_uuid_7", "id", "'019bac105b0070008000000000000ff'"),
+    ("task_id_is_uuid_7", "id", "'019bac105b0070008000000000000fff0'"),
+    ("task_id_is_uuid_7", "id", "'019bac105b0070008000000000000fff' || CHAR(0)"),
+    ("task_id_is_uuid_7", "id", "CAST('019bac105b0070008000000000000fff' AS BLOB)"),
+    ("task_user_id_not_empty", "user_id", "CAST(X'ff' AS TEXT)"),
+    ("task_user_id_not_empty", "user_id", "X'61'"),
+    ("task_title_characters", "title", "CAST(X'ff' AS TEXT)"),
+    ("task_title_characters", "title", "CAST(X'5ae4686c6572' AS TEXT)"),
+    ("task_title_characters", "title", "CAST(X'3520b043' AS TEXT)"),
+    ("task_title_characters", "title", "CAST(X'61eda080' AS TEXT)"),
+    ("task_title_trimmed", "title", "X'61'"),
+    ("task_description_characters", "description", "CAST(X'61c3' AS TEXT)"),
+    ("task_description_characters", "description", "X''"),
+    ("task_times_in_rfc_3339", "created_at", "'2026'"),
+    ("task_times_in_rfc_3339", "created_at", "1768123800.5"),
+    ("task_times_in_rfc_3339", "created_at", "'2026-01-11T09:30:00'"),
+    ("task_times_in_rfc_3339", "created_at", "'2026-01-11 09:30:00Z'"),
+    ("task_times_in_rfc_3339", "created_at", "'2026-01-11 09:30'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-99-99 nonsense'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-02-30 09:30:00'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-01-11 24:00:00'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-01-11 09:30:00.1'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-01-11 09:30:00.1234567'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-01-11 09:30:00.-12345'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-01-11 09:30:00.000000'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-01-11 09:30:00' || CHAR(0) || '123456'"),
+    ("task_times_in_rfc_3339", "updated_at", "'2026-01-11 09:30:00.123456' || CHAR(0)"),
+    ("task_times_in_rfc_3339", "updated_at", "CAST('2026-01-11 09:30:00' AS BLOB)"),
+    ("task_times_in_rfc_3339", "deleted_at", "'never'"),
+    ("task_version_positive", "version", "'1x'"),
+    ("task_version_positive", "version", "1.5"),
+    ("task_version_positive", "version", "X'31'"),
+]
+
+
+@on_sqlite
+@pytest.mark.parametrize(("constraint", "column", "expression"), OF_ANOTHER_FORM)
+def test_a_value_of_another_form_than_djangos_is_refused(task, stored, constraint, column, expression):
+    before = stored()
+    with pytest.raises(IntegrityError, match=rf"\b{constraint}\b"):
+        write_sql(column, expression)
+    assert stored() == before
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("column", "expression"),
+    [
+        ("id", "'019bac105b0070008000000000000fff'"),
+        ("title", "CHAR(65533, 65534, 65535, 1114111, 160, 191, 192, 256, 319)"),
+        ("description", "CHAR(65533, 65534, 65535, 1114111, 160, 191, 192, 256, 319)"),
+        ("updated_at", "'2028-02-29 23:59:59'"),
+        ("updated_at", "'2026-01-11 09:30:59.999999'"),
+        ("updated_at", "'2026-01-11 09:30:00.000001'"),
+        ("deleted_at", "NULL"),
+        ("version", "'2'"),
+    ],
+)
+def test_a_value_of_djangos_form_is_taken_from_anybody(task, column, expression):
+    write_sql(column, expression)
+    assert Task.objects.count() == len(list(Task.objects.all())) == 1
+
+
 @on_postgresql
 @pytest.mark.parametrize(
     ("column", "expression"),

@@ -12,7 +12,7 @@ from django.utils import timezone
 from tasks.models import LATEST, MAX_VERSION, Task
 from tasks.tests.commands import Ended, done, run
 from tasks.tests.factories import TaskFactory
-from tasks.tests.test_constraints import BROKEN
+from tasks.tests.test_constraints import BROKEN, OF_ANOTHER_FORM
 from tasks.verification import CONSTRAINTS, INDEXES, Rules
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +94,31 @@ def test_what_only_sqlite_stores_is_found_too(constraint, column, expression):
     with unenforced(constraint):
         execute(f"UPDATE {TABLE} SET {column} = {expression}")
     assert found(run("verify_tasks", "--json"))[constraint] == rule(constraint, task)
+
+
+@on_sqlite
+@pytest.mark.parametrize(("constraint", "column", "expression"), OF_ANOTHER_FORM)
+def test_what_is_of_another_form_is_found(constraint, column, expression):
+    """Where it is the id, too, by which tasks are read."""
+    sound = TaskFactory.create_batch(2)
+    task = TaskFactory()
+    with unenforced(constraint):
+        execute(f"UPDATE {TABLE} SET {column} = {expression} WHERE id = '{task.id.hex}'")
+    report = json.loads(run("verify_tasks", "--json", "--batch-size=1").out)
+    [finding] = [finding for finding in report["findings"] if finding["name"] == constraint]
+    assert (report["verified"], finding["tasks"], len(finding["sample"])) == (len(sound) + 1, 1, 1)
+
+
+@on_sqlite
+def test_an_id_of_another_form_is_named_as_it_is_stored():
+    TaskFactory()
+    with unenforced("task_id_is_uuid_7"):
+        execute(f"UPDATE {TABLE} SET id = 'zzzz'")
+    assert run("verify_tasks") == Ended(
+        "task_id_is_uuid_7: broken by 1 task, such as zzzz\nVerified 1 task; findings: 1\n",
+        "CommandError: Findings: 1\n",
+        1,
+    )
 
 
 @on_postgresql

@@ -89,6 +89,19 @@ def test_a_pool_that_is_exhausted_is_a_database_that_is_away():
     assert is_unavailable(raised.value)
 
 
+def test_a_text_that_cannot_be_read_is_no_database_that_is_away():
+    """An error of the driver's own, without a code."""
+    wrapper = type("Wrapper", (), {"Database": sqlite3, "errors_occurred": False})()
+    with (
+        closing(sqlite3.connect(":memory:")) as database,
+        pytest.raises(OperationalError) as raised,
+        DatabaseErrorWrapper(wrapper),
+    ):
+        database.execute("SELECT CAST(X'ff' AS TEXT)").fetchone()
+    assert str(raised.value).startswith("Could not decode to UTF-8")
+    assert not is_unavailable(raised.value)
+
+
 postgresql = pytest.mark.skipif(
     "postgresql" not in settings.DATABASES["default"]["ENGINE"], reason="BoundedConnection is of PostgreSQL's driver"
 )

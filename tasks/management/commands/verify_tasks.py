@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from tasks.models import Task
-from tasks.verification import Finding, Rules, mend, verify_schema
+from tasks.verification import Finding, Rules, batches, mend, verify_schema
 from todo_project.management.command import FOUND, MAX_BATCH, OperatorCommand, counted
 
 
@@ -50,7 +50,7 @@ class Command(OperatorCommand):
         """How many tasks there are, and all that is wrong with them or the schema."""
         rules = Rules()
         with self.progress(Task.objects.count) as progress:
-            for batch in Task.objects.in_batches(batch_size):
+            for batch in batches(batch_size):
                 progress.update(rules.check(batch))
         return rules.verified, rules.findings() + verify_schema()
 
