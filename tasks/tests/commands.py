@@ -34,17 +34,24 @@ def run(name, *arguments):
     return Ended(out.getvalue(), err.getvalue(), 0)
 
 
-def start(database_url, name, *arguments, **streams):
+def start(database_url, name, *arguments, encoding="utf-8", **streams):
+    """A process whose own streams have ``encoding``; what is read of it here is UTF-8."""
     return subprocess.Popen(
         [sys.executable, "manage.py", name, *map(str, arguments)],
         cwd=settings.BASE_DIR,
-        env=environment(DATABASE_URL=database_url),
-        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams},
+        env=environment(DATABASE_URL=database_url, PYTHONIOENCODING=encoding),
+        **{
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "encoding": "utf-8",
+            **streams,
+        },
     )
 
 
-def run_process(database_url, name, *arguments):
-    process = start(database_url, name, *arguments)
+def run_process(database_url, name, *arguments, encoding="utf-8"):
+    process = start(database_url, name, *arguments, encoding=encoding)
     out, err = process.communicate(timeout=300)
     return Ended(out, err, process.returncode)
 

@@ -114,6 +114,26 @@ def test_a_pipe_gets_nothing_but_the_tasks(empty):
     assert len([json.loads(line) for line in ended.out.splitlines()]) == 100
 
 
+@pytest.mark.parametrize("open_as", ["wb", "ab"])
+def test_the_standard_output_by_a_name_is_what_it_is_without(empty, tmp_path, open_as):
+    """A name of its own, lest a fault here take the place of the machine's ``/dev/stdout``."""
+    run_process(empty, *SEED, "--count=10")
+    exported = run_process(empty, "export_tasks").out
+    name, file = tmp_path / "stdout", tmp_path / "tasks.jsonl"
+    name.symlink_to("/dev/stdout")
+    assert run_process(empty, "export_tasks", "--output", name) == done(exported)
+    file.write_text("before\n")
+    with file.open(open_as) as stdout:
+        start(empty, "export_tasks", "--output", name, stdout=stdout).communicate(timeout=300)
+    assert file.read_text() == ("before\n" if open_as == "ab" else "") + exported
+
+
+def test_a_file_of_tasks_is_utf_8_whatever_the_terminal_is(empty):
+    run_process(empty, *SEED, "--count=100")
+    exported = run_process(empty, "export_tasks")
+    assert (run_process(empty, "export_tasks", encoding="ascii"), exported.out.isascii()) == (exported, False)
+
+
 def test_a_reader_that_goes_away_is_no_crash(empty):
     run_process(empty, *SEED, "--count=3000")
     with start(empty, "export_tasks") as process:

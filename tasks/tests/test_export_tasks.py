@@ -1,5 +1,6 @@
 """``manage.py export_tasks``: every task, as the API shows it, to a file or a pipe."""
 
+import os
 import stat
 
 import pytest
@@ -104,6 +105,31 @@ def test_a_file_that_cannot_be_is_refused(tasks, tmp_path):
     file = tmp_path / "missing" / "tasks.jsonl"
     refusal = f"CommandError: {file} cannot be written: No such file or directory\n"
     assert run("export_tasks", "--output", file) == Ended("", refusal, 2)
+
+
+def test_behind_a_link_the_file_is_replaced_and_the_link_stays(tasks, file, tmp_path):
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(file.name)
+    for _ in ("a file that is not there yet", "one that is"):
+        assert run("export_tasks", "--output", link) == done(f"Exported 3 tasks to {link}\n")
+        assert (link.is_symlink(), file.is_symlink()) == (True, False)
+        assert lines(file) == [body(task) for task in tasks]
+
+
+def test_a_pipe_is_written_to_and_stays_one(tasks, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reader:
+        assert run("export_tasks", "--output", pipe) == done(f"Exported 3 tasks to {pipe}\n")
+        assert reader.read() == run("export_tasks").out
+    assert pipe.is_fifo()
+
+
+def test_a_directory_is_refused(tasks, tmp_path):
+    assert run("export_tasks", "--output", tmp_path) == Ended(
+        "", f"CommandError: {tmp_path} cannot be written: Is a directory\n", 2
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_format_that_is_not_known_is_refused():

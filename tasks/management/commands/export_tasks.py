@@ -1,9 +1,11 @@
 """``manage.py export_tasks``: tasks to a file, as a backup, for their owner, or for another system."""
 
 import os
+import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
@@ -36,7 +38,9 @@ class Command(OperatorCommand):
     ) -> None:
         tasks = Task.objects.all() if user is None else Task.objects.owned_by(user)
         tasks = tasks.live() if live else tasks
-        if output is None:
+        if output is None or is_standard_output(output):
+            if isinstance(sys.stdout, TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8")
             self.write(tasks, FORMATS[format], batch_size, lambda text: self.stdout.write(text, ending=""))
         else:
             with replacing(output) as write:
@@ -55,21 +59,35 @@ class Command(OperatorCommand):
         return number
 
 
+def is_standard_output(path: Path) -> bool:
+    """Whether ``path`` is ``/dev/stdout``, or another name of what that is."""
+    with suppress(OSError):
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    return False
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Callable[[str], Any]]:
     """Write a file that takes the place of ``path`` when it is whole and on the disk; only its owner may read it.
+
+    Behind a link that is the file which it leads to. What is no file, such as a named pipe, is written to as it is.
 
     Raises:
         CommandError: there is no room for it, or no permission.
     """
     try:
-        descriptor, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8", newline="") as file:
+                yield file.write
+            return
+        place = Path(os.path.realpath(path))
+        descriptor, name = mkstemp(dir=place.parent, prefix=f".{place.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
                 yield file.write
                 file.flush()
                 os.fsync(descriptor)
-            Path(name).replace(path)
+            Path(name).replace(place)
         finally:
             Path(name).unlink(missing_ok=True)
     except OSError as error:
