@@ -8,7 +8,9 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO, StringIO
+from operator import methodcaller
 from typing import IO, Any, NamedTuple, Protocol, cast
 
 from rest_framework.parsers import BaseParser
@@ -77,9 +79,17 @@ class JSONLines:
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
         parser = cast("type[BaseParser]", api_settings.DEFAULT_PARSER_CLASSES[0])()
-        for number, line in enumerate(_lines(file), 1):
-            if line.strip():
-                yield self._read(parser, number, line)
+        lines = Lines(file)
+        while True:
+            try:
+                line = next(lines)
+            except StopIteration:
+                return
+            except OverlongLineError as error:
+                yield Line(lines.number, {}, [_fault("too_long", str(error))])
+            else:
+                if line.strip():
+                    yield self._read(parser, lines.number, line)
 
     def _read(self, parser: BaseParser, number: int, line: bytes) -> Line:
         try:
@@ -105,32 +115,37 @@ class CSV:
             yield guarded(value) if name in TEXTS else value if isinstance(value, str) else json.dumps(value)
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
-        rows = csv.reader((line.decode(errors="surrogateescape") for line in _lines(file)), strict=True)
+        lines = Lines(file)
+        # A map goes on after an error, which a generator does not.
+        rows = csv.reader(map(methodcaller("decode", errors="surrogateescape"), lines), strict=True)
         header = self._header(rows)
         while True:
-            number = rows.line_num + 1
+            number = lines.number + 1
             try:
                 cells = next(rows)
             except StopIteration:
                 return
+            except OverlongLineError as error:
+                yield Line(number, {}, [_fault("too_long", str(error) + _extent(number, lines.number))])
             except csv.Error as error:
-                yield Line(number, {}, [_fault("malformed", f"The line is not valid CSV: {error}")])
-                continue
-            if cells:
-                yield self._read(number, header, cells)
+                detail = f"The line is not valid CSV: {error}" + _extent(number, lines.number)
+                yield Line(number, {}, [_fault("malformed", detail)])
+            else:
+                if cells:
+                    yield self._read(number, lines.number, header, cells)
 
     def _header(self, rows: Iterator[list[str]]) -> list[str]:
         try:
             header = [cell.removeprefix("\ufeff") for cell in next(rows, [])]
-        except csv.Error:
+        except (csv.Error, OverlongLineError):
             header = []
         if len(set(header)) < len(header) or not set(header) <= set(COLUMNS) or "id" not in header:
             raise FormatError(f"The first line must name columns, each once, of {', '.join(COLUMNS)}")
         return header
 
-    def _read(self, number: int, header: list[str], cells: list[str]) -> Line:
+    def _read(self, number: int, last: int, header: list[str], cells: list[str]) -> Line:
         if len(cells) != len(header):
-            detail = f"The line has {len(cells)} cells where the header has {len(header)}"
+            detail = f"The line has {len(cells)} cells where the header has {len(header)}" + _extent(number, last)
             return Line(number, {}, [_fault("malformed", detail)])
         return Line(number, dict(_values(dict(zip(header, cells, strict=True)))))
 
@@ -157,13 +172,36 @@ def unguarded(text: str) -> str:
     return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
 
 
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Each line; of one that is too long only the beginning, so that memory does not depend on the file."""
-    while line := file.readline(MAX_LINE_BYTES):
-        rest = line
-        while rest and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_LINE_BYTES)
-        yield line
+class OverlongLineError(Exception):
+    """A line is longer than any task's; the message says so."""
+
+
+@dataclass
+class Lines(Iterator[bytes]):
+    """The lines of a file, and the number from 1 of the last one. Memory does not depend on the file.
+
+    Raises:
+        OverlongLineError: instead of a line that is longer than ``MAX_LINE_BYTES``; the next one comes after it.
+    """
+
+    file: IO[bytes]
+    number: int = 0
+
+    def __next__(self) -> bytes:
+        line = beginning = self.file.readline(MAX_LINE_BYTES + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        while line and not line.endswith(b"\n"):
+            line = self.file.readline(MAX_LINE_BYTES)
+        if len(beginning) > MAX_LINE_BYTES:
+            raise OverlongLineError(f"The line is longer than {MAX_LINE_BYTES} bytes")
+        return beginning
+
+
+def _extent(first: int, last: int) -> str:
+    """Of a row that is more than a line, as one whose quote is not closed: how far it goes."""
+    return f"; it takes in all up to line {last}" if last > first else ""
 
 
 def faults_of(problem: Problem) -> list[Fault]:

@@ -122,10 +122,27 @@ def test_a_line_that_is_no_json_is_told_and_the_next_one_read(line, faults):
     ]
 
 
-def test_an_overlong_line_is_one_line(db):
-    text = b'{"title": "' + b"x" * 3 * MAX_LINE_BYTES + b'"}\n{"id": "2"}\n'
-    assert [line.number for line in read("jsonl", text)] == [1, 2]
-    assert faulty("jsonl", text)[0][0] == 1
+@pytest.mark.parametrize(
+    ("format", "header", "line"),
+    [
+        ("jsonl", "", '{"id": "1"}'),
+        ("jsonl", "", '{"title": "' + MAX_LINE_BYTES * "x" + '"}'),
+        ("csv", "id,title\n", "1,a"),
+        ("csv", "id,title\n", '1,"' + MAX_LINE_BYTES * "x" + '"'),
+    ],
+)
+@pytest.mark.parametrize("rest", [(MAX_LINE_BYTES + 1) * " ", 3 * MAX_LINE_BYTES * " " + "GARBAGE"])
+def test_a_line_that_is_too_long_is_told_and_the_next_one_read(format, header, line, rest):
+    text = f"{header}{line}{rest}\n{'2,b' if header else '{}'}\n"
+    number = 2 if header else 1
+    assert faulty(format, text) == [(number, [fault("too_long", "The line is longer than 65536 bytes")])]
+    assert [line.number for line in read(format, text)] == [number, number + 1]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_line_may_be_as_long_as_that(end):
+    line = '{"id": "1"}'.ljust(MAX_LINE_BYTES - len(end)) + end
+    assert read("jsonl", line)[0].values == {"id": "1"}
 
 
 def test_an_integer_is_exact():
@@ -147,6 +164,29 @@ def test_a_row_that_is_no_csv_is_told_and_the_next_one_read(row, faults):
         (2, {"id": "1", "title": "a\nb", "description": "c"}),
         (6, {"id": "2", "title": "d", "description": "e"}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "detail"),
+    [
+        ("2,d,e\r\n3,f,g\r\n", "The line is not valid CSV: unexpected end of data; it takes in all up to line 4"),
+        (
+            '2,d,e\r\n3,f,"g"\r\n',
+            "The line is not valid CSV: ',' expected after '\"'; it takes in all up to line 4",
+        ),
+        (
+            '2,d,e\r\n3",f\r\n',
+            "The line has 4 cells where the header has 3; it takes in all up to line 4",
+        ),
+        (
+            "2,d,e\r\n" * 30_000,
+            "The line is not valid CSV: field larger than field limit (131072); it takes in all up to line 18727",
+        ),
+    ],
+)
+def test_a_quote_that_is_never_closed_says_which_lines_it_takes_in(rows, detail):
+    text = f'id,title,description\r\n1,a,"b\r\n{rows}'
+    assert faulty("csv", text) == [(2, [fault("malformed", detail)])]
 
 
 def test_cells_that_stand_for_no_value_stay_texts():
