@@ -7,7 +7,13 @@ from datetime import datetime, timedelta
 from tasks.listing import instant
 from tasks.models import USER_ID_MAX_LENGTH
 
-UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+UNITS = {
+    "w": timedelta(weeks=1),
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
 MAX_DAYS = 36_500
 
 
@@ -19,11 +25,10 @@ def ratio(text: str) -> float:
 
 def age(text: str) -> timedelta:
     """``30d``: a number of weeks, days, hours, minutes or seconds."""
-    parts = re.fullmatch("([0-9]{1,9})([wdhms])", text)
-    length = timedelta(**{UNITS[parts[2]]: int(parts[1])}) if parts else None
-    if length is None or length > timedelta(days=MAX_DAYS):
+    parts = re.fullmatch("([0-9]{1,10})([wdhms])", text)
+    if parts is None or int(parts[1]) > timedelta(days=MAX_DAYS) // UNITS[parts[2]]:
         raise argparse.ArgumentTypeError(f"must be a number and one of w, d, h, m, s, up to {MAX_DAYS}d: 30d, 12h")
-    return length
+    return int(parts[1]) * UNITS[parts[2]]
 
 
 def moment(text: str) -> datetime:

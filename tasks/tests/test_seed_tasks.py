@@ -186,4 +186,5 @@ def test_what_cannot_be_is_refused(stored, options, refusal):
 def test_ids_of_version_7_do_not_reach_back_beyond_1970(stored):
     refusal = "CommandError: --days must not reach back beyond 1970, where ids of version 7 begin\n"
     assert seed("--count=1", "--days=36500") == Ended("", refusal, 2)
+    assert seed("--count=1", "--days=1", "--until=0001-01-01T00:00:00Z") == Ended("", refusal, 2)
     assert stored() == []

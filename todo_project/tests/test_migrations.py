@@ -125,6 +125,13 @@ def test_it_gives_up_and_says_what_to_do(monkeypatch):
     assert ("tasks", AFTER) in MigrationLoader(connection).applied_migrations
 
 
+@pytest.mark.parametrize("attempts", ["0", "-5", "1.5", ""])
+def test_it_tries_at_least_once(attempts):
+    with pytest.raises(CommandError) as refused:
+        call_command("migrate", f"--attempts={attempts}")
+    assert str(refused.value) == "Error: argument --attempts: must be a whole number from 1 to 1000000"
+
+
 def connection_parameters():
     parameters = connection.get_connection_params()
     return {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if name in parameters}

@@ -78,7 +78,7 @@ class Command(OperatorCommand):
                 "DEBUG is off, so this may be a database that matters; add --force if it is not", returncode=BAD_INPUT
             )
         until = until or timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        if until - timedelta(days=days) < EPOCH:
+        if until - EPOCH < timedelta(days=days):
             raise CommandError(
                 "--days must not reach back beyond 1970, where ids of version 7 begin", returncode=BAD_INPUT
             )

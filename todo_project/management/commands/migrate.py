@@ -9,6 +9,7 @@ from django.db import OperationalError, connections
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from todo_project.database import sqlstate
+from todo_project.management.command import whole_number
 
 #: How long a migration waits for a lock, and with it every request that comes to the same table after it.
 LOCK_TIMEOUT = "300ms"
@@ -43,7 +44,7 @@ class Command(migrate.Command):
         super().add_arguments(parser)
         parser.add_argument(
             "--attempts",
-            type=int,
+            type=whole_number(1, 1_000_000),
             default=100,
             metavar="N",
             help=f"How often to try while PostgreSQL has a lock not free within {LOCK_TIMEOUT}; 100 by default.",
