@@ -4,16 +4,17 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 from rest_framework import serializers
 
 from tasks.formats import Line, faults_of
 from tasks.listing import instant
-from tasks.models import MAX_VERSION, USER_ID_MAX_LENGTH, Task, TaskQuerySet
+from tasks.models import MAX_VERSION, USER_ID_RULE, Task, TaskQuerySet, validate_user_id
 from tasks.serializers import TaskSerializer, TimestampField
 from tasks.verification import CLOCK_SKEW
 from todo_project.exceptions import Fault, InvalidRequest, pointer
@@ -32,7 +33,7 @@ def messages(field: str, rule: str) -> dict[str, Any]:
     return {
         "required": f"{field} is required",
         "future": f"{field} must not be in the future",
-        **dict.fromkeys(("null", "invalid", "blank", "max_length"), sentence),
+        **dict.fromkeys(("null", "invalid"), sentence),
     }
 
 
@@ -43,11 +44,13 @@ class IdentifierField(serializers.Field[UUID, str, str, Any]):
         return UUID(data)
 
 
-class OwnerField(serializers.CharField):
+class OwnerField(serializers.Field[str, str, str, Any]):
     def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
+        try:
+            validate_user_id(data)
+        except (TypeError, ValidationError):
             self.fail("invalid")
-        return data
+        return cast("str", data)
 
 
 class InstantField(TimestampField):
@@ -72,11 +75,7 @@ class StoredTaskSerializer(TaskSerializer):
     """A task with all that the server gave it: what ``TaskSerializer`` reads, and what it only shows."""
 
     id = IdentifierField(error_messages=messages("Id", "must be a UUID of version 7, in lower case with dashes"))
-    user_id = OwnerField(
-        max_length=USER_ID_MAX_LENGTH,
-        trim_whitespace=False,
-        error_messages=messages("User_id", f"must be a string of 1 to {USER_ID_MAX_LENGTH} characters"),
-    )
+    user_id = OwnerField(error_messages=messages("User_id", USER_ID_RULE))
     created_at = InstantField(error_messages=messages("Created_at", TIME_RULE))
     updated_at = InstantField(error_messages=messages("Updated_at", TIME_RULE))
     version = VersionField(error_messages=messages("Version", "must be a whole number from 1 to 2^53"))

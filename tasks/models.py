@@ -62,8 +62,10 @@ COMPLETED_MESSAGES: dict[str, Any] = {
     "null": "Completed must be true or false",
     "invalid": "Completed must be true or false",
 }
+#: What a token may name, by ``todo_project/authentication.py``: a task of anybody else would be out of all reach.
+USER_ID_RULE = f"must be 1 to {USER_ID_MAX_LENGTH} visible ASCII characters"
 
-
+_USER_ID = re.compile(rf"[\x21-\x7e]{{1,{USER_ID_MAX_LENGTH}}}")
 _FORBIDDEN_IN_TITLE = re.compile(f"[{re.escape(TITLE_FORBIDDEN)}\ud800-\udfff]")
 _FORBIDDEN_IN_DESCRIPTION = re.compile(f"[{re.escape(DESCRIPTION_FORBIDDEN)}\ud800-\udfff]")
 
@@ -80,6 +82,12 @@ def validate_description(description: str) -> None:
     """Refuse what JSON, PostgreSQL or a terminal could not carry."""
     if _FORBIDDEN_IN_DESCRIPTION.search(description):
         raise ValidationError(DESCRIPTION_MESSAGES["forbidden_character"], code="forbidden_character")
+
+
+def validate_user_id(user_id: str) -> None:
+    """Refuse an owner whom no token can name."""
+    if not _USER_ID.fullmatch(user_id):
+        raise ValidationError(f"Owner {USER_ID_RULE}", code="invalid")
 
 
 #: Where a list that is sorted by a column and by id has come to.
@@ -247,6 +255,7 @@ class Task(models.Model):
     user_id = models.CharField(
         "owner",
         max_length=USER_ID_MAX_LENGTH,
+        validators=[validate_user_id],
         help_text="Whose task it is: the subject of the identity provider.",
     )
     title = models.CharField(

@@ -20,7 +20,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from tasks.characters import WHITE_SPACE
-from tasks.expressions import IsUUID, Trim
+from tasks.expressions import HasAny, IsUUID, Trim
 from tasks.models import LATEST, MAX_VERSION, Task, TaskQuerySet
 from todo_project.management.command import counted
 
@@ -117,6 +117,7 @@ def broken() -> Iterator[tuple[str, Q]]:
     yield from BROKEN.items()
     yield "updated_in_the_future", Q(updated_at__gt=timezone.now() + CLOCK_SKEW)
     yield "version_too_high", Q(version__gt=MAX_VERSION)
+    yield "owner_of_no_token", Q(HasAny("user_id", Value("[^!-~]")))
     if settings.AUTH_MODE != "single-user":
         yield "owner_of_single_user_mode", Q(user_id=SINGLE_USER)
 

@@ -4,8 +4,10 @@ import argparse
 import re
 from datetime import datetime, timedelta
 
+from django.core.exceptions import ValidationError
+
 from tasks.listing import instant
-from tasks.models import USER_ID_MAX_LENGTH
+from tasks.models import USER_ID_MAX_LENGTH, USER_ID_RULE, validate_user_id
 
 UNITS = {
     "w": timedelta(weeks=1),
@@ -39,6 +41,16 @@ def moment(text: str) -> datetime:
 
 
 def owner(text: str) -> str:
-    if not text or len(text) > USER_ID_MAX_LENGTH:
+    """Whose tasks are meant: anybody whom the database may have, since not every task came in by the rules."""
+    if not re.fullmatch(rf"[^\0\ud800-\udfff]{{1,{USER_ID_MAX_LENGTH}}}", text):
         raise argparse.ArgumentTypeError(f"must be a user id of 1 to {USER_ID_MAX_LENGTH} characters")
+    return text
+
+
+def subject(text: str) -> str:
+    """Whose tasks become."""
+    try:
+        validate_user_id(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(USER_ID_RULE) from None
     return text

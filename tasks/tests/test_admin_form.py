@@ -112,7 +112,7 @@ def test_the_browser_cuts_nothing_off(admin_client, name):
     assert "maxlength" not in Form(admin_client.get(ADD)).controls[name]
 
 
-@pytest.mark.parametrize("owner", ["", "a" * 256, "a\0b"])
+@pytest.mark.parametrize("owner", ["", "a" * 256, "a\0b", "a\x07", "two words", "\u200b", "\ufffd", "älice"])
 def test_a_task_has_an_owner(admin_client, owner):
     values = typed(opened(admin_client, ADD), title="Buy milk", user_id=owner)
     assert list(errors(admin_client.post(ADD, values))) == ["user_id"]

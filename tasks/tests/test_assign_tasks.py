@@ -93,16 +93,23 @@ def test_a_command_that_was_interrupted_is_run_again():
     assert [(task.user_id, task.version) for task in Task.objects.all()] == [("alice", 2)] * 3
 
 
+def test_an_owner_whom_no_token_names_gives_theirs_away():
+    TaskFactory(user_id="two words")
+    assert assign(giver="two words") == "Assigned 1 task of two words to alice\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ({"receiver": "default"}, "--from and --to are the same user"),
-        ({"receiver": ""}, "Error: argument --to: a user id is 1 to 255 visible ASCII characters"),
-        ({"receiver": "al ice"}, "Error: argument --to: a user id is 1 to 255 visible ASCII characters"),
-        ({"receiver": "älice"}, "Error: argument --to: a user id is 1 to 255 visible ASCII characters"),
-        ({"receiver": "a" * 256}, "Error: argument --to: a user id is 1 to 255 visible ASCII characters"),
+        ({"receiver": ""}, "Error: argument --to: must be 1 to 255 visible ASCII characters"),
+        ({"receiver": "al ice"}, "Error: argument --to: must be 1 to 255 visible ASCII characters"),
+        ({"receiver": "älice"}, "Error: argument --to: must be 1 to 255 visible ASCII characters"),
+        ({"receiver": "a" * 256}, "Error: argument --to: must be 1 to 255 visible ASCII characters"),
+        ({"giver": ""}, "Error: argument --from: must be a user id of 1 to 255 characters"),
+        ({"giver": "\udcff"}, "Error: argument --from: must be a user id of 1 to 255 characters"),
     ],
-    ids=str,
+    ids=ascii,
 )
 def test_users_who_cannot_be_are_refused(stored, arguments, sentence):
     TaskFactory()

@@ -61,6 +61,13 @@ def test_of_one_user(tasks, file):
     assert lines(file) == [body(tasks[1])]
 
 
+@pytest.mark.parametrize("command", ["export_tasks", "task_stats"])
+def test_a_user_who_cannot_be_stored_is_refused(command):
+    refusal = "CommandError: Error: argument --user: must be a user id of 1 to 255 characters\n"
+    for user in ("", "x" * 256, "\udcff", "a\0b"):
+        assert run(command, f"--user={user}") == Ended("", refusal, 1)
+
+
 def test_the_trash_may_be_left_out(tasks, file):
     run("export_tasks", "--live", "--output", file)
     assert lines(file) == [body(task) for task in tasks[:2]]

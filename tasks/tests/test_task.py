@@ -1,12 +1,15 @@
 """``Task`` and ``TaskQuerySet``: what a task is and what may be done to it."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
-from tasks.models import ORDERINGS, Task
+from tasks.models import ORDERINGS, Task, validate_user_id
 from tasks.tests.factories import TaskFactory
+from todo_project.authentication import SUBJECT
 from todo_project.management.command import counted
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +42,14 @@ def clock(monkeypatch):
 
 def columns(task):
     return {field.attname: getattr(task, field.attname) for field in Task._meta.concrete_fields}
+
+
+def test_an_owner_is_whom_a_token_can_name():
+    """By the truth of it, which is what authentication admits as a subject."""
+    texts = [*map(chr, range(0x2100)), "\ufffd", "\ud800", "\U0010ffff", "", "a" * 255, "a" * 256, "a\n", "a b", "a|b"]
+    for text in texts:
+        with nullcontext() if SUBJECT.fullmatch(text) else pytest.raises(ValidationError):
+            validate_user_id(text)
 
 
 def test_a_task_is_shown_by_its_title():

@@ -182,6 +182,13 @@ def test_the_owner_of_single_user_mode_is_found_in_another_mode(settings):
     assert found(run("verify_tasks", "--json")) == {name: rule(name, task)}
 
 
+def test_an_owner_whom_no_token_names_is_found():
+    TaskFactory(user_id="!~")
+    tasks = [TaskFactory(user_id=user_id) for user_id in ("two words", "a\x1b[31m", "\u200b", "\ufffd", "älice")]
+    name = "owner_of_no_token"
+    assert found(run("verify_tasks", "--json")) == {name: rule(name, *tasks)}
+
+
 @pytest.mark.parametrize("index", INDEXES)
 def test_a_missing_index_is_found(index):
     execute(f"DROP INDEX {index}")

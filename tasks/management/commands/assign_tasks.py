@@ -1,12 +1,12 @@
 """``manage.py assign_tasks``: the tasks of single-user mode to whoever made them, once there are users."""
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from tasks.models import USER_ID_MAX_LENGTH, Task
+from tasks.management.arguments import owner, subject
+from tasks.models import Task
 from todo_project.management.command import BAD_INPUT, OperatorCommand, counted
 
 
@@ -20,7 +20,9 @@ class Command(OperatorCommand):
     help = "Give all tasks of one user, those in the trash too, to another: docs/authentication.md."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--from", dest="giver", required=True, metavar="ID", help="Whose they are, say “default”.")
+        parser.add_argument(
+            "--from", dest="giver", type=owner, required=True, metavar="ID", help="Whose they are, say “default”."
+        )
         parser.add_argument(
             "--to",
             dest="receiver",
@@ -44,10 +46,3 @@ class Command(OperatorCommand):
                 assigned += len(batch)
                 progress.update(len(batch))
         return self.sum_up(f"Assigned {counted(assigned, 'task')} of {giver} to {receiver}")
-
-
-def subject(text: str) -> str:
-    """A user id as a token may have it; tasks of any other would be out of everybody's reach."""
-    if not re.fullmatch(rf"[\x21-\x7e]{{1,{USER_ID_MAX_LENGTH}}}", text):
-        raise ArgumentTypeError(f"a user id is 1 to {USER_ID_MAX_LENGTH} visible ASCII characters")
-    return text

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 
 from tasks.formats import FORMATS, Format, FormatError
 from tasks.imports import ON_CONFLICT, SKIP, ConflictError, Import, Outcome
-from tasks.management.arguments import owner
+from tasks.management.arguments import subject
 from todo_project.exceptions import Fault
 from todo_project.management.command import BAD_INPUT, FOUND, OperatorCommand
 
@@ -36,7 +36,7 @@ class Command(OperatorCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE", help="The file; - is the standard input.")
         parser.add_argument(
-            "--user", type=owner, metavar="ID", help="Whose the tasks become; without it those whom the lines name."
+            "--user", type=subject, metavar="ID", help="Whose the tasks become; without it those whom the lines name."
         )
         parser.add_argument(
             "--format",

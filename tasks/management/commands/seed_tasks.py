@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from tasks.management.arguments import MAX_DAYS, moment, owner, ratio
+from tasks.management.arguments import MAX_DAYS, moment, ratio, subject
 from tasks.management.sample_tasks import EPOCH, SampleTasks
 from tasks.models import Task, TaskQuerySet
 from todo_project.management.command import BAD_INPUT, MAX_BATCH, OperatorCommand, counted, whole_number
@@ -32,7 +32,9 @@ class Command(OperatorCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--count", type=whole_number(1, MAX_COUNT), required=True, metavar="N", help="How many.")
         owners = parser.add_mutually_exclusive_group()
-        owners.add_argument("--user", type=owner, default="default", metavar="ID", help="Whose; “default” without it.")
+        owners.add_argument(
+            "--user", type=subject, default="default", metavar="ID", help="Whose; “default” without it."
+        )
         owners.add_argument(
             "--users", type=whole_number(1, MAX_USERS), metavar="K", help="Spread them over the users user-1 to user-K."
         )
