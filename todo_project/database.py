@@ -119,6 +119,9 @@ class BoundedConnection(psycopg.Connection[Any]):
     Once the server has not answered, or has refused a connection, it is ``away`` until it answers again: requests no
     longer queue for it, and hold no thread that ``/healthz`` and the other requests need.
 
+    One whose server has become read-only since it was opened is not used again: of several hosts in ``DATABASE_URL``
+    another takes the writes by now.
+
     Raises:
         psycopg.OperationalError: no answer came in time.
     """
@@ -129,6 +132,9 @@ class BoundedConnection(psycopg.Connection[Any]):
     patience: ClassVar[float] = 0.01
     away: ClassVar[bool] = False
 
+    #: Whether the server took writes when the connection was opened.
+    took_writes = False
+
     @classmethod
     def connect(cls, *args: Any, **options: Any) -> Self:
         try:
@@ -137,6 +143,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             cls._note(away=True)
             raise
         cls._note(away=False)
+        connected.took_writes = connected.takes_writes()
         return connected
 
     @classmethod
@@ -154,13 +161,19 @@ class BoundedConnection(psycopg.Connection[Any]):
         """
         if query != "":
             return super().execute(query, *args, **options)
-        if not self.away and not self._has_something_to_say():
+        if self.took_writes and not self.takes_writes():
+            self.close()
+        elif not self.away and not self._has_something_to_say():
             return self.cursor()
         try:
             return super().execute(query)
         except psycopg.OperationalError:
             connection.pool.check()  # type: ignore[attr-defined]
             raise
+
+    def takes_writes(self) -> bool:
+        """What the server said last; from PostgreSQL 14 on it says unasked when that changes."""
+        return self.pgconn.parameter_status(b"default_transaction_read_only") == b"off"
 
     def _has_something_to_say(self) -> bool:
         poll = select.poll()

@@ -11,6 +11,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from corsheaders.defaults import default_headers
@@ -235,7 +236,7 @@ TEMPLATES = [
 def database(url: str) -> dict[str, Any]:
     """Django's settings for a database URL: PostgreSQL with a pool, or SQLite as many processes can share it."""
     try:
-        settings: dict[str, Any] = {**dj_database_url.parse(url)}
+        settings = parsed(url)
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}") from error
     options = settings.get("OPTIONS", {})
@@ -248,6 +249,12 @@ def database(url: str) -> dict[str, Any]:
             settings["CONN_MAX_AGE"] = None
             settings["OPTIONS"] = SQLITE_OPTIONS | options
         case "django.db.backends.postgresql":
+            hosts = str(settings["HOST"] or options.get("host", ""))
+            if "," in hosts and options.get("target_session_attrs") not in WRITABLE:
+                raise ImproperlyConfigured(
+                    "Set DATABASE_URL with ?target_session_attrs=read-write where it names several hosts: all but one "
+                    "of them are standbys, which take no writes"
+                )
             settings["CONN_HEALTH_CHECKS"] = True
             settings["DISABLE_SERVER_SIDE_CURSORS"] = True
             settings["OPTIONS"] = POSTGRESQL_OPTIONS | options
@@ -256,7 +263,29 @@ def database(url: str) -> dict[str, Any]:
     return settings
 
 
+def parsed(url: str) -> dict[str, Any]:
+    """What dj-database-url reads in a URL, with all of its hosts, which libpq tries in turn.
+
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
+    """
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return {**dj_database_url.parse(url)}
+    servers = [urlsplit(f"//{host}") for host in hosts.split(",")]
+    if not all(server.hostname for server in servers):
+        raise ValueError(hosts)
+    return {
+        **dj_database_url.parse(parts._replace(netloc=user + at).geturl()),
+        "HOST": ",".join(unquote(server.hostname or "") for server in servers),
+        "PORT": ",".join(str(server.port or 5432) for server in servers),
+    }
+
+
 DATABASE_URL_FORMS = "postgresql://user:password@host:5432/name or sqlite:///file.sqlite3"
+
+#: What libpq may look for among several hosts: the one that takes writes.
+WRITABLE = ("read-write", "primary")
 
 # Readers and one writer at a time, in any number of processes: docs/decisions/0004-databases.md.
 SQLITE_OPTIONS = {
@@ -291,6 +320,8 @@ POSTGRESQL_OPTIONS = {
         "timeout": DB_POOL_TIMEOUT,
         # The pool's pauses between two attempts double until then; it begins anew at once.
         "reconnect_timeout": 1,
+        # Whoever has given up stays in the pool's queue until a connection comes, and an outage would fill the memory.
+        "max_waiting": 100,
     },
 }
 

@@ -108,7 +108,7 @@ postgresql = pytest.mark.skipif(
 
 
 class Impatient(BoundedConnection):
-    deadline = 0.2
+    deadline, patience = 0.2, 0.1
 
 
 def refused_port():
@@ -128,6 +128,9 @@ def bounded(parameters):
     with closing(Impatient.connect(**parameters)) as connected:
         yield connected
     Impatient.connect(**parameters).close()  # the server answers, and is waited for again
+
+
+READ_ONLY = "-c default_transaction_read_only=on"
 
 
 def waits():
@@ -194,6 +197,27 @@ def test_an_idle_connection_to_a_server_that_is_away_is_asked(bounded, parameter
     monkeypatch.setattr(Impatient, "away", True)
     bounded.execute("")
     assert asked == [bounded]
+
+
+@postgresql
+@pytest.mark.skipif(settings.DB_POOLER != "none", reason="A pooler does not pass it on")
+def test_a_connection_whose_server_has_become_read_only_is_not_used_again(bounded, monkeypatch):
+    """As after a reload of its configuration, which each session hears of with its next statement."""
+    looked = []
+    monkeypatch.setattr(connection.pool, "check", lambda: looked.append(True))
+    assert (bounded.took_writes, bounded.takes_writes()) == (True, True)
+    bounded.execute("SET default_transaction_read_only = on")
+    with pytest.raises(psycopg.OperationalError, match="closed"):
+        bounded.execute("")
+    assert (bounded.closed, looked) == (True, [True])
+
+
+@postgresql
+@pytest.mark.skipif(settings.DB_POOLER != "none", reason="A pooler refuses the option")
+def test_one_to_a_server_that_was_read_only_is_used(parameters):
+    with closing(Impatient.connect(**parameters, options=READ_ONLY)) as connected:
+        connected.execute("")
+        assert (connected.took_writes, connected.closed) == (False, False)
 
 
 @postgresql

@@ -34,6 +34,10 @@ SET_THROTTLES = (
     "Set THROTTLE_READ and THROTTLE_WRITE to a number of requests and a time, such as 600/minute (or /second, /hour, "
     "/day), or to nothing for no limit"
 )
+SET_TARGET_SESSION_ATTRS = (
+    "Set DATABASE_URL with ?target_session_attrs=read-write where it names several hosts: all but one of them are "
+    "standbys, which take no writes"
+)
 SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
 
 
@@ -66,6 +70,11 @@ SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
         ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
         ({"DATABASE_URL": "postgresql://host"}, SET_DATABASE_URL.replace("a URL", "a URL that names a database")),
         ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
+        ({"DATABASE_URL": "postgresql://a:5432,b:high/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
+        ({"DATABASE_URL": "postgresql://a,/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
+        ({"DATABASE_URL": "postgresql://a,b/name"}, SET_TARGET_SESSION_ATTRS),
+        ({"DATABASE_URL": "postgresql://a,b/name?target_session_attrs=any"}, SET_TARGET_SESSION_ATTRS),
+        ({"DATABASE_URL": "postgresql:///name?host=a,b"}, SET_TARGET_SESSION_ATTRS),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
@@ -269,8 +278,25 @@ def test_postgresql_is_pooled():
         "options": "-c random_page_cost=1.1",
         "server_side_binding": True,
         "prepare_threshold": 1,
-        "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 1},
+        "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 1, "max_waiting": 100},
     }
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host", "port"),
+    [
+        ("a,b", "a,b", "5432,5432"),
+        ("user:p%40s,s@a:5433,b", "a,b", "5433,5432"),
+        ("user@[::1]:5433,[fe80::1]:5434,c", "::1,fe80::1,c", "5433,5434,5432"),
+    ],
+)
+@pytest.mark.parametrize("wanted", ["read-write", "primary"])
+def test_several_hosts_are_tried_for_the_one_that_takes_writes(hosts, host, port, wanted):
+    url = f"postgresql://{hosts}/name?target_session_attrs={wanted}"
+    database = chosen("DATABASES", DATABASE_URL=url)["DATABASES"]["default"]
+    options = database["OPTIONS"]
+    assert (database["HOST"], database["PORT"], options["target_session_attrs"]) == (host, port, wanted)
+    assert (database["NAME"], database["PASSWORD"]) == ("name", "p@s,s" if "p%40s,s" in hosts else "")
 
 
 def test_the_time_outs_of_the_database_are_settings():
