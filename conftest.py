@@ -30,6 +30,10 @@ ENVIRONMENT = {
 
 # Behind a pooler no session sets these: README.md, "PostgreSQL".
 PLANNING = ("ALTER ROLE CURRENT_USER SET random_page_cost = 1.1",)
+BOUNDED = (
+    "ALTER DATABASE {name} SET statement_timeout = '1800ms'",
+    "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = '{name}'",  # the next ones know it
+)
 
 
 def pytest_addoption(parser):
@@ -134,6 +138,10 @@ def database_url(pytestconfig):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
         with running.database(pytestconfig.getoption("database")) as url:
+            if pytestconfig.getoption("database") == "pgbouncer":
+                with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+                    for statement in BOUNDED:
+                        connection.execute(statement.format(name=urlsplit(url).path[1:]))
             yield url
 
 

@@ -19,6 +19,8 @@ auth_type = any
 pool_mode = transaction
 max_client_conn = 500
 default_pool_size = {size}
+; By default it lets 15 s pass before it asks a server again that was away.
+server_login_retry = 1
 """
 
 

@@ -207,6 +207,6 @@ def wait_for_the_insert_of_the_key(database_url):
         " WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO \"idempotency%'"
     )
     deadline = time.monotonic() + SECONDS
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         while connection.execute(waiting).fetchone() != (1,):
             assert time.monotonic() < deadline, "no worker waits for the key"
