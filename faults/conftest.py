@@ -1,11 +1,12 @@
 """A PostgreSQL for all scenarios, a database for each, and the figures that they saw, printed at the end."""
 
+import sys
 from itertools import count
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from benchmarks.running import served
+from benchmarks.running import free_port, served
 from faults.postgresql import PostgreSQL
 
 FIGURES = pytest.StashKey[list[str]]()
@@ -24,10 +25,14 @@ def cluster():
 
 @pytest.fixture
 def postgresql(cluster):
-    """The server, as a scenario finds it whatever the one before did."""
+    """The server, as a scenario finds it whatever the one before did.
+
+    After a kill it syncs each file that it has, so that databases of scenarios before would make it slower and slower.
+    """
     cluster.restart()
-    yield cluster
-    cluster.restart()
+    for [name] in cluster.execute("SELECT datname FROM pg_database WHERE datname LIKE 'scenario%'"):
+        cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    return cluster
 
 
 @pytest.fixture
@@ -40,6 +45,19 @@ def server(database_url):
     """The project, served on that database by two workers of four threads."""
     with served(database_url, WORKERS="2", LOG_LEVEL="CRITICAL") as server:
         yield server
+
+
+@pytest.fixture
+def served_by(database_url):
+    """Serves another application on that database, with as many workers and threads: a control."""
+
+    def serve(application, url=database_url, **variables):
+        port = free_port()
+        granian = ("-m", "granian", "--interface=wsgi", f"--port={port}", "--workers=2", "--blocking-threads=4")
+        command = (sys.executable, *granian, f"faults.{application}:application")
+        return served(url, command, port, LOG_LEVEL="CRITICAL", **variables)
+
+    return serve
 
 
 @pytest.fixture

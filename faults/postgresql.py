@@ -34,6 +34,18 @@ class PostgreSQL:
         path.mkdir()
         return cls(path)
 
+    def clone(self, name: str, *options: str) -> Self:
+        """Another server, not started yet, that begins with what this one has; with ``--write-recovery-conf`` as its
+        standby.
+        """
+        directory = self.directory.with_name(name)
+        directory.mkdir(0o700)
+        self.own(directory)
+        command = [self.cluster.bin_path / "pg_basebackup", f"--pgdata={directory}", f"--dbname={self.url()}"]
+        user = self.cluster.system_user
+        subprocess.run([*command, "--checkpoint=fast", "--no-sync", *options], user=user, check=True)
+        return type(self)(directory)
+
     def url(self, name: str = "postgres", user: str = "postgres") -> str:
         return f"postgresql://{user}@{HOST}:{self.port}/{name}"
 
@@ -70,7 +82,7 @@ class PostgreSQL:
         self.settings = settings
         command = [str(self.cluster.bin_path / "postgres"), "-D", str(self.directory), "-h", HOST, "-k", ""]
         command += ["-p", str(self.port), *(f"--{name}={value}" for name, value in settings.items())]
-        file = self.directory.parent / "log"
+        file = self.directory.with_name(f"{self.directory.name}.log")
         with file.open("wb") as log:
             self.process = subprocess.Popen(command, user=self.cluster.system_user, stdout=log, stderr=log)
         try:

@@ -4,12 +4,14 @@ import json
 import time
 from contextlib import closing
 from http.client import HTTPConnection
+from typing import NamedTuple
 
 import pytest
 
+from benchmarks.processes import mebibytes
 from benchmarks.running import HOST
 from faults import LONG
-from faults.clients import Client, Crowd, slowest, statuses
+from faults.clients import Client, Crowd, Exchange, slowest, statuses
 from faults.operations import every_operation, new_task
 from faults.programs import wait_for
 
@@ -45,32 +47,73 @@ def in_turn(operations):
     return lambda client, number: [chosen[number % len(chosen)](client)]
 
 
-@pytest.mark.parametrize(
-    ("fault", "within"), [(refused, WITHIN), (killed, WITHIN), (frozen, FROZEN_WITHIN), (exhausted, WITHIN)]
-)
-def test_every_operation_is_a_503_in_time_and_the_service_recovers(server, postgresql, figure, fault, within):
+class Outage(NamedTuple):
+    """What twelve clients saw: requests that ended meanwhile, those that began meanwhile too, and those to /healthz."""
+
+    ended: list[Exchange]
+    during: list[Exchange]
+    alive: list[Exchange]
+    recovered: float
+
+    def broken(self, within):
+        """The promises that were."""
+        kept = {
+            "503s": statuses(self.during).keys() == {503},
+            "with Retry-After": all(each.headers.get("retry-after") == "1" for each in self.during),
+            "in time": slowest(self.ended) <= within,
+            "alive": statuses(self.alive).keys() == {200} and slowest(self.alive) <= ALIVE_WITHIN,
+            "back": self.recovered <= BACK_WITHIN,
+        }
+        return [promise for promise in kept if not kept[promise]]
+
+    def __str__(self):
+        times = f"the slowest {slowest(self.ended):.2f} s; healthz {slowest(self.alive):.3f} s; {self.recovered:.2f} s"
+        return f"{dict(statuses(self.during))}, {times}"
+
+
+def outage(server, postgresql, fault, seconds):
     with Client(server.port) as client, Crowd(server.port, CLIENTS, in_turn(every_operation(client))) as crowd:
         wait_for(lambda: crowd.all_had(0, 200, 201, 404, 409), "every client is served")
         begun = time.monotonic()
         back = fault(postgresql)
         away = time.monotonic()
-        wait_for(lambda: crowd.all_had(away, 503), "every client has its 503")
-        alive = [client.send("GET", "/healthz") for _ in range(20)]
-        wait_for(lambda: time.monotonic() > away + OUTAGE, "time passes", OUTAGE + 1)
-        over = time.monotonic()
-        back()
+        try:
+            wait_for(lambda: crowd.all_had(away, 503), "every client has its 503", 2 * FROZEN_WITHIN)
+            alive = [client.send("GET", "/healthz") for _ in range(20)]
+            wait_for(lambda: time.monotonic() > away + seconds, "time passes", seconds + 1)
+            over = time.monotonic()
+        finally:
+            back()
         returned = time.monotonic()
         wait_for(lambda: crowd.all_had(returned, 200, 201, 404, 409), "every client is served again")
         recovered = time.monotonic() - returned
     ended = [each for each in crowd.exchanges if begun <= each.end <= over]
-    during = [each for each in ended if each.start >= away]
-    figure(f"{len(during)} 503s, the slowest {slowest(ended):.2f} s; healthz {slowest(alive):.3f} s; {recovered:.2f} s")
-    assert statuses(during).keys() == {503}
-    assert all(each.headers["retry-after"] == "1" for each in during)
-    assert slowest(ended) <= within
-    assert statuses(alive).keys() == {200}
-    assert slowest(alive) <= ALIVE_WITHIN
-    assert recovered <= BACK_WITHIN
+    return Outage(ended, [each for each in ended if each.start >= away], alive, recovered)
+
+
+FAULTS = pytest.mark.parametrize(
+    ("fault", "within"), [(refused, WITHIN), (killed, WITHIN), (frozen, FROZEN_WITHIN), (exhausted, WITHIN)]
+)
+
+
+@FAULTS
+def test_every_operation_is_a_503_in_time_and_the_service_recovers(server, postgresql, figure, fault, within):
+    seen = outage(server, postgresql, fault, OUTAGE)
+    figure(seen)
+    assert seen.broken(within) == []
+
+
+@FAULTS
+def test_control_where_each_request_waits_for_itself_it_is_late(served_by, postgresql, figure, fault, within):
+    """As it does with a pool alone; and if the server is frozen, for ever."""
+    with served_by("unsafe", WITHOUT="bounds") as server:
+        try:
+            seen = outage(server, postgresql, fault, 4)
+        except TimeoutError as late:
+            figure(late)
+            return
+    figure(seen)
+    assert "in time" in seen.broken(within)
 
 
 def test_an_outage_that_nobody_saw_the_end_of_is_over_for_the_first_request(server, postgresql, figure):
@@ -87,82 +130,114 @@ def test_an_outage_that_nobody_saw_the_end_of_is_over_for_the_first_request(serv
     assert statuses(answers) == {200: 20}
 
 
+def test_control_a_pool_that_has_given_up_stays_without_a_connection(served_by, postgresql, figure):
+    with served_by("unsafe", WITHOUT="new attempts") as server, Client(server.port) as client:
+        path = new_task(client)
+        postgresql.stop()
+        assert client.send("GET", path).status == 503
+        wait = time.monotonic() + 5
+        wait_for(lambda: time.monotonic() > wait, "time passes")
+        postgresql.start()
+        with pytest.raises(TimeoutError) as never:
+            wait_for(lambda: postgresql.sessions() > 0, "the pool has a connection again", BACK_WITHIN)
+    figure(never.value)
+
+
+MORE = 4000  # requests
+
+
+def grown(server, postgresql):
+    """MiB by which the workers grow while so many requests are refused, after as many to grow by that are not lost."""
+    with Client(server.port) as client:
+        path = new_task(client)
+    with Crowd(server.port, CLIENTS, lambda client, _: [client.send("GET", path)]) as crowd:
+        postgresql.stop()
+        sizes = []
+        for number in (1, 2):
+            wait_for(lambda: statuses(crowd.exchanges)[503] > number * MORE, "clients are refused", 60)  # noqa: B023
+            sizes.append(sum(mebibytes(server)))
+    return sizes[1] - sizes[0]
+
+
+def test_an_outage_does_not_fill_the_memory(server, postgresql, figure):
+    more = grown(server, postgresql)
+    figure(f"{more:.1f} MiB in {MORE} requests")
+    assert more < 10
+
+
+def test_control_a_queue_without_an_end_does(served_by, postgresql, figure):
+    with served_by("unsafe", WITHOUT="end of the queue") as server:
+        more = grown(server, postgresql)
+    figure(f"{more:.1f} MiB in {MORE} requests")
+    assert more > 20
+
+
 WRITES = ("create", "patch", "toggle", "delete", "restore", "remove")
 
 
-def test_a_read_only_database_is_read_and_every_write_is_a_503(server, postgresql, database_url, figure):
-    """As a primary is that has become a standby."""
+@pytest.fixture
+def read_only(postgresql, database_url):
+    """Makes the database what a primary is that has become a standby, and takes that back."""
     name = database_url.rpartition("/")[2]
+
+    def read_only(change):
+        postgresql.execute(f"ALTER DATABASE {name} {change}")
+        postgresql.end_sessions()
+
+    return read_only
+
+
+def test_a_read_only_database_is_read_and_every_write_is_a_503(server, read_only, figure):
     with Client(server.port) as client:
         operations = every_operation(client)
-        postgresql.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        postgresql.end_sessions()
+        read_only("SET default_transaction_read_only = on")
         answers = {name: operation(client) for name, operation in operations.items()}
         assert {name: answer.status for name, answer in answers.items()} == {
             name: 503 if name in WRITES else 200 for name in operations
         }
         slow = slowest(list(answers.values()))
-        postgresql.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-        postgresql.end_sessions()
+        read_only("RESET default_transaction_read_only")
         assert statuses([operation(client) for operation in operations.values()]).keys() == {200, 201}
     figure(f"{len(WRITES)} writes 503, the slowest {slow:.2f} s")
     assert slow <= WITHIN
 
 
-@pytest.mark.parametrize("idle", [False, True], ids=["under load", "idle"])
-def test_nobody_sees_that_every_session_is_ended(server, postgresql, figure, idle):
-    """As at a switch-over, or by an operator. A statement under way may be lost: it is a 503 that says so."""
-    with Client(server.port) as client:
-        path = new_task(client)
-
-        def get(client, number):
-            return [client.send("GET", path)]
-
-        with Crowd(server.port, CLIENTS, get) as crowd:
-            wait_for(lambda: len(crowd.exchanges) > 500, "the pools are full")
-            if not idle:
-                postgresql.end_sessions()
-                ended = len(crowd.exchanges)
-                wait_for(lambda: len(crowd.exchanges) > ended + 500, "the service goes on")
-        if idle:
-            postgresql.end_sessions()
-            with Crowd(server.port, CLIENTS, get) as crowd:
-                wait_for(lambda: len(crowd.exchanges) > 500, "the service goes on")
-    seen = statuses(crowd.exchanges)
-    figure(f"{dict(seen)}, the slowest {slowest(crowd.exchanges):.2f} s")
-    assert slowest(crowd.exchanges) < WITHIN
-    assert seen.keys() <= ({200} if idle else {200, 503})
-    assert seen[503] <= 8  # no more than were under way: two workers of four threads
+def test_control_whoever_does_not_know_its_sqlstate_answers_500(served_by, read_only, figure):
+    with served_by("unsafe", WITHOUT="states") as server, Client(server.port) as client:
+        operations = every_operation(client)
+        read_only("SET default_transaction_read_only = on")
+        answers = [operations[name](client) for name in WRITES]
+    figure(f"{dict(statuses(answers))}")
+    assert statuses(answers) == {500: len(WRITES)}
 
 
-def test_sessions_that_the_server_ends_when_idle_are_not_seen(server, postgresql, database_url, figure):
-    name = database_url.rpartition("/")[2]
-    postgresql.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '300ms'")
-    postgresql.end_sessions()
-    with Client(server.port) as client:
-        path = new_task(client)
-        answers = []
-        for _ in range(5):
-            wait_for(lambda: postgresql.sessions() == 0, "the server has ended the idle sessions")
-            answers.append(client.send("GET", path))
-    figure(f"{dict(statuses(answers))}, the slowest {slowest(answers):.2f} s")
-    assert statuses(answers) == {200: 5}
-
-
-def test_a_list_that_the_database_leaves_half_read_is_no_json(server, postgresql, database_url, figure):
-    """Its status has been sent by then, and granian ends the chunked body as if all were well: the bracket tells."""
-    postgresql.execute(MANY_TASKS, database_url.rpartition("/")[2])
+def torn_list(server, postgresql):
+    """What is read of a list whose database ends in the middle."""
     connection = HTTPConnection(HOST, server.port, timeout=10)
     with closing(connection):
         connection.request("GET", "/api/tasks")
         response = connection.getresponse()
         begun = response.read(1000)
         postgresql.stop()
-        listed = begun + response.read()
-    figure(f"200, and {len(listed):,} bytes that end with {listed[-2:]!r}")
-    assert (response.status, listed[:1]) == (200, b"[")
+        return response.status, begun + response.read()
+
+
+def test_a_list_that_the_database_leaves_half_read_is_no_json(server, postgresql, database_url, figure):
+    """Its status has been sent by then, and granian ends the chunked body as if all were well: the bracket tells."""
+    postgresql.execute(MANY_TASKS, database_url.rpartition("/")[2])
+    status, listed = torn_list(server, postgresql)
+    figure(f"{status}, and {len(listed):,} bytes that end with {listed[-2:]!r}")
+    assert (status, listed[:1]) == (200, b"[")
     with pytest.raises(json.JSONDecodeError):
         json.loads(listed)
+
+
+def test_control_a_list_that_is_closed_in_any_case_is_taken_for_whole(served_by, postgresql, database_url, figure):
+    postgresql.execute(MANY_TASKS, database_url.rpartition("/")[2])
+    with served_by("unsafe", WITHOUT="torn list") as server:
+        _, listed = torn_list(server, postgresql)
+    figure(f"{len(json.loads(listed)):,} tasks of 30,000")
+    assert len(json.loads(listed)) < 30_000
 
 
 MANY_TASKS = """

@@ -1,13 +1,12 @@
 """Requests at the same time answer as if they had come one after another, while things fail too."""
 
 import random
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from benchmarks import concurrency
-from benchmarks.running import database, free_port, served
+from benchmarks.running import database, served
 from faults.clients import Client, Exchange
 from faults.linearizability import State, is_linearizable
 from faults.operations import new_task
@@ -18,10 +17,8 @@ TITLE = "Water the plants"
 
 
 @pytest.fixture
-def naive(database_url):
-    port = free_port()
-    granian = ("-m", "granian", "--interface=wsgi", f"--port={port}", "--workers=2", "--blocking-threads=4")
-    with served(database_url, (sys.executable, *granian, "faults.naive:application"), port) as server:
+def naive(served_by):
+    with served_by("naive") as server:
         yield server
 
 

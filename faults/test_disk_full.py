@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 
@@ -30,17 +31,28 @@ def small_disk(postgresql):
             subprocess.run(["umount", mount], check=True)
 
 
-def test_a_full_disk_refuses_what_does_not_fit_and_loses_nothing(postgresql, small_disk, figure):
+@pytest.fixture
+def url(postgresql, small_disk):
     postgresql.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
     postgresql.execute("CREATE DATABASE full_disk TEMPLATE template_todo OWNER todo TABLESPACE small")
-    with served(postgresql.url("full_disk", "todo"), LOG_LEVEL="CRITICAL") as server, Client(server.port) as client:
+    return postgresql.url("full_disk", "todo")
+
+
+@contextmanager
+def full(small_disk):
+    filler = small_disk / "filler"
+    free = os.statvfs(small_disk)
+    filler.write_bytes(bytes(free.f_bavail * free.f_frsize))
+    yield
+    filler.unlink()
+
+
+def test_a_full_disk_refuses_what_does_not_fit_and_loses_nothing(small_disk, url, figure):
+    with served(url, LOG_LEVEL="CRITICAL") as server, Client(server.port) as client:
         path = new_task(client)
-        filler = small_disk / "filler"
-        free = os.statvfs(small_disk)
-        filler.write_bytes(bytes(free.f_bavail * free.f_frsize))
-        answers = [client.send("POST", "/api/tasks", LARGE) for _ in range(100)]
-        read = [client.send("GET", path), client.send("GET", "/api/tasks"), client.send("GET", "/readyz")]
-        filler.unlink()
+        with full(small_disk):
+            answers = [client.send("POST", "/api/tasks", LARGE) for _ in range(100)]
+            read = [client.send("GET", path), client.send("GET", "/api/tasks"), client.send("GET", "/readyz")]
         after = client.send("POST", "/api/tasks", LARGE)
         listed = {task["id"] for task in client.send("GET", "/api/tasks").body}
     made = {each.body["id"] for each in (*answers, after) if each.status == 201}
@@ -51,3 +63,10 @@ def test_a_full_disk_refuses_what_does_not_fit_and_loses_nothing(postgresql, sma
     assert [each.status for each in read] == [200, 200, 200]
     assert after.status == 201
     assert made <= listed
+
+
+def test_control_a_handler_that_knows_no_database_answers_500(small_disk, url, served_by, figure):
+    with served_by("unsafe", url, WITHOUT="handler") as server, Client(server.port) as client, full(small_disk):
+        answers = [client.send("POST", "/api/tasks", LARGE) for _ in range(100)]
+    figure(f"{dict(statuses(answers))}")
+    assert statuses(answers)[500] > 0

@@ -2,10 +2,13 @@
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.models import F
 from django.test import Client
 
+from tasks.models import Task
 from tasks.tests import contract
 from tasks.tests.factories import TaskFactory
+from tasks.views import TaskViewSet
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +83,29 @@ def test_it_is_a_503_and_changes_nothing(client, live, trashed, stored, name, nu
         "request_id": response.headers["X-Request-ID"],
     }
     assert stored() == before
+
+
+def test_control_a_handler_that_knows_no_database_answers_500(client, live, trashed, monkeypatch):
+    monkeypatch.setattr("todo_project.problems.is_unavailable", lambda error: False)
+    seen = set()
+    for name, number in FAULTS:
+        with connection.execute_wrapper(FailAt(number)):
+            seen.add(OPERATIONS[name][0](client, live, trashed).status_code)
+    assert seen == {500}
+
+
+def test_control_a_write_that_reads_what_it_wrote_is_a_503_that_has_changed_something(
+    client, live, trashed, stored, monkeypatch
+):
+    def toggle(view, request, id):
+        Task.objects.filter(id=id).update(version=F("version") + 1, completed=~F("completed"))
+        return view.show(view.stored())
+
+    monkeypatch.setattr(TaskViewSet, "toggle", toggle)
+    before = stored()
+    with connection.execute_wrapper(FailAt(1)):
+        response = OPERATIONS["toggle"][0](client, live, trashed)
+    assert (response.status_code, stored() != before) == (503, True)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
