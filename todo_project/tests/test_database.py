@@ -148,7 +148,7 @@ def test_a_statement_in_time_passes(bounded):
 @postgresql
 def test_a_statement_that_takes_too_long_closes_the_connection(bounded):
     with pytest.raises(psycopg.OperationalError, match=r"^the server did not answer in time$"):
-        bounded.execute("SELECT pg_sleep(5)")
+        bounded.execute("SELECT pg_sleep(1)")
     assert bounded.closed
     with pytest.raises(psycopg.OperationalError, match="closed"):
         bounded.execute("SELECT 1")
@@ -164,7 +164,7 @@ def test_each_wait_has_a_deadline_of_its_own(bounded):
 @postgresql
 def test_the_end_of_a_transaction_has_a_deadline_too(bounded):
     with pytest.raises(psycopg.OperationalError), bounded.transaction():
-        bounded.execute("SELECT pg_sleep(5)")
+        bounded.execute("SELECT pg_sleep(1)")
     assert bounded.closed
 
 
@@ -182,7 +182,7 @@ def test_a_server_that_refuses_is_away_until_it_lets_somebody_in(bounded, parame
 def test_a_server_that_is_silent_is_away_until_it_answers(bounded, parameters):
     with closing(Impatient.connect(**parameters)) as other:
         with pytest.raises(psycopg.OperationalError):
-            bounded.execute("SELECT pg_sleep(5)")
+            bounded.execute("SELECT pg_sleep(1)")
         assert (Impatient.away, waits()) == (True, Impatient.patience)
         other.execute("")
         assert (Impatient.away, waits()) == (False, settings.DB_POOL_TIMEOUT)
