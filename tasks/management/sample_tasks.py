@@ -65,7 +65,7 @@ class SampleTasks:
     """The tasks of a seed. A larger number of them begins with the same ones; ids and times are made up as well.
 
     Attributes:
-        seed: decides them, with all that follows.
+        seed: decides them, with all that follows: tasks of other owners are others.
         owners: whose they are, each about as often as the others.
         completed_ratio: the part of them that is completed, from 0 to 1.
         until: none was made or written after it.
@@ -80,7 +80,8 @@ class SampleTasks:
 
     def first(self, number: int) -> Iterator[Task]:
         """The first ``number`` of them, in no order of time."""
-        chance = Chance(self.seed)
+        # All that is asked for, or the tasks of one user would have the ids of another's.
+        chance = Chance(f"{self.seed} {self.completed_ratio} {' '.join(self.owners)}")
         span = timedelta(days=self.days)
         for _ in range(number):
             yield self._task(chance, self.until - span * chance.random())

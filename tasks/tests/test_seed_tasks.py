@@ -18,23 +18,25 @@ pytestmark = pytest.mark.django_db
 UNTIL = datetime(2026, 1, 11, tzinfo=UTC)
 SEED_5 = [
     {
-        "id": "019a17d7-2937-7bb2-9a1f-259b377b9aa2",
-        "title": "Ask the hotel about the rent",
+        "id": "019b508a-3bb1-751c-96ca-29629e065790",
+        "title": "Call Fátima about the budget",
         "description": "",
         "completed": True,
         "user_id": "default",
-        "created_at": "2025-10-24T20:09:28.119641Z",
-        "updated_at": "2025-10-26T01:13:59.064471Z",
-        "version": 2,
+        "created_at": "2025-12-24T13:26:35.185688Z",
+        "updated_at": "2025-12-29T13:50:38.438673Z",
+        "version": 4,
     },
     {
-        "id": "019a89a5-8104-7bd6-bb07-5f68a6eb8c9e",
-        "title": "Ask the hotel about the electricity bill",
-        "description": "By Friday at the latest.",
+        "id": "019ba9e2-3ade-78e7-90d1-83b58f659c55",
+        "title": "Pay the parking ticket",
+        "description": (
+            "Two options:\n- printer paper\n- nothing at all\nTwo options:\n- a birthday present\n- nothing at all"
+        ),
         "completed": False,
         "user_id": "default",
-        "created_at": "2025-11-15T22:31:56.420538Z",
-        "updated_at": "2025-11-15T22:31:56.420538Z",
+        "created_at": "2026-01-10T21:48:54.366505Z",
+        "updated_at": "2026-01-10T21:48:54.366505Z",
         "version": 1,
     },
 ]
@@ -85,6 +87,15 @@ def test_a_second_run_adds_nothing(stored):
     before = stored()
     assert seed("--count=20") == done("Added 0 tasks; 20 there already\n")
     assert stored() == before
+
+
+@pytest.mark.parametrize("option", ["--user=bob", "--users=2", "--completed-ratio=0.5", "--days=30", "--seed=2"])
+def test_whatever_else_is_asked_for_gives_other_tasks(stored, option):
+    seed("--count=20")
+    before = stored()
+    assert seed("--count=20", option) == done("Added 20 tasks; 0 there already\n")
+    assert seed("--count=20", option) == done("Added 0 tasks; 20 there already\n")
+    assert [row for row in stored() if row in before] == before
 
 
 def test_the_size_of_a_batch_changes_nothing(stored):
