@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from tasks.tests.contract import headers, problem, problem_headers
 from tasks.tests.factories import TaskFactory
 from todo_project.authentication import read_claims
-from todo_project.keys import KeySet
+from todo_project.keys import KeySet, provider_keys
 from todo_project.tests.bad_tokens import BAD_TOKENS, ES256, MORE_KEYS, RS256
 from todo_project.tests.provider import AUDIENCE, LEFT_OUT, Provider, eventually
 
@@ -215,7 +215,9 @@ def test_a_key_that_the_token_brings_does_not_matter(answer, provider):
 
 
 @pytest.mark.parametrize("trouble", ["hang", "drip", "drip_body", "nothing"])
-def test_without_any_key_the_service_is_away(answer, provider, trouble):
+def test_without_any_key_the_service_is_away(answer, provider, trouble, monkeypatch):
+    monkeypatch.setattr(provider_keys(), "patience", 1)  # as outside of tests
+    monkeypatch.setattr(provider_keys(), "deadline", 2)
     token = provider.token()
     provider.answer = provider.sending(b"", 500) if trouble == "nothing" else getattr(provider, trouble)
     start = time.monotonic()
