@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 # isort: off
-from todo_project import database  # before whoever imports its functions by name
+from database import connections  # before whoever imports its functions by name
 
 # isort: on
 from django.conf import settings
@@ -17,13 +17,13 @@ WITHOUT = os.environ["WITHOUT"]
 
 match WITHOUT:
     case "handler":  # of the database's errors: plain Django
-        database.is_unavailable = lambda error: False
+        connections.is_unavailable = lambda error: False
     case "states":  # what PostgreSQL's codes say: the driver's classes alone
-        database.is_unavailable = lambda error: isinstance(error, OperationalError)
+        connections.is_unavailable = lambda error: isinstance(error, OperationalError)
     case "second try":
-        database.PASSING_STATES = frozenset()
+        connections.PASSING_STATES = frozenset()
     case "look at the role":  # whether the server takes writes yet
-        database.BoundedConnection.takes_writes = lambda self: True  # type: ignore[method-assign]
+        connections.BoundedConnection.takes_writes = lambda self: True  # type: ignore[method-assign]
 
 # isort: off
 from todo_project.wsgi import application  # noqa: E402  # sets Django up, and has all that is above

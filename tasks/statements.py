@@ -12,11 +12,11 @@ from django.db.models import F, Field
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 from django.utils import timezone
 
+from database.connections import tried_twice
+from database.row_security import acting_for
 from tasks.expressions import Parameter
 from tasks.models import Task, TaskQuerySet
 from tasks.representation import Representation
-from todo_project.database import tried_twice
-from todo_project.row_security import acting_for
 
 Statement = tuple[str, tuple[Any, ...]]
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import connection
 
-from todo_project.database import connection_limit
+from database.connections import connection_limit
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -4,7 +4,7 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from todo_project.database import is_unavailable, lacks_migrations
+from database.connections import is_unavailable, lacks_migrations
 from todo_project.exceptions import ServiceUnavailable
 from todo_project.problems import respond
 

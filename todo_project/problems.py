@@ -27,7 +27,7 @@ from drf_problems.utils import register_exception
 from drf_problems.views import ErrorDocumentationView
 from rest_framework import exceptions as drf_exceptions
 
-from todo_project.database import is_unavailable
+from database.connections import is_unavailable
 from todo_project.exceptions import (
     HOST_FAULT,
     PROBLEMS,

@@ -12,8 +12,8 @@ from django.http import HttpResponse
 from django.utils.http import parse_header_parameters
 from psycopg_pool import ConnectionPool
 
+from database.connections import BoundedConnection
 from todo_project.activation import notify_ready
-from todo_project.database import BoundedConnection
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

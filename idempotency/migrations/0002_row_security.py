@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from todo_project.row_security import policy
+from database.row_security import policy
 
 
 class Migration(migrations.Migration):

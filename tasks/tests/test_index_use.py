@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from database.connections import BoundedConnection
 from tasks import statements
-from todo_project.database import BoundedConnection
 
 pytestmark = [
     pytest.mark.django_db,

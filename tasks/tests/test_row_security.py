@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks.running import HOST, served
+from database.row_security import acting_for, is_active
 from faults.pgbouncer import pgbouncer
 from idempotency.models import KeptResponse
 from tasks.models import Task
@@ -22,7 +23,6 @@ from tasks.tests.contract import JSON
 from tasks.tests.factories import TaskFactory
 from tasks.tests.test_random_walk import USERS, Walk, walk
 from todo_project.management.commands.serve import refuse_other_row_security
-from todo_project.row_security import acting_for, is_active
 from todo_project.tests.provider import AUDIENCE, ISSUER
 
 pytestmark = [

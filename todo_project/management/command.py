@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from tqdm import tqdm
 
-from todo_project import row_security
+from database import row_security
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
-from todo_project import row_security
+from database import row_security
+from database.connections import lacks_migrations
 from todo_project.activation import passed_address
-from todo_project.database import lacks_migrations
 
 #: granian's own events in the form of the service's: todo_project/logs.py.
 GRANIAN_LOGS = settings.BASE_DIR / "todo_project" / "granian_logs.json"

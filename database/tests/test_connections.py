@@ -22,7 +22,7 @@ from django.db import (
 )
 from django.db.utils import DatabaseErrorWrapper
 
-from todo_project.database import BoundedConnection, connection_limit, is_unavailable
+from database.connections import BoundedConnection, connection_limit, is_unavailable
 
 
 def caused(error, sqlstate):
