@@ -45,7 +45,7 @@ test-e2e: $(VENV)/e2e staticfiles/staticfiles.json $(if $(shell command -v npm),
 
 # Without nginx or pgbouncer their scenarios skip themselves, and say so.
 test-faults: $(VENV)/dev staticfiles/staticfiles.json
-	LONG=$(LONG) $(PYTHON) -m pytest faults --database=sqlite --show-capture=no --durations=10
+	LONG=$(LONG) $(PYTHON) -m pytest faults --database=sqlite --show-capture=no --durations=10 $(ONLY)
 
 e2e/node_modules/.package-lock.json: e2e/package-lock.json
 	cd e2e && npm ci --no-audit --no-fund
