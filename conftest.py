@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import django
 import psycopg
 import pytest
+from django.conf import settings
 
 from benchmarks import running
 from faults.pgbouncer import pgbouncer
@@ -49,6 +50,7 @@ def pytest_configure(config):
     if config.getoption("database") == "pgbouncer":
         os.environ["DB_POOLER"] = "transaction"
     django.setup()
+    settings.WHITENOISE_AUTOREFRESH = True  # or each client of a test would look through all the files of the pages
 
 
 def pytest_collection_finish():
