@@ -127,9 +127,10 @@ async def _get(port: int, path: str, due: float, timeout: float) -> Exchange:
             with closing(writer):
                 writer.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
                 head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-        status, *lines = head.decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        answer = int(status.split()[1]), headers, json.loads(body)
+        if head:  # and not merely closed
+            status, *lines = head.decode().split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            answer = int(status.split()[1]), headers, json.loads(body)
     return Exchange("GET", path, None, due, time.monotonic(), *answer)
 
 
