@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -67,7 +68,7 @@ class Export:
 
 def begun(parts: Iterator[str]) -> Iterator[str]:
     """The same parts, the first two of them made already: a database that is away is told before the answer begins."""
-    first = [part for _, part in zip(range(2), parts, strict=False)]
+    first = list(islice(parts, 2))
 
     def rest() -> Iterator[str]:
         yield from first

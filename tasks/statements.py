@@ -72,7 +72,7 @@ class Compiled:
 
 
 class Joined(Compiled):
-    """A list whose tasks come as one text and their number, since a row for each costs as much as all else."""
+    """A list whose tasks come as one text and their number: a row for each takes a fifth of the whole list's time."""
 
     def _compile(self, parts: tuple[Any, ...], places: tuple[str, ...]) -> Statement:
         statement, params = super()._compile(parts, places)
