@@ -135,8 +135,8 @@ class Listing:
             give_connection_back()
             yield opening + tasks
             opening = ","
-            # No string within JSON has an unescaped quote, so this is where the last object begins.
-            last = tasks[tasks.rindex('{"') :]
+            # A quote within a string is escaped, and after one that ends it no name follows: here an object begins.
+            last = tasks[tasks.rindex('{"id":') :]
             tasks, number = self._joined(self._after(*self._end(last))) if number == CHUNK else ("", 0)
         yield "]" if opening == "," else "[]"
 

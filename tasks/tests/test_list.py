@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tasks import statements
 from tasks.models import ORDERINGS, Task
@@ -105,9 +107,19 @@ def test_a_chunk_may_end_amid_tasks_of_the_same_instant(as_user, chunks_of_three
     assert json.loads(as_user.get(PATH).getvalue()) == tasks
 
 
-def test_a_chunk_may_end_with_a_task_whose_text_looks_like_one(as_user, chunks_of_three):
-    lookalike = '},{"id":"x","created_at":"2026-01-01T00:00:00.000000Z","title":"\\\\"'
+@pytest.mark.parametrize(
+    "lookalike", ['},{"id":"x","created_at":"2026-01-01T00:00:00.000000Z","title":"\\\\"', "{", '{"id', '{"id":']
+)
+def test_a_chunk_may_end_with_a_task_whose_text_looks_like_one(as_user, chunks_of_three, lookalike):
     tasks = TaskFactory.create_batch(7, title=lookalike, description=lookalike)
+    assert json.loads(as_user.get(PATH).getvalue()) == [task_body(task) for task in reversed(tasks)]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text('{}[]",:\\id', min_size=1, max_size=9), min_size=4, max_size=7))
+def test_a_chunk_may_end_with_a_task_of_whatever_text(as_user, chunks_of_three, texts):
+    Task.objects.all().delete()
+    tasks = [TaskFactory(title=text, description=text) for text in texts]
     assert json.loads(as_user.get(PATH).getvalue()) == [task_body(task) for task in reversed(tasks)]
 
 
