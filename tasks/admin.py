@@ -93,10 +93,10 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return lookup in {"where", "created", "owner", "completed__exact"}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """The task of that id, or that owner's tasks, or those that mention each word."""
+        """The task of that id, whatever the filters say, or that owner's tasks, or those that mention each word."""
         term = search_term.strip()
         if named := id_of_task(term):
-            return queryset.filter(pk=named), False
+            return Task.objects.filter(pk=named), False
         if term and owns_tasks(term):
             tasks = queryset.owned_by(term)
             return tasks if request.GET.keys() & {"where", ORDER_VAR} else tasks.newest_first(), False
@@ -150,8 +150,12 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         [_] = Task.objects.live().named(obj.pk, {form.cleaned_data["seen_version"]}).change(**values)
         return None
 
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:  # type: ignore[override]
+        """Nothing is deleted here; ``delete_model`` logs what it does."""
+
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
-        Task.objects.live().named(obj.pk).move_to_trash()
+        if Task.objects.live().named(obj.pk).move_to_trash():
+            self.log_change(request, obj, "Moved to the trash.")
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
         self.message_user(request, f"The task “{obj_display}” was moved to the trash.", messages.SUCCESS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.admin import SimpleListFilter
@@ -42,6 +42,12 @@ class TaskChangeList(ChangeList):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.title = "Tasks"
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> TaskQuerySet:
+        """Without the search that was refused there would be all tasks, and “Select all” would act on them."""
+        tasks = cast("TaskQuerySet", super().get_queryset(request, exclude_parameters))
+        refused = request.GET.get(SEARCH_VAR) and not self.query
+        return tasks.none() if refused else tasks
 
     @property
     def trash_too(self) -> str:
@@ -116,12 +122,9 @@ class WhereFilter(ChoiceFilter):
     options = {"trash": "In the trash", "both": "Both"}
 
     def queryset(self, request: HttpRequest, queryset: TaskQuerySet) -> TaskQuerySet:  # type: ignore[override]
-        """A task that is searched for by its id is found wherever it is."""
         if self.value() == "trash":
             return queryset.in_trash()
-        if self.value() == "both" or id_of_task(request.GET.get(SEARCH_VAR, "")):
-            return queryset
-        return queryset.live()
+        return queryset if self.value() == "both" else queryset.live()
 
 
 class CreatedFilter(ChoiceFilter):
@@ -162,6 +165,6 @@ def as_id(text: str) -> UUID | None:
 
 
 def id_of_task(text: str) -> UUID | None:
-    """The same, if there is a task of that id: an owner's may look alike."""
+    """The id that ``text`` is, if there is a task of it: an owner's may look alike."""
     named = as_id(text)
     return named if named and Task.objects.filter(pk=named).exists() else None

@@ -21,7 +21,7 @@ MAX_LIMIT = 1000
 MAX_SEARCH_LENGTH = 200
 
 #: Tasks read at once where all are asked for.
-CHUNK = 1000
+CHUNK = 2000
 
 #: RFC 3339, section 5.6, with any number of digits of a second.
 INSTANT = re.compile(
@@ -120,8 +120,8 @@ class Listing:
         last = tasks[size - 1] if len(tasks) > size else None
         return f"[{','.join(tasks[:size])}]", ", ".join(self._links(last))
 
-    def stream(self) -> Iterator[str]:
-        """All tasks as a JSON array, a chunk at a time.
+    def stream(self) -> Iterator[bytes]:
+        """All tasks as a JSON array in UTF-8, a chunk at a time.
 
         Each chunk is a statement of its own that starts where the last one ended: memory does not grow with their
         number, and no transaction, cursor or connection is held while a slow client reads. The first one is read at
@@ -129,25 +129,25 @@ class Listing:
         """
         return self._stream(*self._joined(self.start))
 
-    def _stream(self, tasks: str, number: int) -> Iterator[str]:
-        opening = "["
+    def _stream(self, tasks: bytes, number: int) -> Iterator[bytes]:
+        opening = b"["
         while number:
             give_connection_back()
             yield opening + tasks
-            opening = ","
+            opening = b","
             # A quote within a string is escaped, and after one that ends it no name follows: here an object begins.
-            last = tasks[tasks.rindex('{"id":') :]
-            tasks, number = self._joined(self._after(*self._end(last))) if number == CHUNK else ("", 0)
-        yield "]" if opening == "," else "[]"
+            last = tasks[tasks.rindex(b'{"id":') :]
+            tasks, number = self._joined(self._after(*self._end(last))) if number == CHUNK else (b"", 0)
+        yield b"]" if opening == b"," else b"[]"
 
     def _chunk(self, size: int, after: dict[str, Any]) -> list[str]:
         return [task for task, _ in self._rows(statements.chunk, size, after)]
 
-    def _joined(self, after: dict[str, Any]) -> tuple[str, int]:
+    def _joined(self, after: dict[str, Any]) -> tuple[bytes, int]:
         [tasks_and_number] = self._rows(statements.joined_chunk, CHUNK, after)
         return tasks_and_number
 
-    def _rows(self, statement: statements.Compiled, size: int, after: dict[str, Any]) -> list[tuple[str, int]]:
+    def _rows(self, statement: statements.Compiled, size: int, after: dict[str, Any]) -> list[tuple[Any, int]]:
         searching = connection.execute_wrapper(statements.planned_for_its_values)
         with searching if self.asked["words"] else nullcontext():
             return statement.rows(self.trashed, self.ordering, size, **self.asked, after=after)
@@ -160,7 +160,7 @@ class Listing:
             yield f'<{self.path}?{urlencode({**first, "cursor": cursor})}>; rel="next"'
         yield f'<{self.path}?{urlencode(first)}>; rel="first"'
 
-    def _end(self, task: str) -> list[str]:
+    def _end(self, task: str | bytes) -> list[str]:
         """Where a list that ends with ``task`` has come to."""
         shown = json.loads(task)
         return [shown[self.column], shown["id"]]

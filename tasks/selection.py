@@ -21,10 +21,13 @@ def selected(request: HttpRequest) -> list[str]:
 
 def log_entry(request: HttpRequest, label: str, flag: int) -> LogEntry:
     """Who did what, and to which tasks; not yet stored."""
-    which = f"All of {request.get_full_path()}" if selects_all(request) else f"Ids: {', '.join(selected(request))}"
+    everything = selects_all(request)
+    ids = [] if everything else selected(request)
+    which = f"All of {request.get_full_path()}" if everything else f"Ids: {', '.join(ids)}"
     return LogEntry(
         user_id=request.user.pk,  # type: ignore[misc]  # nobody comes here without an account
         content_type=get_content_type_for_model(Task),
+        object_id=ids[0] if len(ids) == 1 else None,  # whose History shows it
         action_flag=flag,
         change_message=f"{label}. {which}",
     )

@@ -5,12 +5,15 @@ Building and compiling the same queryset again was the largest part of a request
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Field
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 from django.utils import timezone
+from psycopg.pq import Format
 
 from database.connections import tried_twice
 from database.row_security import acting_for
@@ -43,7 +46,7 @@ class Compiled:
         return list(map(ShownTask._make, self.rows(*parts, **values)))
 
     @tried_twice
-    def rows(self, *parts: Any, **values: Any) -> list[tuple[str, int]]:
+    def rows(self, *parts: Any, **values: Any) -> list[tuple[Any, int]]:
         """The same without the names, which cost more than all else for each of thousands of tasks."""
         if values.get("versions") == []:
             return []  # no version will do, where no place for one would mean any
@@ -52,10 +55,13 @@ class Compiled:
         given[NOW.place] = timezone.now()
         connection = connections[DEFAULT_DB_ALIAS]
         bound = [param.value(given, connection) if isinstance(param, Parameter) else param for param in params]
-        with acting_for(values["user_id"]), connection.cursor() as cursor:
+        with acting_for(values["user_id"]), self._cursor(connection) as cursor:
             cursor.execute(statement, bound)
-            rows: list[tuple[str, int]] = cursor.fetchall()
+            rows: list[tuple[Any, int]] = cursor.fetchall()
         return rows
+
+    def _cursor(self, connection: BaseDatabaseWrapper) -> CursorWrapper:
+        return connection.cursor()
 
     def _compile(self, parts: tuple[Any, ...], places: tuple[str, ...]) -> Statement:
         query = self.build(*parts, **_arguments(places))
@@ -72,12 +78,26 @@ class Compiled:
 
 
 class Joined(Compiled):
-    """A list whose tasks come as one text and their number: a row for each takes a fifth of the whole list's time."""
+    """A list whose tasks come as one text, already in UTF-8, and their number.
+
+    A row for each takes a fifth of the whole list's time, and to decode and encode the text again a tenth.
+    """
+
+    encoded: ClassVar = {
+        "postgresql": "CONVERT_TO(COALESCE(STRING_AGG(json, ','), ''), 'UTF8')",
+        "sqlite": "CAST(COALESCE(GROUP_CONCAT(json, ','), '') AS BLOB)",
+    }
 
     def _compile(self, parts: tuple[Any, ...], places: tuple[str, ...]) -> Statement:
         statement, params = super()._compile(parts, places)
-        join = "STRING_AGG" if connections[DEFAULT_DB_ALIAS].vendor == "postgresql" else "GROUP_CONCAT"
-        return f"SELECT COALESCE({join}(json, ','), ''), COUNT(*) FROM ({statement}) AS tasks", params  # noqa: S608
+        joined = self.encoded[connections[DEFAULT_DB_ALIAS].vendor]
+        return f"SELECT {joined}, COUNT(*) FROM ({statement}) AS tasks", params  # noqa: S608
+
+    def _cursor(self, connection: BaseDatabaseWrapper) -> CursorWrapper:
+        cursor = super()._cursor(connection)
+        if connection.vendor == "postgresql":
+            cursor.cursor.format = Format.BINARY  # or bytes travel as hexadecimal digits
+        return cursor
 
 
 def planned_for_its_values(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001

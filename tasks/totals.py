@@ -4,6 +4,7 @@ import json
 from typing import NamedTuple
 
 from django.db import connections
+from django.db.models import Func, IntegerField
 
 from tasks.models import TaskQuerySet
 
@@ -30,7 +31,8 @@ def total(tasks: TaskQuerySet, most: int) -> Total:
 
 def beyond(tasks: TaskQuerySet, most: int) -> Total:
     """The number of ``tasks``, of which there are more than ``most``."""
-    return Total(max(*estimates(tasks), most + 1), ABOUT) if can_estimate(tasks) else Total(most, MORE_THAN)
+    estimated = estimates(tasks)[0] if can_estimate(tasks) else 0
+    return Total(estimated, ABOUT) if estimated > most else Total(most, MORE_THAN)
 
 
 def can_estimate(tasks: TaskQuerySet) -> bool:
@@ -40,7 +42,9 @@ def can_estimate(tasks: TaskQuerySet) -> bool:
 
 def estimates(*sets: TaskQuerySet) -> list[int]:
     """How many tasks the planner expects of each of ``sets``, by one ``EXPLAIN``, which reads none of them."""
-    # One more in front, since the plan of a single set has no list.
-    first, *others = (tasks.order_by().values("pk") for tasks in (sets[0], *sets))
+    # One more in front, since the plan of a single set has no list. What no parallel worker may carry out keeps it a
+    # list of the sets, each whole, where they could be gathered from workers, each with its part of all of them.
+    whole = Func(function="PG_BACKEND_PID", output_field=IntegerField())
+    first, *others = (tasks.order_by().values_list(whole) for tasks in (sets[0], *sets))
     [explained] = json.loads(first.union(*others, all=True).explain(format="json"))
     return [int(plan["Plan Rows"]) for plan in explained["Plan"]["Plans"][1:]]

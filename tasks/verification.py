@@ -181,11 +181,12 @@ def mend(findings: Sequence[Finding], batch_size: int) -> None:
 def _mendable() -> TaskQuerySet:
     """Tasks that break no rule but those of ``MENDABLE``: a write of any other may be refused.
 
-    As is one that has nowhere to move ``version`` or ``updated_at`` to.
+    As is one that has nowhere to move ``version`` or ``updated_at`` to, or that would be written before it was made.
     """
     broken = reduce(or_, (BROKEN[name] for name in MENDABLE))
     sound = (~BROKEN[name] for name in BROKEN if name not in MENDABLE)
-    return Task.objects.filter(broken, *sound, version__lte=MAX_VERSION, updated_at__lt=LATEST)
+    within = {"version__lte": MAX_VERSION, "updated_at__lt": LATEST, "created_at__lte": timezone.now()}
+    return Task.objects.filter(broken, *sound, **within)
 
 
 def _build_index(finding: Finding) -> None:

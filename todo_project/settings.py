@@ -188,6 +188,7 @@ CONTENT_SECURITY_POLICY = {
 SESSION_COOKIE_PATH = ADMIN_PREFIX
 SESSION_COOKIE_AGE = 12 * 60 * 60
 CSRF_COOKIE_PATH = ADMIN_PREFIX
+LOGIN_REDIRECT_URL = ADMIN_PREFIX
 
 # Log-ins to the admin, counted in the database for every worker. After five failures of a user name, or from an
 # address, both have to wait; `manage.py axes_reset_username` lets one in before that.
@@ -195,7 +196,6 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
-AXES_RESET_ON_SUCCESS = True
 # Who tries on while waiting would else keep the true owner of the name out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "todo_project.site.client_address"

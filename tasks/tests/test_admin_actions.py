@@ -115,6 +115,12 @@ def test_an_action_changes_the_selection_and_says_how_many(admin_client, tasks, 
     )
 
 
+def test_an_action_on_one_task_is_in_its_history(admin_client, tasks):
+    act(admin_client, "restore", [tasks["gone"]])
+    entry = f"admin Restore. Ids: {tasks['gone'].pk} 1 entry"
+    assert entry in text_of(admin_client.get(f"{LIST}{tasks['gone'].pk}/history/"))
+
+
 @pytest.mark.parametrize("action", ["complete", "move_to_trash"])
 def test_an_action_moves_the_time_of_the_last_write(admin_client, action):
     task = TaskFactory()

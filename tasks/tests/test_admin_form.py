@@ -478,7 +478,17 @@ def test_deleting_moves_a_task_to_the_trash(admin_client, task, stored):
     check_trashed(before)
     assert stored()[1] == untouched
     assert listed(admin_client) == [other.title]
-    assert [entry.object_repr for entry in LogEntry.objects.all() if entry.is_deletion()] == ["Buy milk"]
+    [entry] = LogEntry.objects.all()
+    assert (entry.object_repr, entry.is_change(), entry.change_message) == ("Buy milk", True, "Moved to the trash.")
+    assert "Moved to the trash." in text_of(admin_client.get(f"{LIST}{task.pk}/history/"))
+
+
+def test_a_task_that_went_to_the_trash_just_before_is_not_logged_twice(admin_client, task, monkeypatch):
+    write = TaskAdmin.delete_model
+    monkeypatch.setattr(TaskAdmin, "delete_model", lambda *args: Task.objects.move_to_trash() and write(*args))
+    admin_client.post(f"{LIST}{task.pk}/delete/", {"post": "yes"})
+    assert Task.objects.get().version == 2
+    assert LogEntry.objects.count() == 0
 
 
 def test_an_api_client_is_told_the_version_that_the_admin_wrote(admin_client, as_user, task):

@@ -4,7 +4,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.utils import timezone
@@ -64,11 +63,11 @@ def test_the_list_takes_the_same_few_queries_for_any_number_of_tasks(admin_clien
         ("?p=2", 3),
         ("?q=task", 6),
         ("?q=default", 5),
-        ("?q=01a1fae6-0000-7000-8000-000000000000", 7),
+        ("?q=01a1fae6-0000-7000-8000-000000000000", 6),
     ],
 )
 def test_a_list_of_more_than_a_page_is_counted_once(admin_client, django_assert_num_queries, query, queries):
-    """A search asks the two indexes of owners as well, and what looks like an id those of ids, once for each filter."""
+    """A search asks the two indexes of owners as well, and what looks like an id that of ids."""
     TaskFactory.create_batch(51)
     with django_assert_num_queries(queries):
         listed(admin_client, query)
@@ -156,6 +155,15 @@ def test_a_search_is_as_long_as_the_api_s(admin_client):
     TaskFactory(title="Buy milk")
     assert "has at most 200 characters (it has 3000)" in text_of(admin_client.get(f"{LIST}?q={'ab+' * 1000}"))
     assert listed(admin_client, f"?q={'b+' * 100}") == ["Buy milk"]
+
+
+def test_a_search_that_is_refused_finds_nothing_that_could_be_acted_on(admin_client):
+    task = TaskFactory()
+    query = f"?q={'a' * 201}"
+    assert listed(admin_client, query) == []
+    selection = {"action": "complete", "index": "0", "_selected_action": [str(task.pk)], "select_across": "1"}
+    admin_client.post(LIST + query, {**selection, "confirmed": "yes"})
+    assert not Task.objects.get().completed
 
 
 def test_what_no_text_holds_is_not_searched_for(admin_client):
@@ -308,14 +316,11 @@ def test_the_links_of_pages_keep_the_filter(admin_client, many):
 
 
 def test_counting_stops_and_pages_do_too(admin_client, many, monkeypatch):
-    """PostgreSQL reckons how many there are; SQLite knows that there are more."""
+    """PostgreSQL has no statistics of these yet, and SQLite keeps none."""
     monkeypatch.setattr(changelist, "REACHABLE", 60)
     response = admin_client.get(LIST)
     total, pages = response.context["cl"].total, response.context["cl"].paginator.num_pages
-    postgresql = "postgresql" in settings.DATABASES["default"]["ENGINE"]
-    assert str(total) == (f"about {total.number:,}" if postgresql else "more than 60")
-    assert total.number >= 60
-    assert pages == 2
+    assert (str(total), pages) == ("more than 60", 2)
     assert f"Select all {total} tasks" in text_of(response)
     assert listed(admin_client, "?p=3")[0] == "Task 1"
 

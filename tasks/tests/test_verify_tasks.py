@@ -280,6 +280,16 @@ def test_fix_leaves_a_task_that_no_write_can_reach(stored, values):
     assert stored() == before
 
 
+def test_fix_leaves_a_task_that_was_made_in_the_future(stored):
+    task = TaskFactory(created_at=timezone.now() + timedelta(days=1))
+    with unenforced("task_updated_after_created"):
+        Task.objects.update(updated_at=timezone.now())
+    before = stored()
+    ended = run("verify_tasks", "--fix", "--json")
+    assert (found(ended)["task_updated_after_created"], ended.code) == (rule("task_updated_after_created", task), 1)
+    assert stored() == before
+
+
 @pytest.mark.django_db(transaction=True)
 def test_fix_builds_a_missing_index():
     """Outside of a transaction, as the command runs: ``CREATE INDEX CONCURRENTLY`` wants none."""

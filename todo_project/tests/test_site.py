@@ -139,11 +139,11 @@ def is_locked(response):
     ("where", "leads"),
     [
         ("/admin/tasks/task/?where=trash", "/admin/tasks/task/?where=trash"),
-        ("https://evil.example/", "/accounts/profile/"),
-        ("//evil.example/", "/accounts/profile/"),
-        ("/\\evil.example/", "/accounts/profile/"),
-        ("javascript:alert(1)", "/accounts/profile/"),
-        ("http:evil.example", "/accounts/profile/"),
+        ("https://evil.example/", "/admin/"),
+        ("//evil.example/", "/admin/"),
+        ("/\\evil.example/", "/admin/"),
+        ("javascript:alert(1)", "/admin/"),
+        ("http:evil.example", "/admin/"),
     ],
 )
 def test_logging_in_never_leads_away(client, operator, where, leads):
@@ -172,6 +172,14 @@ def test_who_gets_in_starts_anew(client, operator):
         for _ in range(4):
             log_in(client, password="wrong")
         assert log_in(client).status_code == 302
+
+
+def test_who_gets_in_makes_nobody_else_start_anew(client, operator):
+    User.objects.create_user("victor", password=PASSWORD, is_staff=True)
+    for _ in range(4):
+        assert log_in(client, password="wrong").status_code == 200
+    assert log_in(client, name="victor").status_code == 302
+    assert is_locked(log_in(client, password="wrong"))
 
 
 def test_waiting_opens_again_and_trying_meanwhile_does_not_prolong_it(client, operator):
@@ -259,7 +267,7 @@ def test_what_operators_did_is_kept_and_shown(admin_client, as_operator):
     as_operator.post("/admin/tasks/task/", selection)
     as_operator.post(f"/admin/tasks/task/{task.pk}/delete/", {"post": "yes"})
     text = text_of(admin_client.get("/admin/admin/logentry/"))
-    assert re.search(rf"olga Buy milk Deletion .* olga 1 task completed Mark completed\. Ids: {task.pk} ", text)
+    assert re.search(rf"olga Buy milk Moved to the trash\. .* olga 1 task completed Mark completed\. Ids: {task.pk} ", text)
 
 
 @pytest.mark.parametrize("page", ["add/", "1/delete/"])
