@@ -4,6 +4,7 @@ import json
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
@@ -34,6 +35,16 @@ def proxy():
 
 def get(path, *headers):
     return message(f"GET {path} HTTP/1.1", HOST, ID, CLOSE, *headers)
+
+
+def test_a_page_with_a_long_link_passes(database_url):
+    """It names the search twice, and the title that the next page begins after."""
+    titles = [f"{'買' * 190}{number}" for number in (1, 2)]
+    with behind_nginx(database_url, WORKERS="1") as (port, _), Client(port) as client:
+        created = [client.send("POST", "/api/tasks", {"title": title}).body for title in titles]
+        page = client.send("GET", f"/api/tasks?limit=1&ordering=title&q={quote('買' * 150)}")
+    assert (page.status, page.body) == (200, created[:1])
+    assert len(page.headers["link"]) > 4096
 
 
 @pytest.mark.parametrize(

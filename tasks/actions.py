@@ -86,7 +86,8 @@ class TaskAction:
         if everything:
             return self.show_progress(model_admin, request, tasks)
         number = max(self.run(request, tasks), default=0)
-        model_admin.message_user(request, self.told(number, len(selected(request))), self._level(number))
+        level = messages.SUCCESS if number else messages.WARNING
+        model_admin.message_user(request, self.told(number, len(selected(request))), level)
         return None
 
     def run(self, request: HttpRequest, tasks: TaskQuerySet) -> Iterator[int]:
@@ -104,9 +105,6 @@ class TaskAction:
         """“3 tasks completed”, and of those selected how many were left alone."""
         left = (of or number) - number
         return f"{tasks_in_words(number)} {self.done}" + (f"; {left:,} {self.otherwise}" if left else "")
-
-    def _level(self, number: int) -> int:
-        return messages.SUCCESS if number else messages.WARNING
 
     def ask(self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet) -> TemplateResponse:
         """A page that says how many tasks it is about, and shows some."""

@@ -38,7 +38,6 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
     list_display = ("title", "owner", "done", "created", "updated", "trashed")
     list_filter = (WhereFilter, "completed", CreatedFilter, OwnerFilter)
     show_facets = admin.ShowFacets.NEVER  # they count the table, once for each choice
-    show_full_result_count = False
     search_fields = ("title__mentions", "description__mentions")
     search_help_text = "Words of the title or description, a whole id, or a whole owner. “Quoted”, an owner is a word."
     list_per_page = 50

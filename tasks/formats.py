@@ -7,10 +7,10 @@ JSON Lines (https://jsonlines.org): a line is, byte for byte, what the API shows
 import csv
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO, StringIO
-from operator import methodcaller
 from typing import IO, Any, NamedTuple, Protocol, cast
 
 from rest_framework.parsers import BaseParser
@@ -116,8 +116,13 @@ class CSV:
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
         lines = Lines(file)
+
+        def text(line: bytes) -> str:
+            line = line.removeprefix(BOM_UTF8) if lines.number == 1 else line
+            return line.decode(errors="surrogateescape")
+
         # A map goes on after an error, which a generator does not.
-        rows = csv.reader(map(methodcaller("decode", errors="surrogateescape"), lines), strict=True)
+        rows = csv.reader(map(text, lines), strict=True)
         header = self._header(rows)
         while True:
             number = lines.number + 1
@@ -136,7 +141,7 @@ class CSV:
 
     def _header(self, rows: Iterator[list[str]]) -> list[str]:
         try:
-            header = [cell.removeprefix("\ufeff") for cell in next(rows, [])]
+            header = next(rows, [])
         except (csv.Error, OverlongLineError):
             header = []
         if len(set(header)) < len(header) or not set(header) <= set(COLUMNS) or "id" not in header:

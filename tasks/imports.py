@@ -21,7 +21,7 @@ from todo_project.exceptions import Fault, InvalidRequest, pointer
 
 #: What one who may write the task may change of it, and whether it is in the trash.
 CHANGEABLE = ("title", "description", "completed", "deleted_at")
-UUID_7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+UUID_7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME_RULE = "must be an RFC 3339 date and time with an offset, of the years 0001 to 9999"
 
 #: What ``on_conflict`` may be.

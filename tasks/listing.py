@@ -138,6 +138,7 @@ class Listing:
             # A quote within a string is escaped, and after one that ends it no name follows: here an object begins.
             last = tasks[tasks.rindex(b'{"id":') :]
             tasks, number = self._joined(self._after(*self._end(last))) if number == CHUNK else (b"", 0)
+        give_connection_back()
         yield b"]" if opening == b"," else b"[]"
 
     def _chunk(self, size: int, after: dict[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 def refuse_large_body(request: Request) -> None:
     """Whether the operation reads the body or ignores it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not re.fullmatch("[0-9]{1,9}", length) or int(length) > settings.API_MAX_BODY_BYTES:
+    if not re.fullmatch("0*[0-9]{1,9}", length) or int(length) > settings.API_MAX_BODY_BYTES:
         raise PayloadTooLarge
 
 
@@ -53,15 +53,20 @@ def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int
     return if_match, if_none_match or (), key
 
 
+def has_body(request: Request) -> bool:
+    """By the length that ``refuse_large_body`` has looked at; REST framework takes a header ``Content_Length`` too."""
+    return int(request.META.get("CONTENT_LENGTH") or 0) > 0
+
+
 def refuse_media_type(request: Request) -> None:
     """Of a body that no parser takes; where there is none, of what would have been one."""
-    if request.stream is not None or request.META.get("CONTENT_TYPE"):
+    if has_body(request) or request.META.get("CONTENT_TYPE"):
         request.negotiator.select_parser(request, request.parsers)  # type: ignore[union-attr,arg-type]
 
 
 def refuse_empty_body(request: Request) -> None:
     """Where the operation needs one."""
-    if request.stream is None:
+    if not has_body(request):
         raise UnreadableBody("The body is empty, and a JSON object is needed")
 
 

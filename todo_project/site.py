@@ -9,7 +9,7 @@ from axes.utils import reset
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -25,7 +25,7 @@ class LoginForm(AdminAuthenticationForm):
         username = self.fields["username"]
         username.validators.append(MaxLengthValidator(username.max_length))  # type: ignore[attr-defined]
 
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+    def confirm_login_allowed(self, user: User) -> None:
         """Whoever gets in starts anew; axes itself would forget the failures of other names from the same address."""
         super().confirm_login_allowed(user)
         reset(username=user.get_username())

@@ -65,6 +65,7 @@ def patched(name, body, code, *errors, headers=AS_JSON):
 
 UNPARSED = [
     created("no body", b"", "parse_error"),
+    created("no body but a length by another name", b"", "parse_error", headers={**AS_JSON, "Content_Length": "15"}),
     created("white space alone", b" \r\n\t", "parse_error"),
     created("no JSON", b"title=Buy+milk", "parse_error"),
     created("half an object", BROKEN, "parse_error"),

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import termios
 from contextlib import suppress
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -132,6 +133,23 @@ def test_a_file_of_tasks_is_utf_8_whatever_the_terminal_is(empty):
     run_process(empty, *SEED, "--count=100")
     exported = run_process(empty, "export_tasks")
     assert (run_process(empty, "export_tasks", encoding="ascii"), exported.out.isascii()) == (exported, False)
+
+
+def test_a_reader_of_a_named_pipe_that_goes_away_is_no_crash_either(empty, tmp_path):
+    run_process(empty, *SEED, "--count=3000")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with start(empty, "export_tasks", "--output", pipe) as process:
+        pipe.open().close()
+        assert (process.communicate(timeout=300), process.returncode) == (("", ""), 1)
+
+
+def test_a_disk_that_is_full_is_told_of_in_one_sentence(empty):
+    run_process(empty, *SEED, "--count=100")
+    with Path("/dev/full").open("w") as full:
+        process = start(empty, "export_tasks", stdout=full)
+        _, err = process.communicate(timeout=300)
+    assert (err, process.returncode) == ("CommandError: A file failed: No space left on device\n", 2)
 
 
 def test_a_reader_that_goes_away_is_no_crash(empty):

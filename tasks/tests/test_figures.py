@@ -90,9 +90,8 @@ def test_figures_are_kept_for_a_minute(django_assert_num_queries, monkeypatch):
 @pytest.fixture
 def parallel_plans():
     """As PostgreSQL makes them of tables that are large enough."""
-    costs = ("min_parallel_table_scan_size", "min_parallel_index_scan_size", "parallel_setup_cost", "parallel_tuple_cost")
     with connection.cursor() as cursor:
-        for cost in costs:
+        for cost in ("min_parallel_table_scan_size", "parallel_setup_cost", "parallel_tuple_cost"):
             cursor.execute(f"SET LOCAL {cost} = 0")
 
 

@@ -196,6 +196,7 @@ def test_cells_that_stand_for_no_value_stay_texts():
 
 def test_a_byte_order_mark_is_what_a_spreadsheet_writes():
     assert read("csv", "\ufeffid\n1\n")[0].values == {"id": "1"}
+    assert read("csv", '\ufeff"id"\n"1"\n')[0].values == {"id": "1"}
 
 
 @pytest.mark.parametrize("header", ["", "\n", "id,id", "id,due", "title", "1,2", '"id', f'"{"x" * 200_000}"'])

@@ -211,6 +211,10 @@ def test_update_reads_what_is_there_in_the_transaction_that_writes_it(write):
 def test_fail_ends_at_the_first_one_that_is_there(write, stored):
     run("import_tasks", write({**LINE, "id": id_of(4)}))
     file = write(*({**LINE, "id": id_of(number)} for number in range(1, 6)))
+    assert run("import_tasks", file, "--on-conflict=fail", "--batch-size=2", "--dry-run") == Ended(
+        "", f"CommandError: Line 4: there is a task {id_of(4)} already\n", 1
+    )
+    assert ids() == {id_of(4)}
     assert run("import_tasks", file, "--on-conflict=fail", "--batch-size=2") == Ended(
         "", f"CommandError: Line 4: there is a task {id_of(4)} already; the batches before it stay\n", 1
     )
@@ -242,6 +246,7 @@ def test_a_dry_run_checks_all_and_changes_nothing(write, stored):
 #: A member of a line, a value that it may not have, and why.
 BAD_VALUES = [
     ("id", "01900000-0000-4000-8000-000000000001", "Id must be a UUID of version 7, in lower case with dashes"),
+    ("id", "01900000-0000-7000-0000-000000000001", "Id must be a UUID of version 7, in lower case with dashes"),
     ("id", ID.upper().replace("0", "A"), "Id must be a UUID of version 7, in lower case with dashes"),
     ("id", ID.replace("-", ""), "Id must be a UUID of version 7, in lower case with dashes"),
     ("id", 1, "Id must be a UUID of version 7, in lower case with dashes"),

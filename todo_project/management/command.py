@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 #: Done, and something was found or refused, which has been told.
 FOUND = 1
-#: The input is wrong and nothing was done; what ``argparse`` ends with.
+#: The input is wrong, or a file cannot be read or written; what ``argparse`` ends with.
 BAD_INPUT = 2
 #: The database could not; the same command may do later.
 NO_DATABASE = 3
@@ -55,14 +55,22 @@ class OperatorCommand(BaseCommand):
         self.verbosity = options["verbosity"]
         try:
             refuse_role_of_one_user()
-            return super().execute(*args, **options)
+            output = super().execute(*args, **options)
+            self.stdout.flush()
         except KeyboardInterrupt:
             raise CommandError("Interrupted; every batch that was finished stays", returncode=INTERRUPTED) from None
         except DatabaseError as error:
             reason = str(error).strip().partition("\n")[0]
             raise CommandError(f"The database failed: {reason}", returncode=NO_DATABASE) from error
         except BrokenPipeError:
-            self.end_without_reader()
+            discard_output()
+            sys.exit(FOUND)
+        except OSError as error:
+            discard_output()
+            raise CommandError(
+                f"{error.filename or 'A file'} failed: {error.strerror}", returncode=BAD_INPUT
+            ) from error
+        return output
 
     def progress(self, total: Callable[[], int | None], unit: str = " tasks") -> "tqdm[NoReturn]":
         """A bar with rate and time left on a terminal; elsewhere nothing, and ``total`` is not asked for."""
@@ -73,10 +81,13 @@ class OperatorCommand(BaseCommand):
         if self.verbosity > 0:
             self.stdout.write(sentence)
 
-    def end_without_reader(self) -> NoReturn:
-        """Python flushes once more at its end: https://docs.python.org/3/library/signal.html#note-on-sigpipe."""
+
+def discard_output() -> None:
+    """Python flushes once more at its end: https://docs.python.org/3/library/signal.html#note-on-sigpipe."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FOUND)
 
 
 def resting(batches: Iterable[T]) -> Iterator[T]:

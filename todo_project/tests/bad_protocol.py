@@ -58,6 +58,7 @@ LENGTHS = [
     post("a length of 70,000 and no body", "Content-Length: 70000", body=b"", status=413, code="payload_too_large"),
     post("a body that ends before its length", "Content-Length: 15", code="parse_error")._replace(gone=True),
     post("no length", body=b"", code="parse_error"),
+    post("a length by another name", "Content_Length: 14", body=b"", code="parse_error"),
 ]
 
 CODINGS = [
@@ -141,6 +142,7 @@ NO_HTTP = [
 #: Odd, and taken: RFC 9112 lets a server do so (bare LF, section 2.2; empty lines before a request, section 2.2; a
 #: length beside chunks, section 6.3), or has what is sent mean nothing here.
 TAKEN = [
+    post("a length with zeros in front", f"Content-Length: {len(BODY):020}", status=201),
     post("one length said twice", LENGTH, LENGTH, status=201),
     post("chunks", CHUNKED, body=IN_CHUNKS, status=201),
     post("chunks, and a length that is then ignored", "Content-Length: 5", CHUNKED, body=IN_CHUNKS, status=201),

@@ -8,6 +8,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 
 from todo_project import activation
@@ -101,23 +102,23 @@ def test_in_development_granian_logs_in_its_own_way(settings, became):
 
 
 @pytest.mark.parametrize(
-    ("host", "address"),
+    ("host", "address", "listens_on"),
     [
-        ("127.0.0.1", "127.0.0.1"),
-        ("localhost", "localhost"),
-        ("0.0.0.0", "0.0.0.0"),
-        pytest.param("::1", "[::1]", marks=needs_ipv6),
-        pytest.param("::", "[::]", marks=needs_ipv6),
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("localhost", "localhost", "127.0.0.1"),
+        ("0.0.0.0", "0.0.0.0", "0.0.0.0"),
+        pytest.param("::1", "[::1]", "::1", marks=needs_ipv6),
+        pytest.param("::", "[::]", "::", marks=needs_ipv6),
     ],
 )
-def test_it_says_where_it_is(settings, became, host, address):
+def test_it_says_where_it_is(settings, became, host, address, listens_on):
     settings.HOST, settings.AUTH_MODE = host, "jwt"  # in single-user mode it would warn of the others
     assert served() == (
         f"API            http://{address}:{settings.PORT}/api/tasks\n"
         f"Documentation  http://{address}:{settings.PORT}/api/docs\n"
         f"Admin          http://{address}:{settings.PORT}/admin/\n"
     )
-    assert f"--host={host}" in became[0][1]
+    assert f"--host={listens_on}" in became[0][1], "granian takes no names"
 
 
 def check_refused(became, message):
@@ -228,8 +229,16 @@ def test_a_database_that_lacks_a_migration_is_refused(became, app):
     check_refused(became, LACKS_MIGRATIONS)
 
 
+def test_a_database_that_is_away_is_told_of_in_one_sentence(became, monkeypatch):
+    def fail():
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(serve, "lacks_migrations", fail)
+    check_refused(became, "The database of DATABASE_URL cannot be reached: connection refused")
+
+
 def test_an_address_of_another_machine_is_named(settings):
     settings.HOST, settings.PORT = "192.0.2.1", 8000
     with pytest.raises(CommandError) as refusal:
-        serve.refuse_port_in_use()
+        serve.free_address()
     assert str(refusal.value) == ("192.0.2.1 cannot be listened on: Cannot assign requested address; set HOST and PORT")

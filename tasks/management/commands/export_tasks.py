@@ -90,5 +90,7 @@ def replacing(path: Path) -> Iterator[Callable[[str], Any]]:
             Path(name).replace(place)
         finally:
             Path(name).unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}", returncode=BAD_INPUT) from error

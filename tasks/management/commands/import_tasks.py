@@ -76,7 +76,8 @@ class Command(OperatorCommand):
             except FormatError as error:
                 raise CommandError(f"{file}: {error}", returncode=BAD_INPUT) from error
             except ConflictError as conflict:
-                raise CommandError(f"{conflict}; the batches before it stay", returncode=FOUND) from conflict
+                stay = "" if dry_run else "; the batches before it stay"
+                raise CommandError(f"{conflict}{stay}", returncode=FOUND) from conflict
         self.sum_up(summary(tasks.outcome, dry_run=dry_run))
         if tasks.outcome.refused:
             raise CommandError(f"Lines refused: {tasks.outcome.refused}", returncode=FOUND)

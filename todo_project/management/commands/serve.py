@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, OperationalError
 
 from database import row_security
 from database.connections import lacks_migrations
@@ -29,13 +29,12 @@ class Command(BaseCommand):
     help = "Serve the API, its documentation and the admin with HOST, PORT, WORKERS and THREADS of the settings."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if lacks_migrations():
-            raise CommandError("The database lacks migrations; run manage.py migrate")
-        refuse_other_row_security()
+        try:
+            self.refuse_database()
+        except OperationalError as error:
+            raise CommandError(f"The database of DATABASE_URL cannot be reached: {error}") from error
         passed = passed_address()
-        if not passed:
-            refuse_port_in_use()
-        self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
+        listens_on = passed or free_address()
         host, port = passed or (settings.HOST, settings.PORT)
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         # The standard output is the log's.
@@ -47,8 +46,15 @@ class Command(BaseCommand):
             self.stderr.write(line, style_func=str)
         self.stderr.flush()
         program = ("todo_project.server", "--runtime-mode=st") if passed else ("granian",)
-        arguments = ("-m", *program, *server_options(host, port), "todo_project.wsgi:application")
+        arguments = ("-m", *program, *server_options(*listens_on), "todo_project.wsgi:application")
         os.execv(sys.executable, [sys.executable, *arguments])
+
+    def refuse_database(self) -> None:
+        """One that the service would not find as it has to be."""
+        if lacks_migrations():
+            raise CommandError("The database lacks migrations; run manage.py migrate")
+        refuse_other_row_security()
+        self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
 
 
 def refuse_other_row_security() -> None:
@@ -63,17 +69,24 @@ def refuse_other_row_security() -> None:
     raise CommandError("The role of DATABASE_URL sees no tasks by itself; set DB_ROW_SECURITY=on")
 
 
-def refuse_port_in_use() -> None:
-    """granian's workers share their port, and so would two servers on two databases."""
+def free_address() -> tuple[str, int]:
+    """HOST as an address, which is all that granian knows, and PORT.
+
+    Raises:
+        CommandError: the port is in use: granian's workers share it, and so would two servers on two databases; or
+            there is no such address here.
+    """
     family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.HOST, settings.PORT))
+            address, port, *_ = probe.getsockname()
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise CommandError(f"Port {settings.PORT} is in use; set PORT to a free one") from error
             raise CommandError(f"{settings.HOST} cannot be listened on: {error.strerror}; set HOST and PORT") from error
+    return address, port
 
 
 def server_options(host: str, port: int) -> list[str]:
