@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from drf_spectacular.generators import SchemaGenerator
 
 from tasks.models import EARLIEST, LATEST, Task
@@ -170,6 +171,18 @@ def test_both_databases_make_the_same_text(field, value):
     task = TaskFactory(**{"created_at": EARLIEST, "updated_at": LATEST, field: value})
     text = json.dumps(task_body(task), ensure_ascii=False, separators=(",", ":"))
     assert made_by_the_database(task) == text
+
+
+@pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite's function has always been there")
+@pytest.mark.parametrize(("field", "value"), EACH_VALUE, ids=lambda value: ascii(value)[:40])
+def test_so_does_a_postgresql_before_17(field, value, monkeypatch):
+    task = TaskFactory(**{"created_at": EARLIEST, "updated_at": LATEST, field: value})
+    text = made_by_the_database(task)
+    monkeypatch.setattr(connection, "pg_version", 160_000)
+    statements = []
+    with connection.execute_wrapper(lambda execute, sql, *rest: (statements.append(sql), execute(sql, *rest))[1]):
+        assert made_by_the_database(task) == text
+    assert ["TO_JSON" in sql for sql in statements] == [True]
 
 
 def test_all_three_name_the_same_fields_in_the_same_order():
