@@ -255,6 +255,10 @@ def database(url: str) -> dict[str, Any]:
                     "Set DATABASE_URL with ?target_session_attrs=read-write where it names several hosts: all but one "
                     "of them are standbys, which take no writes"
                 )
+            if taken := sorted(OWN_OPTIONS & options.keys()):
+                raise ImproperlyConfigured(
+                    f"Set DATABASE_URL without {', '.join(taken)}: DB_POOL_SIZE and DB_POOLER are for that"
+                )
             settings["CONN_HEALTH_CHECKS"] = True
             settings["DISABLE_SERVER_SIDE_CURSORS"] = True
             settings["OPTIONS"] = POSTGRESQL_OPTIONS | options
@@ -286,6 +290,9 @@ DATABASE_URL_FORMS = "postgresql://user:password@host:5432/name or sqlite:///fil
 
 #: What libpq may look for among several hosts: the one that takes writes.
 WRITABLE = ("read-write", "primary")
+
+#: What no URL may say: the values are no text.
+OWN_OPTIONS = {"pool", "prepare_threshold", "server_side_binding"}
 
 # Readers and one writer at a time, in any number of processes: docs/decisions/0004-databases.md.
 SQLITE_OPTIONS = {
