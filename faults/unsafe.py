@@ -37,11 +37,11 @@ POOL = DATABASE["OPTIONS"]["pool"]
 def closed(stream: Any) -> Any:
     """The list, with its last bracket whatever happened."""
 
-    def ends(self: Listing, *chunk: Any) -> Iterator[str]:
+    def ends(self: Listing, *chunk: Any) -> Iterator[bytes]:
         try:
             yield from stream(self, *chunk)
         except Error:
-            yield "]"
+            yield b"]"
 
     return ends
 
