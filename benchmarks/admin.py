@@ -129,11 +129,15 @@ class Load:
 
     def ask(self, connection: http.client.HTTPConnection, method: str, path: str, body: str | None = None) -> None:
         began = time.perf_counter()
-        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-        response = connection.getresponse()
-        response.read()
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+            response = connection.getresponse()
+            response.read()
+            self.failures += response.status != http.client.OK
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            self.failures += 1
         self.waits.append(time.perf_counter() - began)
-        self.failures += response.status != http.client.OK
 
 
 @contextmanager

@@ -46,8 +46,8 @@ class TaskChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> TaskQuerySet:
         """Without the search that was refused there would be all tasks, and “Select all” would act on them."""
         tasks = cast("TaskQuerySet", super().get_queryset(request, exclude_parameters))
-        refused = request.GET.get(SEARCH_VAR) and not self.query
-        return tasks.none() if refused else tasks
+        self.refused = bool(request.GET.get(SEARCH_VAR)) and not self.query
+        return tasks.none() if self.refused else tasks
 
     @property
     def trash_too(self) -> str:

@@ -117,12 +117,12 @@ class CSV:
     def read(self, file: IO[bytes]) -> Iterator[Line]:
         lines = Lines(file)
 
-        def text(line: bytes) -> str:
-            line = line.removeprefix(BOM_UTF8) if lines.number == 1 else line
-            return line.decode(errors="surrogateescape")
+        def decoded(line: bytes) -> str:
+            without_mark = line.removeprefix(BOM_UTF8) if lines.number == 1 else line
+            return without_mark.decode(errors="surrogateescape")
 
         # A map goes on after an error, which a generator does not.
-        rows = csv.reader(map(text, lines), strict=True)
+        rows = csv.reader(map(decoded, lines), strict=True)
         header = self._header(rows)
         while True:
             number = lines.number + 1

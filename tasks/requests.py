@@ -20,7 +20,7 @@ T = TypeVar("T")
 def refuse_large_body(request: Request) -> None:
     """Whether the operation reads the body or ignores it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not re.fullmatch("0*[0-9]{1,9}", length) or int(length) > settings.API_MAX_BODY_BYTES:
+    if not re.fullmatch("0{0,99}[0-9]{1,9}", length) or int(length) > settings.API_MAX_BODY_BYTES:
         raise PayloadTooLarge
 
 

@@ -78,7 +78,7 @@ class Compiled:
 class Joined(Compiled):
     """A list whose tasks come as one text, already in UTF-8, and their number.
 
-    A row for each takes a fifth of the whole list's time, and to decode and encode the text again a tenth.
+    Rows cost the process more, and so does text that is decoded and encoded again: docs/decisions/0005-hot-path.md.
     """
 
     binary = True

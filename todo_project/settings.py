@@ -257,7 +257,7 @@ def database(url: str) -> dict[str, Any]:
                 )
             if taken := sorted(OWN_OPTIONS & options.keys()):
                 raise ImproperlyConfigured(
-                    f"Set DATABASE_URL without {', '.join(taken)}: DB_POOL_SIZE and DB_POOLER are for that"
+                    f"Set DATABASE_URL without {', '.join(taken)}, which DB_POOL_SIZE and DB_POOLER set"
                 )
             settings["CONN_HEALTH_CHECKS"] = True
             settings["DISABLE_SERVER_SIDE_CURSORS"] = True
@@ -291,7 +291,7 @@ DATABASE_URL_FORMS = "postgresql://user:password@host:5432/name or sqlite:///fil
 #: What libpq may look for among several hosts: the one that takes writes.
 WRITABLE = ("read-write", "primary")
 
-#: What no URL may say: the values are no text.
+#: What no URL may say: a pool is no text, and the whole list needs cursors that bind on the server.
 OWN_OPTIONS = {"pool", "prepare_threshold", "server_side_binding"}
 
 # Readers and one writer at a time, in any number of processes: docs/decisions/0004-databases.md.

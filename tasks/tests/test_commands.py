@@ -144,12 +144,16 @@ def test_a_reader_of_a_named_pipe_that_goes_away_is_no_crash_either(empty, tmp_p
         assert (process.communicate(timeout=300), process.returncode) == (("", ""), 1)
 
 
-def test_a_disk_that_is_full_is_told_of_in_one_sentence(empty):
+def test_a_disk_that_is_full_is_told_of_in_one_sentence(empty, tmp_path):
     run_process(empty, *SEED, "--count=100")
-    with Path("/dev/full").open("w") as full:
-        process = start(empty, "export_tasks", stdout=full)
-        _, err = process.communicate(timeout=300)
-    assert (err, process.returncode) == ("CommandError: A file failed: No space left on device\n", 2)
+    refusal = "CommandError: A file cannot be read or written: No space left on device\n"
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("{}")
+    for command in (["export_tasks"], ["task_stats"], ["import_tasks", bad, "--errors", os.devnull]):
+        with Path("/dev/full").open("w") as full:
+            process = start(empty, *command, stdout=full)
+            _, err = process.communicate(timeout=300)
+        assert (command[0], err, process.returncode) == (command[0], refusal, 2)
 
 
 def test_a_reader_that_goes_away_is_no_crash(empty):

@@ -55,22 +55,22 @@ class OperatorCommand(BaseCommand):
         self.verbosity = options["verbosity"]
         try:
             refuse_role_of_one_user()
-            output = super().execute(*args, **options)
-            self.stdout.flush()
+            try:
+                return super().execute(*args, **options)
+            finally:
+                self.stdout.flush()
         except KeyboardInterrupt:
             raise CommandError("Interrupted; every batch that was finished stays", returncode=INTERRUPTED) from None
         except DatabaseError as error:
             reason = str(error).strip().partition("\n")[0]
             raise CommandError(f"The database failed: {reason}", returncode=NO_DATABASE) from error
         except BrokenPipeError:
-            discard_output()
+            flush_or_drop_output()
             sys.exit(FOUND)
         except OSError as error:
-            discard_output()
-            raise CommandError(
-                f"{error.filename or 'A file'} failed: {error.strerror}", returncode=BAD_INPUT
-            ) from error
-        return output
+            flush_or_drop_output()
+            reason = f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}"
+            raise CommandError(reason, returncode=BAD_INPUT) from error
 
     def progress(self, total: Callable[[], int | None], unit: str = " tasks") -> "tqdm[NoReturn]":
         """A bar with rate and time left on a terminal; elsewhere nothing, and ``total`` is not asked for."""
@@ -82,8 +82,11 @@ class OperatorCommand(BaseCommand):
             self.stdout.write(sentence)
 
 
-def discard_output() -> None:
-    """Python flushes once more at its end: https://docs.python.org/3/library/signal.html#note-on-sigpipe."""
+def flush_or_drop_output() -> None:
+    """What the standard output cannot take is dropped, or Python would fail when it flushes once more at its end.
+
+    https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    """
     try:
         sys.stdout.flush()
     except OSError:

@@ -56,6 +56,7 @@ LENGTHS = [
     post("an empty length", "Content-Length: "),
     post("a length beyond 64 bits", f"Content-Length: {'9' * 23}"),
     post("a length of 70,000 and no body", "Content-Length: 70000", body=b"", status=413, code="payload_too_large"),
+    post("5,000 zeros", f"Content-Length: {'0' * 5000}14", status=413, code="payload_too_large"),
     post("a body that ends before its length", "Content-Length: 15", code="parse_error")._replace(gone=True),
     post("no length", body=b"", code="parse_error"),
     post("a length by another name", "Content_Length: 14", body=b"", code="parse_error"),

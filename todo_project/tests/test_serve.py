@@ -231,10 +231,10 @@ def test_a_database_that_lacks_a_migration_is_refused(became, app):
 
 def test_a_database_that_is_away_is_told_of_in_one_sentence(became, monkeypatch):
     def fail():
-        raise OperationalError("connection refused")
+        raise OperationalError("connection refused\nIs the server running?")
 
     monkeypatch.setattr(serve, "lacks_migrations", fail)
-    check_refused(became, "The database of DATABASE_URL cannot be reached: connection refused")
+    check_refused(became, "The database of DATABASE_URL cannot be used: connection refused")
 
 
 def test_an_address_of_another_machine_is_named(settings):

@@ -74,7 +74,7 @@ SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
         ({"DATABASE_URL": "postgresql://a,/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
         (
             {"DATABASE_URL": "postgresql://a/name?pool=1"},
-            "Set DATABASE_URL without pool: DB_POOL_SIZE and DB_POOLER are for that",
+            "Set DATABASE_URL without pool, which DB_POOL_SIZE and DB_POOLER set",
         ),
         ({"DATABASE_URL": "postgresql://a,b/name"}, SET_TARGET_SESSION_ATTRS),
         ({"DATABASE_URL": "postgresql://a,b/name?target_session_attrs=any"}, SET_TARGET_SESSION_ATTRS),

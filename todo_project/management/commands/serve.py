@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, OperationalError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from database import row_security
 from database.connections import lacks_migrations
@@ -31,8 +31,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self.refuse_database()
-        except OperationalError as error:
-            raise CommandError(f"The database of DATABASE_URL cannot be reached: {error}") from error
+        except DatabaseError as error:
+            reason = str(error).partition("\n")[0]
+            raise CommandError(f"The database of DATABASE_URL cannot be used: {reason}") from error
         passed = passed_address()
         listens_on = passed or free_address()
         host, port = passed or (settings.HOST, settings.PORT)
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         os.execv(sys.executable, [sys.executable, *arguments])
 
     def refuse_database(self) -> None:
-        """One that the service would not find as it has to be."""
+        """Refuse a database that the service could not run on."""
         if lacks_migrations():
             raise CommandError("The database lacks migrations; run manage.py migrate")
         refuse_other_row_security()
