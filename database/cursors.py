@@ -13,9 +13,9 @@ def statement_cursor(connection: BaseDatabaseWrapper, *, binary: bool = False) -
     """A cursor for one statement, which is committed when it has been carried out.
 
     On PostgreSQL that is one of a connection of the pool itself, which is back there afterwards. Django would make it
-    the thread's until the request ends, with its own state around it, and that took a fifth of a request:
-    docs/decisions/0005-hot-path.md. Where the thread has a connection already, as in a transaction, or where somebody
-    is to see each statement (``execute_wrapper``, ``DEBUG``), it is Django's own cursor.
+    the thread's until the request ends, with its own state around it, and that took a tenth of a GET:
+    docs/decisions/0005-hot-path.md. In a transaction, where the thread has a connection already, and where somebody is
+    to see each statement (``execute_wrapper``, ``DEBUG``), it is Django's own cursor.
 
     Args:
         binary: whether values come in PostgreSQL's binary form, or ``bytea`` would travel as hexadecimal digits.
@@ -23,13 +23,13 @@ def statement_cursor(connection: BaseDatabaseWrapper, *, binary: bool = False) -
     Raises:
         django.db.Error: what psycopg and its pool raise, as Django's.
     """
-    if connection.vendor != "postgresql" or not _is_unseen(connection):
+    pool = getattr(connection, "pool", None)  # SQLite has none
+    if pool is None or not _stands_alone(connection):
         with connection.cursor() as cursor:
             if binary and connection.vendor == "postgresql":
                 cursor.cursor.format = Format.BINARY
             yield cursor
         return
-    pool = connection.pool  # type: ignore[attr-defined]
     with connection.wrap_database_errors:
         pool.open()
         pooled = pool.getconn()
@@ -42,6 +42,7 @@ def statement_cursor(connection: BaseDatabaseWrapper, *, binary: bool = False) -
             pool.putconn(pooled)
 
 
-def _is_unseen(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the thread has no connection yet, and nobody looks at its statements."""
-    return connection.connection is None and not (connection.execute_wrappers or connection.queries_logged)
+def _stands_alone(connection: BaseDatabaseWrapper) -> bool:
+    """Whether there is no transaction, also none that has lost its connection, and nobody who looks at statements."""
+    bound = connection.connection is not None or connection.in_atomic_block
+    return not (bound or connection.execute_wrappers or connection.queries_logged)

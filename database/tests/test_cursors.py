@@ -1,7 +1,7 @@
 """Which connection one statement is carried out on: one of the pool, or the one that the thread has already."""
 
 import pytest
-from django.db import DataError, OperationalError, connection, transaction
+from django.db import DataError, OperationalError, ProgrammingError, connection, transaction
 from psycopg_pool import PoolTimeout
 
 from database.cursors import statement_cursor
@@ -74,6 +74,15 @@ def test_within_a_transaction_it_is_a_part_of_it():
         statements.toggle.execute(user_id="default", id=task.id)
         assert Task.objects.get().completed
         transaction.set_rollback(True)
+    assert not Task.objects.exists()
+
+
+@ON_POSTGRESQL
+def test_a_transaction_that_has_lost_its_connection_is_over(without_connection):
+    with transaction.atomic():
+        connection.close()
+        with pytest.raises(ProgrammingError):
+            made()
     assert not Task.objects.exists()
 
 
