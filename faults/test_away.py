@@ -143,7 +143,7 @@ def test_control_a_pool_that_has_given_up_stays_without_a_connection(served_by, 
     figure(never.value)
 
 
-MORE = 4000  # requests
+MORE = 6000  # requests
 MOST_MEBIBYTES = 10
 
 
