@@ -9,7 +9,7 @@ PRODUCTION := ENV_FILE=/dev/null AUTH_MODE=single-user HTTPS=on ALLOWED_HOSTS=to
 	SECRET_KEY=only-for-make-check-0123456789-abcdefghijklmnopqrstuvwxyz
 
 # Of these, which handle errors, identity and writes, every branch is tested; the rest is the operators' commands.
-WHOLE := database/*.py,idempotency/*.py,tasks/*.py,throttling/*.py,todo_project/*.py
+WHOLE := commands/*.py,database/*.py,identity/*.py,idempotency/*.py,observability/*.py,rest/*.py,tasks/*.py,throttling/*.py,todo_project/*.py
 
 .PHONY: help run dev test test-e2e test-faults check audit bench requirements openapi
 help:
@@ -54,7 +54,7 @@ e2e/node_modules/.package-lock.json: e2e/package-lock.json
 check: $(VENV)/dev audit
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
-	$(PRODUCTION) $(PYTHON) -m mypy todo_project database idempotency tasks throttling
+	$(PRODUCTION) $(PYTHON) -m mypy commands database identity idempotency observability rest tasks throttling todo_project
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) -m pytest --quiet --database=postgresql todo_project/tests/test_migrations.py -k "no_migration or linter"

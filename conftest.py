@@ -118,17 +118,17 @@ def jwt_mode(provider, settings, monkeypatch):
     """``AUTH_MODE=jwt``, with tokens of ``provider``."""
     from rest_framework.views import APIView
 
-    from todo_project import authentication, keys
+    from identity import authentication, key_set
     from todo_project.tests.provider import AUDIENCE, ISSUER
 
     settings.JWT_JWKS_URL, settings.JWT_ISSUER, settings.JWT_AUDIENCE = provider.url, ISSUER, AUDIENCE
     monkeypatch.setattr(APIView, "authentication_classes", [authentication.JWTAuthentication])
-    keys.provider_keys.cache_clear()
+    key_set.provider_keys.cache_clear()
     authentication.read_claims.cache_clear()
-    with closing(keys.provider_keys()) as fetched:
+    with closing(key_set.provider_keys()) as fetched:
         fetched.deadline = fetched.patience = 60  # on a busy machine the provider answers late
         yield
-    keys.provider_keys.cache_clear()
+    key_set.provider_keys.cache_clear()
 
 
 @pytest.fixture

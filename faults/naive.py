@@ -9,11 +9,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
 
+from rest.entity_tags import entity_tag
+from rest.problems.types import NotFound, PreconditionFailed
 from tasks import statements
 from tasks.models import Task
-from tasks.preconditions import entity_tag
 from tasks.views import TaskViewSet
-from todo_project.exceptions import NotFound, PreconditionFailed
 
 __all__ = ["application"]
 

@@ -5,7 +5,7 @@ from hypothesis import strategies
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
-from tasks.preconditions import ENTITY_TAGS, OBS_TEXT
+from rest.entity_tags import ENTITY_TAGS, OBS_TEXT
 
 TAGS = ENTITY_TAGS.replace(OBS_TEXT, "")
 

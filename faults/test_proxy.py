@@ -14,7 +14,7 @@ from faults.instances import behind_nginx
 from faults.nginx import SERVICE, nginx
 from faults.operations import in_trash, new_task
 from faults.programs import kill_tree, port_of_its_own, signal_tree, wait_for
-from todo_project.exceptions import PROBLEMS
+from rest.problems.types import PROBLEMS
 from todo_project.tests.bad_protocol import CLOSE, GET, HOST, message
 from todo_project.tests.raw_http import exchange, response
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from idempotency.models import KEPT_FOR, KEY_MAX_LENGTH
-from todo_project.exceptions import IdempotencyKeyReused
-from todo_project.schema import problem_response
+from rest.openapi import problem_response
+from rest.problems.types import IdempotencyKeyReused
 
 WRITING = ("post", "patch", "delete")
 KEPT_STATUSES = ("200", "201", "404", "409", "412")

@@ -15,8 +15,8 @@ from rest_framework.request import Request
 from database.connections import tried_twice
 from database.row_security import acting_for
 from idempotency.models import KEY_MAX_LENGTH, KeptResponse
-from todo_project.exceptions import Conflict, IdempotencyKeyReused, NotFound, PreconditionFailed
-from todo_project.problems import respond
+from rest.problems.responses import respond
+from rest.problems.types import Conflict, IdempotencyKeyReused, NotFound, PreconditionFailed
 
 KEY_RULE = f"1 to {KEY_MAX_LENGTH} visible ASCII characters"
 KEY = re.compile(f"[\x21-\x7e]{{1,{KEY_MAX_LENGTH}}}")

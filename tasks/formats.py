@@ -16,9 +16,9 @@ from typing import IO, Any, NamedTuple, Protocol, cast
 from rest_framework.parsers import BaseParser
 from rest_framework.settings import api_settings
 
+from rest.problems.types import Fault, Problem, pointer
 from tasks.models import TaskQuerySet
 from tasks.representation import Representation, Timestamp
-from todo_project.exceptions import Fault, Problem, pointer
 
 COLUMNS = (*Representation.members, "deleted_at")
 TEXTS = ("title", "description", "user_id")

@@ -12,12 +12,12 @@ from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 from rest_framework import serializers
 
+from rest.problems.types import Fault, InvalidRequest, pointer
 from tasks.formats import Line, faults_of
 from tasks.listing import instant
 from tasks.models import MAX_VERSION, USER_ID_RULE, Task, TaskQuerySet, validate_user_id
 from tasks.serializers import TaskSerializer, TimestampField
 from tasks.verification import CLOCK_SKEW
-from todo_project.exceptions import Fault, InvalidRequest, pointer
 
 #: What one who may write the task may change of it, and whether it is in the trash.
 CHANGEABLE = ("title", "description", "completed", "deleted_at")

@@ -12,10 +12,10 @@ from uuid import UUID
 from django.core.signing import BadSignature, Signer
 from django.db import connection
 
+from rest.problems.types import Fault, InvalidRequest
 from tasks import statements
 from tasks.models import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS
 from tasks.requests import unknown_parameter
-from todo_project.exceptions import Fault, InvalidRequest
 
 MAX_LIMIT = 1000
 MAX_SEARCH_LENGTH = 200

@@ -16,8 +16,7 @@ from django.db.models.sql import DeleteQuery, UpdateQuery
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
-from tasks.expressions import (
+from database.expressions import (
     CodePoints,
     HasAny,
     HasNul,
@@ -30,6 +29,7 @@ from tasks.expressions import (
     character_set,
     uuid_version,
 )
+from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
 
 TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 2000
@@ -62,7 +62,7 @@ COMPLETED_MESSAGES: dict[str, Any] = {
     "null": "Completed must be true or false",
     "invalid": "Completed must be true or false",
 }
-#: What a token may name, by ``todo_project/authentication.py``: a task of anybody else would be out of all reach.
+#: What a token may name, by ``identity/authentication.py``: a task of anybody else would be out of all reach.
 USER_ID_RULE = f"must be 1 to {USER_ID_MAX_LENGTH} visible ASCII characters"
 
 _USER_ID = re.compile(rf"[\x21-\x7e]{{1,{USER_ID_MAX_LENGTH}}}")

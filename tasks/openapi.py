@@ -14,10 +14,10 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
+from rest.entity_tags import ENTITY_TAGS, OBS_TEXT
 from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
 from tasks.listing import MAX_LIMIT, MAX_SEARCH_LENGTH
 from tasks.models import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS, USER_ID_MAX_LENGTH
-from tasks.preconditions import ENTITY_TAGS, OBS_TEXT
 from tasks.serializers import TaskSerializer
 
 TASK = {

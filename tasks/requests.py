@@ -11,8 +11,8 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from idempotency.replay import KEY_RULE, is_key
-from tasks import preconditions
-from todo_project.exceptions import HOST_FAULT, Fault, InvalidRequest, PayloadTooLarge, UnreadableBody
+from rest import entity_tags
+from rest.problems.types import HOST_FAULT, Fault, InvalidRequest, PayloadTooLarge, UnreadableBody
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def refuse_large_body(request: Request) -> None:
 
 
 def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int], str | None]:
-    """What ``If-Match`` and ``If-None-Match`` admit, as ``tasks.preconditions`` has it, and the ``Idempotency-Key``.
+    """What ``If-Match`` and ``If-None-Match`` admit, as ``rest.entity_tags`` has it, and the ``Idempotency-Key``.
 
     Raises:
         InvalidRequest: one of them is malformed, or the ``Host`` is not served; each is named.
@@ -43,8 +43,8 @@ def read_headers(request: Request) -> tuple[frozenset[int] | None, Container[int
         request.get_host()
     except DisallowedHost:
         faults.append(HOST_FAULT)
-    if_match = read("If-Match", preconditions.if_match)
-    if_none_match = read("If-None-Match", preconditions.if_none_match)
+    if_match = read("If-Match", entity_tags.if_match)
+    if_none_match = read("If-None-Match", entity_tags.if_none_match)
     key = None if request.method in SAFE_METHODS else request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is not None and not is_key(key):
         faults.append(Fault(header="Idempotency-Key", code="malformed", detail=f"Idempotency-Key must be {KEY_RULE}"))

@@ -10,6 +10,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
+from rest.problems.types import Fault, InvalidRequest, pointer
 from tasks.characters import WHITE_SPACE
 from tasks.models import (
     COMPLETED_MESSAGES,
@@ -17,7 +18,6 @@ from tasks.models import (
     TITLE_MESSAGES,
     Task,
 )
-from todo_project.exceptions import Fault, InvalidRequest, pointer
 
 NOT_AN_OBJECT = Fault(pointer=pointer(), code="not_an_object", detail="The body must be a JSON object")
 UNKNOWN_FIELD = ErrorDetail("This field is unknown", code="unknown_field")

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from database.connections import tried_twice
 from database.cursors import statement_cursor
+from database.expressions import Parameter
 from database.row_security import acting_for
-from tasks.expressions import Parameter
 from tasks.models import Task, TaskQuerySet
 from tasks.representation import Representation
 

@@ -19,10 +19,10 @@ from django.db.models import CharField, CheckConstraint, Count, Q, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from commands.base import counted
+from database.expressions import HasAny, IsUUID, Trim
 from tasks.characters import WHITE_SPACE
-from tasks.expressions import HasAny, IsUUID, Trim
 from tasks.models import LATEST, MAX_VERSION, Task, TaskQuerySet
-from todo_project.management.command import counted
 
 #: How far the clocks of servers that write may be apart.
 CLOCK_SKEW = timedelta(minutes=1)

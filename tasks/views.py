@@ -14,14 +14,14 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from idempotency.replay import KeyedRequest
+from rest.entity_tags import entity_tag
+from rest.problems.types import Conflict, MethodNotAllowed, NotFound, PreconditionFailed
 from tasks import requests, statements
 from tasks.listing import Listing
 from tasks.models import Task
 from tasks.openapi import document_tasks, document_trash
-from tasks.preconditions import entity_tag
 from tasks.serializers import CHANGES, NEW_TASK, TaskSerializer
 from tasks.statements import Compiled, ShownTask
-from todo_project.exceptions import Conflict, MethodNotAllowed, NotFound, PreconditionFailed
 
 JSON = "application/json"
 

@@ -6,12 +6,12 @@ class TodoProjectConfig(AppConfig):
     name = "todo_project"
 
     def ready(self) -> None:
+        from rest.problems.responses import register_problems
         from todo_project import checks  # noqa: F401
-        from todo_project.problems import register_problems
 
         register_problems()
 
 
 class OperatorSiteConfig(admin.AdminConfig):
     default = False  # of this package
-    default_site = "todo_project.site.OperatorSite"
+    default_site = "todo_project.admin_site.OperatorSite"

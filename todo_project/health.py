@@ -5,8 +5,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from database.connections import is_unavailable, lacks_migrations
-from todo_project.exceptions import ServiceUnavailable
-from todo_project.problems import respond
+from rest.problems.responses import respond
+from rest.problems.types import ServiceUnavailable
 
 
 @require_safe

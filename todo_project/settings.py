@@ -143,6 +143,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "todo_project",
+    "commands",
     "idempotency",
     "tasks",
     "throttling",
@@ -155,21 +156,21 @@ ADMIN_PREFIX = "/admin/"
 ACCESS_LOG = env.bool("ACCESS_LOG", False)
 
 MIDDLEWARE = [
-    "todo_project.middleware.request_id",
-    *(["todo_project.middleware.access_log"] if ACCESS_LOG else []),
-    "todo_project.middleware.api",
+    "rest.middleware.request_id",
+    *(["rest.middleware.access_log"] if ACCESS_LOG else []),
+    "rest.middleware.api",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     *(["throttling.throttles.rate_limit_headers"] if THROTTLES else []),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "todo_project.middleware.AdminSessionMiddleware",
-    "todo_project.middleware.AdminCommonMiddleware",
-    "todo_project.middleware.AdminCsrfViewMiddleware",
-    "todo_project.middleware.AdminAuthenticationMiddleware",
-    "todo_project.middleware.AdminMessageMiddleware",
-    "todo_project.middleware.AdminCSPMiddleware",
-    "todo_project.middleware.AdminAxesMiddleware",
+    "rest.middleware.AdminSessionMiddleware",
+    "rest.middleware.AdminCommonMiddleware",
+    "rest.middleware.AdminCsrfViewMiddleware",
+    "rest.middleware.AdminAuthenticationMiddleware",
+    "rest.middleware.AdminMessageMiddleware",
+    "rest.middleware.AdminCSPMiddleware",
+    "rest.middleware.AdminAxesMiddleware",
 ]
 
 # What an operator's browser may load and do: this server's own files, and no script or style within a page.
@@ -198,7 +199,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 # Who tries on while waiting would else keep the true owner of the name out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "todo_project.site.client_address"
+AXES_CLIENT_IP_CALLABLE = "todo_project.admin_site.client_address"
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
@@ -353,7 +354,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
-FORMAT_MODULE_PATH = "todo_project.formats"
+FORMAT_MODULE_PATH = "todo_project.date_formats"
 USE_TZ = True
 
 STATIC_URL = "/static/"
@@ -365,15 +366,15 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [f"todo_project.authentication.{AUTHENTICATION[AUTH_MODE]}"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [f"identity.authentication.{AUTHENTICATION[AUTH_MODE]}"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "todo_project.negotiation.JSONNegotiation",
-    "DEFAULT_PARSER_CLASSES": ["todo_project.parsers.JSONParser", "todo_project.parsers.MergePatchParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "rest.negotiation.JSONNegotiation",
+    "DEFAULT_PARSER_CLASSES": ["rest.json_parsers.JSONParser", "rest.json_parsers.MergePatchParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_THROTTLE_CLASSES": ["throttling.throttles.Throttle"] if THROTTLES else [],
     "NUM_PROXIES": THROTTLE_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "todo_project.problems.exception_handler",
+    "EXCEPTION_HANDLER": "rest.problems.responses.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
 }
@@ -392,7 +393,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
-        "todo_project.schema.document_problems",
+        "rest.openapi.document_problems",
         "idempotency.openapi.document_keys",
         "tasks.openapi.document_links",
     ],
@@ -402,8 +403,8 @@ LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=must.OneOf(["DEBUG", "INFO", "
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request": {"()": "todo_project.logs.RequestFilter"}},
-    "formatters": {"log": {"()": f"todo_project.logs.{'LineFormatter' if DEBUG else 'JSONFormatter'}"}},
+    "filters": {"request": {"()": "observability.log.RequestFilter"}},
+    "formatters": {"log": {"()": f"observability.log.{'LineFormatter' if DEBUG else 'JSONFormatter'}"}},
     # The server's goes to the standard output instead; of a command, that is for what it was asked for.
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "log", "filters": ["request"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},

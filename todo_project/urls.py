@@ -1,4 +1,4 @@
-"""Every address of the service. ``todo_project/problems.py`` answers for those that lead nowhere."""
+"""Every address of the service. ``rest/problems/responses.py`` answers for those that lead nowhere."""
 
 from django.contrib import admin
 from django.shortcuts import redirect
@@ -6,11 +6,12 @@ from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from todo_project import health, problems
-from todo_project.schema import RedocView, SchemaView, SwaggerUIView
+from rest.openapi import RedocView, SchemaView, SwaggerUIView
+from rest.problems import responses
+from todo_project import health
 
 # drf-problems looks its documentation up by these two names.
-problem_urls = ([path("<slug:code>", problems.documentation, name="error-documentation")], "drf_problems")
+problem_urls = ([path("<slug:code>", responses.documentation, name="error-documentation")], "drf_problems")
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/api/docs")),
@@ -18,7 +19,7 @@ urlpatterns = [
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", SwaggerUIView.as_view()),
     path("api/redoc", RedocView.as_view()),
-    re_path(r"^api(?:/|$)", problems.nowhere),
+    re_path(r"^api(?:/|$)", responses.nowhere),
     path("problems/", include(problem_urls)),
     path("favicon.ico", lambda _: redirect(static("todo_project/mark.svg"))),
     path("healthz", health.healthz),
@@ -27,7 +28,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = problems.bad_request
-handler403 = problems.permission_denied
-handler404 = problems.not_found
-handler500 = problems.server_error
+handler400 = responses.bad_request
+handler403 = responses.permission_denied
+handler404 = responses.not_found
+handler500 = responses.server_error

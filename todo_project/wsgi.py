@@ -13,7 +13,7 @@ from django.utils.http import parse_header_parameters
 from psycopg_pool import ConnectionPool
 
 from database.connections import BoundedConnection
-from todo_project.activation import notify_ready
+from todo_project.server.socket_activation import notify_ready
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -9,7 +9,7 @@ import django.utils.timezone
 import uuid_utils.compat
 from django.db import migrations, models
 
-import tasks.expressions
+import database.expressions
 import tasks.models
 
 
@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(
                         models.F("user_id"),
-                        tasks.expressions.CodePoints("title"),
+                        database.expressions.CodePoints("title"),
                         models.F("id"),
                         condition=models.Q(("deleted_at", None)),
                         name="task_title",
@@ -142,7 +142,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             models.Q(("user_id", ""), _negated=True),
-                            models.Q(tasks.expressions.HasNul("user_id"), _negated=True),
+                            models.Q(database.expressions.HasNul("user_id"), _negated=True),
                         ),
                         name="task_user_id_not_empty",
                     ),
@@ -158,7 +158,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(
                             (
                                 "title",
-                                tasks.expressions.Trim(
+                                database.expressions.Trim(
                                     "title",
                                     models.Value(
                                         "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -171,7 +171,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             django.db.models.lookups.Exact(
-                                tasks.expressions.Trim(
+                                database.expressions.Trim(
                                     "title",
                                     models.Value(
                                         "\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e\x9f\xad\u0600\u0601\u0602\u0603\u0604\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufff9\ufffa\ufffb\U000110bd\U000110cd\U00013430\U00013431\U00013432\U00013433\U00013434\U00013435\U00013436\U00013437\U00013438\U00013439\U0001343a\U0001343b\U0001343c\U0001343d\U0001343e\U0001343f\U0001bca0\U0001bca1\U0001bca2\U0001bca3\U0001d173\U0001d174\U0001d175\U0001d176\U0001d177\U0001d178\U0001d179\U0001d17a\U000e0001\U000e0020\U000e0021\U000e0022\U000e0023\U000e0024\U000e0025\U000e0026\U000e0027\U000e0028\U000e0029\U000e002a\U000e002b\U000e002c\U000e002d\U000e002e\U000e002f\U000e0030\U000e0031\U000e0032\U000e0033\U000e0034\U000e0035\U000e0036\U000e0037\U000e0038\U000e0039\U000e003a\U000e003b\U000e003c\U000e003d\U000e003e\U000e003f\U000e0040\U000e0041\U000e0042\U000e0043\U000e0044\U000e0045\U000e0046\U000e0047\U000e0048\U000e0049\U000e004a\U000e004b\U000e004c\U000e004d\U000e004e\U000e004f\U000e0050\U000e0051\U000e0052\U000e0053\U000e0054\U000e0055\U000e0056\U000e0057\U000e0058\U000e0059\U000e005a\U000e005b\U000e005c\U000e005d\U000e005e\U000e005f\U000e0060\U000e0061\U000e0062\U000e0063\U000e0064\U000e0065\U000e0066\U000e0067\U000e0068\U000e0069\U000e006a\U000e006b\U000e006c\U000e006d\U000e006e\U000e006f\U000e0070\U000e0071\U000e0072\U000e0073\U000e0074\U000e0075\U000e0076\U000e0077\U000e0078\U000e0079\U000e007a\U000e007b\U000e007c\U000e007d\U000e007e\U000e007f\u2028\u2029 \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             models.Q(
-                                tasks.expressions.HasAny(
+                                database.expressions.HasAny(
                                     "title",
                                     models.Value(
                                         "[\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e\x9f\u2028\u2029]"
@@ -202,7 +202,7 @@ class Migration(migrations.Migration):
                                 ),
                                 _negated=True,
                             ),
-                            models.Q(tasks.expressions.HasNul("title"), _negated=True),
+                            models.Q(database.expressions.HasNul("title"), _negated=True),
                         ),
                         name="task_title_characters",
                     ),
@@ -217,7 +217,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             models.Q(
-                                tasks.expressions.HasAny(
+                                database.expressions.HasAny(
                                     "description",
                                     models.Value(
                                         "[\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e\x9f]"
@@ -225,7 +225,7 @@ class Migration(migrations.Migration):
                                 ),
                                 _negated=True,
                             ),
-                            models.Q(tasks.expressions.HasNul("description"), _negated=True),
+                            models.Q(database.expressions.HasNul("description"), _negated=True),
                         ),
                         name="task_description_characters",
                     ),

@@ -7,7 +7,7 @@ import django.db.models.functions.text
 import django.db.models.lookups
 from django.db import migrations, models
 
-import tasks.expressions
+import database.expressions
 
 
 def write_the_table_anew(apps, schema_editor):
@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                         ),
                         models.Value("7"),
                     ),
-                    tasks.expressions.IsUUID("id"),
+                    database.expressions.IsUUID("id"),
                 ),
                 name="task_id_is_uuid_7",
             ),
@@ -52,8 +52,8 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("user_id", ""), _negated=True),
-                    models.Q(tasks.expressions.HasNul("user_id"), _negated=True),
-                    tasks.expressions.IsText("user_id"),
+                    models.Q(database.expressions.HasNul("user_id"), _negated=True),
+                    database.expressions.IsText("user_id"),
                 ),
                 name="task_user_id_not_empty",
             ),
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(
-                        tasks.expressions.HasAny(
+                        database.expressions.HasAny(
                             "title",
                             models.Value(
                                 "[\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e\x9f\u2028\u2029]"
@@ -72,8 +72,8 @@ class Migration(migrations.Migration):
                         ),
                         _negated=True,
                     ),
-                    models.Q(tasks.expressions.HasNul("title"), _negated=True),
-                    tasks.expressions.IsText("title"),
+                    models.Q(database.expressions.HasNul("title"), _negated=True),
+                    database.expressions.IsText("title"),
                 ),
                 name="task_title_characters",
             ),
@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(
-                        tasks.expressions.HasAny(
+                        database.expressions.HasAny(
                             "description",
                             models.Value(
                                 "[\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e\x9f]"
@@ -92,8 +92,8 @@ class Migration(migrations.Migration):
                         ),
                         _negated=True,
                     ),
-                    models.Q(tasks.expressions.HasNul("description"), _negated=True),
-                    tasks.expressions.IsText("description"),
+                    models.Q(database.expressions.HasNul("description"), _negated=True),
+                    database.expressions.IsText("description"),
                 ),
                 name="task_description_characters",
             ),
@@ -116,9 +116,9 @@ class Migration(migrations.Migration):
                         ),
                         _connector="OR",
                     ),
-                    tasks.expressions.IsTime("created_at"),
-                    tasks.expressions.IsTime("updated_at"),
-                    tasks.expressions.IsTime("deleted_at"),
+                    database.expressions.IsTime("created_at"),
+                    database.expressions.IsTime("updated_at"),
+                    database.expressions.IsTime("deleted_at"),
                 ),
                 name="task_times_in_rfc_3339",
             ),
@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
             model_name="task",
             name="task_version_positive",
             constraint=models.CheckConstraint(
-                condition=models.Q(("version__gte", 1), tasks.expressions.IsInteger("version")),
+                condition=models.Q(("version__gte", 1), database.expressions.IsInteger("version")),
                 name="task_version_positive",
             ),
         ),

@@ -1,6 +1,6 @@
 """What the contract says of a task, of a problem and of the headers, in a form that ``==`` can compare with."""
 
-from todo_project.exceptions import Problem
+from rest.problems.types import Problem
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"

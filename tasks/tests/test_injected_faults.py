@@ -86,7 +86,7 @@ def test_it_is_a_503_and_changes_nothing(client, live, trashed, stored, name, nu
 
 
 def test_control_a_handler_that_knows_no_database_answers_500(client, live, trashed, monkeypatch):
-    monkeypatch.setattr("todo_project.problems.is_unavailable", lambda error: False)
+    monkeypatch.setattr("rest.problems.responses.is_unavailable", lambda error: False)
     seen = set()
     for name, number in FAULTS:
         with connection.execute_wrapper(FailAt(number)):

@@ -6,7 +6,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from drf_spectacular.generators import SchemaGenerator
 
-from tasks import listing, preconditions
+from rest import entity_tags
+from tasks import listing
 from tasks.models import validate_description, validate_title
 from tasks.openapi import character_class
 from tasks.tests.test_preconditions import LISTS, MALFORMED
@@ -61,7 +62,7 @@ def test_so_does_a_search(operations, text):
 @pytest.mark.parametrize("header", [value for value, *_ in LISTS] + MALFORMED)
 @pytest.mark.parametrize(("operation", "name"), [("updateTask", "If-Match"), ("getTask", "If-None-Match")])
 def test_so_does_a_list_of_tags_but_for_its_length_and_what_is_beyond_ascii(operations, operation, name, header):
-    accepted = accepts(preconditions.if_match, header) or header.count(",") >= preconditions.MAX_TAGS
+    accepted = accepts(entity_tags.if_match, header) or header.count(",") >= entity_tags.MAX_TAGS
     pattern = parameter(operations[operation], name)["pattern"]
     assert bool(re.fullmatch(pattern, header)) is (accepted and header.isascii())
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tasks.preconditions import entity_tag, if_match, if_none_match
+from rest.entity_tags import entity_tag, if_match, if_none_match
 
 VERSIONS = [1, 2, 7, 10**17, 10**18 - 1]
 

@@ -7,10 +7,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
+from commands.base import counted
+from identity.authentication import SUBJECT
 from tasks.models import ORDERINGS, Task, validate_user_id
 from tasks.tests.factories import TaskFactory
-from todo_project.authentication import SUBJECT
-from todo_project.management.command import counted
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,9 @@ import pytest
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.test import APIRequestFactory
 
+from identity.authentication import SINGLE_USER, Caller, SingleUserAuthentication
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from todo_project.authentication import SINGLE_USER, Caller, SingleUserAuthentication
 
 
 def test_every_request_is_the_single_users():

@@ -10,8 +10,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
-from todo_project.exceptions import ServiceUnavailable
-from todo_project.keys import MAX_BYTES, KeySet, read_keys
+from identity.key_set import MAX_BYTES, KeySet, read_keys
+from rest.problems.types import ServiceUnavailable
 from todo_project.tests.provider import eventually
 
 #: Seconds that a thread may be late by on a busy machine; an answer "at once" takes some microseconds.

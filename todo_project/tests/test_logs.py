@@ -11,10 +11,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from benchmarks.running import served
+from observability.log import JSONFormatter, LineFormatter
 from tasks.models import Task
 from tasks.tests.contract import JSON
 from tasks.tests.factories import TaskFactory
-from todo_project.logs import JSONFormatter, LineFormatter
 from todo_project.tests.processes import SOUND, run
 
 SECRET = "a-secret-that-nobody-should-read"
@@ -180,7 +180,7 @@ def test_a_path_cannot_forge_a_line(client, fail_with, log, events):
 @pytest.mark.django_db
 def test_no_tasks_text_and_no_secret_is_logged(as_user, log, settings):
     """With a line a request, which is as much as there is at INFO."""
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE[:1], "todo_project.middleware.access_log", *settings.MIDDLEWARE[1:]]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE[:1], "rest.middleware.access_log", *settings.MIDDLEWARE[1:]]
     credentials = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "Idempotency-Key": SECRET}
     body = {"title": SECRET, "description": SECRET}
     created = as_user.post("/api/tasks", body, content_type=JSON, headers=credentials)
@@ -211,7 +211,7 @@ def test_a_row_that_the_database_quotes_is_left_out(formatter):
 
 
 def access_log_of(client, settings):
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE[:1], "todo_project.middleware.access_log", *settings.MIDDLEWARE[1:]]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE[:1], "rest.middleware.access_log", *settings.MIDDLEWARE[1:]]
     return client
 
 
@@ -237,7 +237,7 @@ def test_an_access_line_has_all_that_is_asked_of_one(client, settings, events):
     ("variables", "on"), [({}, False), ({"ACCESS_LOG": "on"}, True), ({"ACCESS_LOG": "off"}, False)]
 )
 def test_an_access_line_is_a_setting(variables, on):
-    code = "from django.conf import settings; print('todo_project.middleware.access_log' in settings.MIDDLEWARE)"
+    code = "from django.conf import settings; print('rest.middleware.access_log' in settings.MIDDLEWARE)"
     assert run("-c", code, **NO_DEBUG, **variables).stdout == f"{on}\n"
 
 

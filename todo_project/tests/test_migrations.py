@@ -14,7 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django_migration_linter import MigrationLinter
 
 from benchmarks.running import ROOT, environment
-from todo_project.management.commands import migrate
+from commands.management.commands import migrate
 
 pytestmark = pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="the locks are PostgreSQL's")
 

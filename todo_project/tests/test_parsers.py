@@ -6,8 +6,8 @@ from io import BytesIO
 
 import pytest
 
-from todo_project.exceptions import UnreadableBody
-from todo_project.parsers import JSONParser, MergePatchParser
+from rest.json_parsers import JSONParser, MergePatchParser
+from rest.problems.types import UnreadableBody
 
 
 def parse(body):

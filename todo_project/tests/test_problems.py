@@ -10,10 +10,10 @@ from django.http import Http404
 from django.test import Client
 from rest_framework import exceptions as drf_exceptions
 
+from identity.authentication import SingleUserAuthentication
+from rest.problems import types
+from rest.problems.types import PROBLEMS, Fault
 from tasks.tests.factories import TaskFactory
-from todo_project import exceptions
-from todo_project.authentication import SingleUserAuthentication
-from todo_project.exceptions import PROBLEMS, Fault
 
 #: code: (status, title, the sentence where nothing more is known)
 TYPES = {
@@ -242,22 +242,22 @@ SERIALIZER_ERRORS = drf_exceptions.ValidationError(
 )
 
 OWN_PROBLEMS = [
-    (exceptions.NotAuthenticated(), "not_authenticated", {"WWW-Authenticate": "Bearer"}),
+    (types.NotAuthenticated(), "not_authenticated", {"WWW-Authenticate": "Bearer"}),
     (
-        exceptions.AuthenticationFailed(),
+        types.AuthenticationFailed(),
         "authentication_failed",
         {"WWW-Authenticate": 'Bearer error="invalid_token"'},
     ),
-    (exceptions.PermissionDenied(), "permission_denied", {}),
-    (exceptions.NotFound(), "not_found", {}),
-    (exceptions.NotAcceptable(), "not_acceptable", {}),
-    (exceptions.Conflict(), "conflict", {}),
-    (exceptions.PreconditionFailed(headers={"ETag": '"7"'}), "precondition_failed", {"ETag": '"7"'}),
-    (exceptions.PayloadTooLarge(), "payload_too_large", {}),
-    (exceptions.UnsupportedMediaType(), "unsupported_media_type", {}),
-    (exceptions.IdempotencyKeyReused(), "idempotency_key_reused", {}),
-    (exceptions.Throttled(7), "throttled", {"Retry-After": "7"}),
-    (exceptions.Throttled(), "throttled", {"Retry-After": "1"}),
+    (types.PermissionDenied(), "permission_denied", {}),
+    (types.NotFound(), "not_found", {}),
+    (types.NotAcceptable(), "not_acceptable", {}),
+    (types.Conflict(), "conflict", {}),
+    (types.PreconditionFailed(headers={"ETag": '"7"'}), "precondition_failed", {"ETag": '"7"'}),
+    (types.PayloadTooLarge(), "payload_too_large", {}),
+    (types.UnsupportedMediaType(), "unsupported_media_type", {}),
+    (types.IdempotencyKeyReused(), "idempotency_key_reused", {}),
+    (types.Throttled(7), "throttled", {"Retry-After": "7"}),
+    (types.Throttled(), "throttled", {"Retry-After": "1"}),
 ]
 
 OF_REST_FRAMEWORK = [
@@ -353,7 +353,7 @@ def test_a_validation_error_of_any_form_names_where_it_is(client, fail_with, det
 
 
 def test_a_problem_may_tell_more_of_its_occurrence(client, fail_with):
-    fail_with(exceptions.Conflict("It is live", faults=[Fault(header="If-Match", code="a", detail="b")]))
+    fail_with(types.Conflict("It is live", faults=[Fault(header="If-Match", code="a", detail="b")]))
     check(
         client.get(REST_FRAMEWORK),
         problem(
@@ -442,7 +442,7 @@ def test_a_middleware_that_fails_leaks_nothing_and_is_reported_once(
 ):
     fail_with(error)
     middleware = list(settings.MIDDLEWARE)
-    ours = middleware.index("todo_project.middleware.api") + 1
+    ours = middleware.index("rest.middleware.api") + 1
     at = len(middleware) if position is None else ours + position
     settings.MIDDLEWARE = [*middleware[:at], "todo_project.tests.urls.failing_middleware", *middleware[at:]]
     response = client.get(TASKS)
@@ -463,7 +463,7 @@ def test_a_database_that_is_away_is_service_unavailable(
     check_reported_once(error, response, caplog, got_request_exceptions)
 
 
-@pytest.mark.parametrize("error", [exceptions.ServerError(), drf_exceptions.APIException(SECRET)], ids=name)
+@pytest.mark.parametrize("error", [types.ServerError(), drf_exceptions.APIException(SECRET)], ids=name)
 def test_a_server_error_of_rest_framework_is_no_exception(client, fail_with, error):
     fail_with(error)
     response = client.get(REST_FRAMEWORK)
@@ -605,12 +605,12 @@ def test_the_type_of_a_problem_explains_it(client, code):
 
 def test_nobody_needs_a_token_to_have_a_problem_explained(client, monkeypatch):
     def refuse(*_):
-        raise exceptions.NotAuthenticated
+        raise types.NotAuthenticated
 
     monkeypatch.setattr(SingleUserAuthentication, "authenticate", refuse)
     response = client.get(TASKS)
     assert response.json() == problem("not_authenticated", TASKS)
-    check_documented(client.get(response.json()["type"]), exceptions.NotAuthenticated)
+    check_documented(client.get(response.json()["type"]), types.NotAuthenticated)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from todo_project.exceptions import PROBLEMS
+from rest.problems.types import PROBLEMS
 from todo_project.tests.bad_protocol import (
     BAD_PROTOCOL,
     BODY,

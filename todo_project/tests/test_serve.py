@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 
-from todo_project import activation
 from todo_project.management.commands import serve
+from todo_project.server import socket_activation
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +78,7 @@ def test_it_becomes_granian_with_the_settings(settings, became):
         "--respawn-failed-workers",
         "--workers-kill-timeout=10",
         "--log-level=warning",
-        f"--log-config={settings.BASE_DIR}/todo_project/granian_logs.json",
+        f"--log-config={settings.BASE_DIR}/todo_project/server/granian_logs.json",
         "todo_project.wsgi:application",
     ]
 
@@ -175,7 +175,7 @@ def test_the_port_is_free_for_the_server_itself(settings, became):
 def passed(monkeypatch):
     """A socket that systemd has passed (sd_listen_fds(3))."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        monkeypatch.setattr(activation, "PASSED", listening.fileno())
+        monkeypatch.setattr(socket_activation, "PASSED", listening.fileno())
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
         monkeypatch.setenv("LISTEN_FDS", "1")
         yield listening
@@ -196,7 +196,7 @@ def test_a_socket_that_was_passed_takes_the_place_of_host_and_port(settings, bec
         *serve.server_options("127.0.0.1", port),
         "todo_project.wsgi:application",
     ]
-    assert passed.fileno() == activation.PASSED, "it is left open"
+    assert passed.fileno() == socket_activation.PASSED, "it is left open"
 
 
 @pytest.mark.parametrize(("name", "value"), [("LISTEN_PID", "1"), ("LISTEN_FDS", "2"), ("LISTEN_FDS", "")])
@@ -212,14 +212,14 @@ def test_whoever_started_it_is_told_when_it_can_serve(monkeypatch, tmp_path, abs
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0{path}" if abstract else path)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{path}" if abstract else path)
-        activation.notify_ready()
+        socket_activation.notify_ready()
         assert manager.recv(100) == b"READY=1"
 
 
 def test_whoever_listens_no_more_is_told_nothing(monkeypatch, tmp_path):
     """A worker that is started anew is no failure then."""
     monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/nowhere")
-    activation.notify_ready()
+    socket_activation.notify_ready()
 
 
 @pytest.mark.parametrize("app", ["tasks", "auth"])

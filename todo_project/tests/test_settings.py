@@ -228,7 +228,7 @@ def test_jwt_mode_asks_for_a_token(url):
     jwt = {**JWT, "JWT_JWKS_URL": url}
     chosen_ = chosen(*names, "REST_FRAMEWORK", **jwt)
     assert chosen_.pop("REST_FRAMEWORK")["DEFAULT_AUTHENTICATION_CLASSES"] == [
-        "todo_project.authentication.JWTAuthentication"
+        "identity.authentication.JWTAuthentication"
     ]
     assert chosen_ == {
         **jwt,

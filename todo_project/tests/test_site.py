@@ -14,7 +14,7 @@ from django.test import Client
 
 from tasks.apps import make_groups
 from tasks.tests.factories import TaskFactory
-from todo_project.site import client_address
+from todo_project.admin_site import client_address
 
 pytestmark = pytest.mark.django_db
 
@@ -297,7 +297,7 @@ def test_a_database_that_is_away_is_told_in_the_site_s_looks(as_operator, monkey
     def fail():
         raise OperationalError("secret")
 
-    monkeypatch.setattr("todo_project.site.figures", fail)
+    monkeypatch.setattr("todo_project.admin_site.figures", fail)
     response = as_operator.get("/admin/")
     assert response.status_code == 503
     assert "The database cannot answer for the moment" in text_of(response)

@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 from uuid_utils.compat import uuid7
 
+from identity.authentication import read_claims
+from identity.key_set import KeySet, provider_keys
 from tasks.tests.contract import headers, problem, problem_headers
 from tasks.tests.factories import TaskFactory
-from todo_project.authentication import read_claims
-from todo_project.keys import KeySet, provider_keys
 from todo_project.tests.bad_tokens import BAD_TOKENS, ES256, MORE_KEYS, RS256
 from todo_project.tests.provider import AUDIENCE, LEFT_OUT, Provider, eventually
 
@@ -163,7 +163,7 @@ def test_a_token_that_was_let_in_expires_all_the_same(answer, provider, settings
 
 def test_a_token_that_was_let_in_goes_with_its_key(answer, provider, monkeypatch):
     with closing(KeySet(provider.url, lifespan=0.05, grace=600, interval=0.05)) as keys:
-        monkeypatch.setattr("todo_project.authentication.provider_keys", lambda: keys)
+        monkeypatch.setattr("identity.authentication.provider_keys", lambda: keys)
         token = provider.token()
         assert answer(f"Bearer {token}")[0].status_code == 200
         provider.rotate("first")  # another key, under the same id

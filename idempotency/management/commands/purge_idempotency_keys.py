@@ -3,8 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from commands.base import OperatorCommand, counted, resting
 from idempotency.models import KeptResponse
-from todo_project.management.command import OperatorCommand, counted, resting
 
 
 class Command(OperatorCommand):

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from commands.base import BAD_INPUT, OperatorCommand, counted
 from tasks.management.arguments import owner, subject
 from tasks.models import Task
-from todo_project.management.command import BAD_INPUT, OperatorCommand, counted
 
 
 class Command(OperatorCommand):

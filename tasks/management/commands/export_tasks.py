@@ -12,10 +12,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from commands.base import BAD_INPUT, OperatorCommand, counted
 from tasks.formats import FORMATS, Format, shown
 from tasks.management.arguments import owner
 from tasks.models import Task, TaskQuerySet
-from todo_project.management.command import BAD_INPUT, OperatorCommand, counted
 
 
 class Command(OperatorCommand):

@@ -12,11 +12,11 @@ from typing import IO, Any
 
 from django.core.management.base import CommandError
 
+from commands.base import BAD_INPUT, FOUND, OperatorCommand
+from rest.problems.types import Fault
 from tasks.formats import FORMATS, Format, FormatError
 from tasks.imports import ON_CONFLICT, SKIP, ConflictError, Import, Outcome
 from tasks.management.arguments import subject
-from todo_project.exceptions import Fault
-from todo_project.management.command import BAD_INPUT, FOUND, OperatorCommand
 
 #: Bad lines that are told where there is no file for them.
 MAX_TOLD = 20

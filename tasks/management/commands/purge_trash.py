@@ -6,9 +6,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from commands.base import OperatorCommand, counted, resting
 from tasks.management.arguments import age
 from tasks.models import Task
-from todo_project.management.command import OperatorCommand, counted, resting
 
 
 class Command(OperatorCommand):

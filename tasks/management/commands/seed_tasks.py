@@ -10,10 +10,10 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from commands.base import BAD_INPUT, MAX_BATCH, OperatorCommand, counted, whole_number
 from tasks.management.arguments import MAX_DAYS, moment, ratio, subject
 from tasks.management.sample_tasks import EPOCH, SampleTasks
 from tasks.models import Task, TaskQuerySet
-from todo_project.management.command import BAD_INPUT, MAX_BATCH, OperatorCommand, counted, whole_number
 
 MAX_COUNT = 1_000_000_000
 MAX_USERS = 10_000

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from commands.base import OperatorCommand, counted, whole_number
 from tasks.management.arguments import owner
 from tasks.models import Task
 from tasks.statistics import Day, Totals, days_up_to, totals
-from todo_project.management.command import OperatorCommand, counted, whole_number
 
 MAX_DAYS = 3660
 

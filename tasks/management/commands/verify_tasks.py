@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from commands.base import FOUND, MAX_BATCH, OperatorCommand, counted
 from tasks.models import Task
 from tasks.verification import Finding, Rules, batches, mend, verify_schema
-from todo_project.management.command import FOUND, MAX_BATCH, OperatorCommand, counted
 
 
 class Command(OperatorCommand):

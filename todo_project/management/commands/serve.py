@@ -13,10 +13,10 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from database import row_security
 from database.connections import lacks_migrations
-from todo_project.activation import passed_address
+from todo_project.server.socket_activation import passed_address
 
-#: granian's own events in the form of the service's: todo_project/logs.py.
-GRANIAN_LOGS = settings.BASE_DIR / "todo_project" / "granian_logs.json"
+#: granian's own events in the form of the service's: observability/log.py.
+GRANIAN_LOGS = settings.BASE_DIR / "todo_project" / "server" / "granian_logs.json"
 
 
 class Command(BaseCommand):

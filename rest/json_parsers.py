@@ -9,7 +9,7 @@ from typing import IO, Any, NoReturn
 
 from rest_framework.parsers import BaseParser
 
-from todo_project.exceptions import Fault, UnreadableBody, pointer
+from rest.problems.types import Fault, UnreadableBody, pointer
 
 MAX_DEPTH = 32
 

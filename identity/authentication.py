@@ -15,8 +15,8 @@ from jwt.utils import base64url_decode
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from todo_project.exceptions import AuthenticationFailed, NotAuthenticated
-from todo_project.keys import provider_keys
+from identity.key_set import provider_keys
+from rest.problems.types import AuthenticationFailed, NotAuthenticated
 
 logger = logging.getLogger(__name__)
 

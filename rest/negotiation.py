@@ -11,7 +11,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from todo_project.exceptions import NotAcceptable, UnsupportedMediaType
+from rest.problems.types import NotAcceptable, UnsupportedMediaType
 
 ANSWERED = ("application/json", "application/problem+json")
 UTF8 = {"utf-8", "utf8"}

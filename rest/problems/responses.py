@@ -28,7 +28,8 @@ from drf_problems.views import ErrorDocumentationView
 from rest_framework import exceptions as drf_exceptions
 
 from database.connections import is_unavailable
-from todo_project.exceptions import (
+from observability.log import request_id
+from rest.problems.types import (
     HOST_FAULT,
     PROBLEMS,
     Fault,
@@ -42,7 +43,6 @@ from todo_project.exceptions import (
     Throttled,
     pointer,
 )
-from todo_project.logs import request_id
 
 CONTENT_TYPE = "application/problem+json"
 

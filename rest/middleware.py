@@ -20,8 +20,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 from uuid_utils.compat import uuid7
 
-from todo_project import problems
-from todo_project.logs import CurrentRequest, current
+from observability.log import CurrentRequest, current
+from rest.problems import responses
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -64,9 +64,9 @@ def api(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         request.path_info = request.path_info.removesuffix("/")
         response = get_response(request)
-        if response.status_code >= HTTPStatus.BAD_REQUEST and response["Content-Type"] != problems.CONTENT_TYPE:
+        if response.status_code >= HTTPStatus.BAD_REQUEST and response["Content-Type"] != responses.CONTENT_TYPE:
             # Django's own page, which it shows where DEBUG is on.
-            response = problems.respond(request, problems.of_status(response.status_code))
+            response = responses.respond(request, responses.of_status(response.status_code))
         response.headers["Cache-Control"] = "private, no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"
         patch_vary_headers(response, ["Accept", "Authorization"])

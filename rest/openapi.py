@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from todo_project.exceptions import PROBLEMS, Fault, InvalidRequest, Problem
-from todo_project.negotiation import PageNegotiation
+from rest.negotiation import PageNegotiation
+from rest.problems.types import PROBLEMS, Fault, InvalidRequest, Problem
 
 #: Where an operation's documentation lists the codes of the problems that it can answer.
 PROBLEM_CODES = "x-problem-codes"
@@ -136,7 +136,7 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """``AUTH_MODE=jwt``: a token that the identity provider signed."""
 
-    target_class = "todo_project.authentication.JWTAuthentication"
+    target_class = "identity.authentication.JWTAuthentication"
     name = "bearer"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 class SingleUserScheme(BearerScheme):  # type: ignore[no-untyped-call]
     """``AUTH_MODE=single-user``: the same document, in which a token may be left out."""
 
-    target_class = "todo_project.authentication.SingleUserAuthentication"
+    target_class = "identity.authentication.SingleUserAuthentication"
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
         return [{"bearer": []}, {}]

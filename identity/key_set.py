@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from jwt import PyJWK
 
-from todo_project.exceptions import ServiceUnavailable
+from rest.problems.types import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 

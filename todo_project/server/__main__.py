@@ -10,7 +10,7 @@ from granian import cli
 from granian.net import SocketHolder
 from granian.server import MPServer
 
-from todo_project.activation import PASSED
+from todo_project.server.socket_activation import PASSED
 
 
 class Server(MPServer):  # type: ignore[misc]  # is untyped

@@ -1,6 +1,6 @@
 """The problem types of this API (RFC 9457): what may be raised, and what ``/problems/{code}`` says of it.
 
-``todo_project/problems.py`` renders them.
+``rest/problems/responses.py`` renders them.
 """
 
 from collections.abc import Iterable, Mapping

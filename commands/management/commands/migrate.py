@@ -8,8 +8,8 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
+from commands.base import whole_number
 from database.connections import sqlstate
-from todo_project.management.command import whole_number
 
 #: How long a migration waits for a lock, and with it every request that comes to the same table after it.
 LOCK_TIMEOUT = "300ms"
