@@ -23,7 +23,7 @@ LIST = "/admin/tasks/task/"
 PASSWORD = "a-password-of-the-benchmarks"
 TIME_FIGURES = """
 import time
-from tasks.figures import take_figures
+from todo_project.dashboard import take_figures
 took = []
 for _ in range(9):
     began = time.perf_counter()

@@ -11,9 +11,9 @@ from rest_framework.decorators import action
 
 from rest.entity_tags import entity_tag
 from rest.problems.types import NotFound, PreconditionFailed
-from tasks import statements
+from tasks.api import statements
+from tasks.api.views import TaskViewSet
 from tasks.models import Task
-from tasks.views import TaskViewSet
 
 __all__ = ["application"]
 

@@ -27,7 +27,7 @@ match WITHOUT:
 
 # isort: off
 from todo_project.wsgi import application  # noqa: E402  # sets Django up, and has all that is above
-from tasks.listing import Listing  # noqa: E402
+from tasks.api.listing import Listing  # noqa: E402
 # isort: on
 
 DATABASE = settings.DATABASES["default"]

@@ -29,7 +29,7 @@ from database.expressions import (
     character_set,
     uuid_version,
 )
-from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
+from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
 
 TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 2000
@@ -122,7 +122,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
     The verbs (``change``, ``toggle``, ``move_to_trash``, ``restore``, ``remove``) write all tasks of the set in one
     statement and return them as they are afterwards, so what a caller reads is what its own write made. Their queries
     (``changed``, ``toggled``, ``trashed``, ``restored``, ``removed``) are compiled once for the API, in
-    ``tasks/statements.py``.
+    ``tasks/api/statements.py``.
     """
 
     def owned_by(self, user_id: str) -> Self:

@@ -14,7 +14,7 @@ from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from tasks.figures import figures
+from todo_project.dashboard import figures
 
 
 class LoginForm(AdminAuthenticationForm):

@@ -395,7 +395,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "rest.openapi.document_problems",
         "idempotency.openapi.document_keys",
-        "tasks.openapi.document_links",
+        "tasks.api.openapi.document_links",
     ],
 }
 

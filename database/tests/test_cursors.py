@@ -5,7 +5,7 @@ from django.db import DataError, OperationalError, ProgrammingError, connection,
 from psycopg_pool import PoolTimeout
 
 from database.cursors import statement_cursor
-from tasks import statements
+from tasks.api import statements
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 

@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from idempotency.models import KeptResponse
 from idempotency.tests.factories import KeptResponseFactory
+from tasks.api.views import TaskViewSet
 from tasks.models import Task
 from tasks.tests.contract import (
     JSON,
@@ -27,7 +28,6 @@ from tasks.tests.contract import (
     trash_path,
 )
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
-from tasks.views import TaskViewSet
 
 pytestmark = pytest.mark.django_db
 

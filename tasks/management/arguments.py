@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 
-from tasks.listing import instant
+from tasks.api.listing import instant
 from tasks.models import USER_ID_MAX_LENGTH, USER_ID_RULE, validate_user_id
 
 UNITS = {

@@ -15,7 +15,7 @@ def stored(db):
 @pytest.fixture
 def no_owner(monkeypatch):
     """Statements that leave the owner out."""
-    from tasks import statements
+    from tasks.api import statements
     from tasks.models import TaskQuerySet
 
     compiled = [statement for statement in vars(statements).values() if isinstance(statement, statements.Compiled)]

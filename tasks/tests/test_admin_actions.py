@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.core.signals import request_finished
 from django.db import OperationalError, close_old_connections
 
-from tasks import actions, export
+from tasks.admin.task_admin import bulk_actions, export_actions
 from tasks.models import Task
 from tasks.tests.admin_pages import LIST, said, text_of
 from tasks.tests.factories import TaskFactory
@@ -150,7 +150,7 @@ def test_ids_of_no_tasks_change_nothing(admin_client, tasks, ids):
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 500])
 def test_batches_of_any_size_do_the_same(admin_client, monkeypatch, batch):
-    monkeypatch.setattr(actions, "BATCH", batch)
+    monkeypatch.setattr(bulk_actions, "BATCH", batch)
     tasks = TaskFactory.create_batch(3)
     assert said(act(admin_client, "complete", tasks)) == [("success", "3 tasks completed")]
     assert [values[::2] for values in state().values()] == [(True, 2)] * 3
@@ -223,7 +223,7 @@ def test_an_action_on_everything_counts_up(admin_client, tasks, action, expected
 
 
 def test_the_page_says_after_each_batch_how_far_it_is(admin_client, monkeypatch):
-    monkeypatch.setattr(actions, "BATCH", 2)
+    monkeypatch.setattr(bulk_actions, "BATCH", 2)
     TaskFactory.create_batch(5)
     response = act_on_all(admin_client, "complete", query="", confirmed="yes")
     content = response.getvalue().decode()
@@ -247,7 +247,7 @@ def test_an_action_on_everything_keeps_to_the_filter(admin_client, tasks):
 
 
 def test_a_page_that_is_closed_leaves_whole_batches_and_the_log_tells(admin_client, monkeypatch):
-    monkeypatch.setattr(actions, "BATCH", 2)
+    monkeypatch.setattr(bulk_actions, "BATCH", 2)
     TaskFactory.create_batch(5)
     parts = iter(act_on_all(admin_client, "complete", query="", confirmed="yes"))
     while b'value="2"' not in next(parts):
@@ -258,16 +258,16 @@ def test_a_page_that_is_closed_leaves_whole_batches_and_the_log_tells(admin_clie
 
 
 def test_a_database_that_fails_midway_is_told_on_the_page(admin_client, monkeypatch, caplog):
-    monkeypatch.setattr(actions, "BATCH", 2)
+    monkeypatch.setattr(bulk_actions, "BATCH", 2)
     TaskFactory.create_batch(5)
-    change = actions.ACTIONS[0].write
+    change = bulk_actions.ACTIONS[0].write
 
     def fail_at_last(batch):
         if batch.count() < 2:
             raise OperationalError("secret")
         return change(batch)
 
-    monkeypatch.setitem(actions.ACTIONS[0].__dict__, "write", fail_at_last)
+    monkeypatch.setitem(bulk_actions.ACTIONS[0].__dict__, "write", fail_at_last)
     content = act_on_all(admin_client, "complete", query="", confirmed="yes").getvalue().decode()
     says = "Stopped by the database: 4 tasks completed. Run it again to go on with the rest."
     assert numbers(content) == ([2, 4], says)
@@ -379,7 +379,7 @@ def test_no_cell_of_csv_is_a_formula(admin_client, begins, column):
 def test_an_export_is_the_same_whatever_it_is_read_by(admin_client, monkeypatch, action, chunk):
     TaskFactory.create_batch(3)
     whole = act_on_all(admin_client, action).getvalue()
-    monkeypatch.setattr(export, "CHUNK", chunk)
+    monkeypatch.setattr(export_actions, "CHUNK", chunk)
     assert act_on_all(admin_client, action).getvalue() == whole
 
 
@@ -393,7 +393,7 @@ def test_a_viewer_exports_too(as_member, tasks):
 
 
 def test_an_export_that_is_broken_off_is_logged_with_what_was_read(admin_client, monkeypatch):
-    monkeypatch.setattr(export, "CHUNK", 1)
+    monkeypatch.setattr(export_actions, "CHUNK", 1)
     TaskFactory.create_batch(3)
     response = act_on_all(admin_client, "export_jsonl")
     assert LogEntry.objects.get().object_repr == "Tasks exported"

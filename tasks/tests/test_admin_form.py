@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tasks.admin import TaskAdmin
+from tasks.admin.task_admin import TaskAdmin
 from tasks.models import Task
 from tasks.tests.admin_pages import ADD, LIST, Form, errors, history, listed, opened, page_of, saved, text_of, typed
 from tasks.tests.contract import moment

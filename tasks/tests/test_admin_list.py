@@ -8,7 +8,8 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.utils import timezone
 
-from tasks import changelist, totals
+from tasks import totals
+from tasks.admin.task_admin import changelist
 from tasks.models import Task
 from tasks.tests.admin_pages import LIST, listed, text_of
 from tasks.tests.factories import TaskFactory

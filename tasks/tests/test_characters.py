@@ -8,8 +8,8 @@ import unicodedata
 
 import pytest
 
-from tasks import characters
-from tasks.characters import (
+from tasks import rules
+from tasks.rules import (
     CONTROLS,
     DESCRIPTION_FORBIDDEN,
     FORMATS,
@@ -86,4 +86,4 @@ def test_no_character_stands_twice(spelled_out):
     ("ranges", "expected"), [("", ""), ("41", "A"), ("41-43 61", "ABCa"), ("1F600-1F601", "\U0001f600\U0001f601")]
 )
 def test_ranges_are_inclusive(ranges, expected):
-    assert characters.characters(ranges) == expected
+    assert rules.characters(ranges) == expected

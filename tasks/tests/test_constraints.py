@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
-from tasks.characters import DESCRIPTION_FORBIDDEN, FORMATS, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
 from tasks.models import DESCRIPTION_MAX_LENGTH, EARLIEST, LATEST, TITLE_MAX_LENGTH, USER_ID_MAX_LENGTH, Task
+from tasks.rules import DESCRIPTION_FORBIDDEN, FORMATS, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db

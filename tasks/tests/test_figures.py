@@ -7,11 +7,11 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 
-from tasks import figures
-from tasks.figures import Chart, Day, take_figures
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from tasks.totals import Total
+from todo_project import dashboard
+from todo_project.dashboard import Chart, Day, take_figures
 
 pytestmark = pytest.mark.django_db
 
@@ -79,12 +79,12 @@ def test_figures_take_few_queries(django_assert_num_queries):
 
 
 def test_figures_are_kept_for_a_minute(django_assert_num_queries, monkeypatch):
-    assert figures.figures().live == Total(0)
+    assert dashboard.figures().live == Total(0)
     TaskFactory()
     with django_assert_num_queries(0):
-        assert figures.figures().live == Total(0)
+        assert dashboard.figures().live == Total(0)
     monkeypatch.setattr("django.core.cache.backends.locmem.time.time", lambda: timezone.now().timestamp() + 61)
-    assert figures.figures().live == Total(1)
+    assert dashboard.figures().live == Total(1)
 
 
 def plan_in_parallel():
@@ -97,7 +97,7 @@ def plan_in_parallel():
 @ON_POSTGRESQL
 @pytest.mark.parametrize("parallel", [False, True])
 def test_many_tasks_are_estimated_by_one_statement(parallel, monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(figures, "COUNTED", 100)
+    monkeypatch.setattr(dashboard, "COUNTED", 100)
     now = midnight(1) + timedelta(hours=1)
     Task.objects.bulk_create(
         Task(user_id="default", title="Task", created_at=now, updated_at=now, completed=number % 4 == 0)
@@ -115,7 +115,7 @@ def test_many_tasks_are_estimated_by_one_statement(parallel, monkeypatch, django
 
 @ON_SQLITE
 def test_many_tasks_are_more_than_were_counted(monkeypatch):
-    monkeypatch.setattr(figures, "COUNTED", 2)
+    monkeypatch.setattr(dashboard, "COUNTED", 2)
     TaskFactory.create_batch(3)
     taken = take_figures()
     assert (str(taken.live), str(taken.completed), str(taken.trashed)) == ("more than 3", "more than 0", "more than 0")

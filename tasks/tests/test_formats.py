@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.formats import COLUMNS, FORMATS, MAX_LINE_BYTES, FormatError, guarded, shown, unguarded
 from tasks.models import Task
 from tasks.tests.contract import moment, task_body
 from tasks.tests.factories import TaskFactory
+from tasks.transfer.file_formats import COLUMNS, FORMATS, MAX_LINE_BYTES, FormatError, guarded, shown, unguarded
 
 TEXTS = [
     "Buy milk",

@@ -397,7 +397,7 @@ def test_an_import_without_faults_leaves_an_empty_file_of_errors(write, tmp_path
 
 def test_what_only_the_database_refuses_is_told_by_line_and_the_rest_stored(write, monkeypatch):
     """A rule that the serializer has not, or a task that somebody else made at the same moment."""
-    monkeypatch.setattr("tasks.serializers.TitleField.run_validation", lambda field, data: data)
+    monkeypatch.setattr("tasks.api.serializers.TitleField.run_validation", lambda field, data: data)
     file = write(*({**LINE, "id": id_of(number), "title": "ab " if number == 2 else "a"} for number in range(1, 5)))
     ended = run("import_tasks", file)
     assert (ended.out, ended.code) == (imported(added=3, refused=1), 1)

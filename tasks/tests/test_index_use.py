@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from database.connections import BoundedConnection
-from tasks import statements
+from tasks.api import statements
 
 pytestmark = [
     pytest.mark.django_db,

@@ -5,10 +5,10 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.test import Client
 
+from tasks.api.views import TaskViewSet
 from tasks.models import Task
 from tasks.tests import contract
 from tasks.tests.factories import TaskFactory
-from tasks.views import TaskViewSet
 
 pytestmark = pytest.mark.django_db
 

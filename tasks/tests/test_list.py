@@ -9,8 +9,8 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import statements
-from tasks.listing import CHUNK
+from tasks.api import statements
+from tasks.api.listing import CHUNK
 from tasks.models import ORDERINGS, Task
 from tasks.tests import contract
 from tasks.tests.contract import headers, json_headers, problem, problem_headers, task_body
@@ -89,7 +89,7 @@ def test_as_many_queries_for_three_tasks_as_for_one(as_user, django_assert_num_q
 
 @pytest.fixture
 def chunks_of_three(monkeypatch):
-    monkeypatch.setattr("tasks.listing.CHUNK", 3)
+    monkeypatch.setattr("tasks.api.listing.CHUNK", 3)
 
 
 @pytest.mark.parametrize(("number", "queries"), [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (6, 3), (8, 3)])

@@ -10,7 +10,7 @@ import pytest
 from django.core import signing
 from django.db import connection
 
-from tasks.listing import Listing
+from tasks.api.listing import Listing
 from tasks.models import EARLIEST, LATEST, ORDERINGS, Task
 from tasks.tests.contract import headers, json_headers, moment, problem, problem_headers, task_body
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory

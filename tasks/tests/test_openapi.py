@@ -7,9 +7,9 @@ from django.core.exceptions import ValidationError
 from drf_spectacular.generators import SchemaGenerator
 
 from rest import entity_tags
-from tasks import listing
+from tasks.api import listing
+from tasks.api.openapi import character_class
 from tasks.models import validate_description, validate_title
-from tasks.openapi import character_class
 from tasks.tests.test_preconditions import LISTS, MALFORMED
 
 #: Of the first plane, but for lone surrogates, which no JSON that is UTF-8 holds.

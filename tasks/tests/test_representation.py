@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 from drf_spectacular.generators import SchemaGenerator
 
+from tasks.api.representation import Representation
+from tasks.api.serializers import TaskSerializer
 from tasks.models import EARLIEST, LATEST, Task
-from tasks.representation import Representation
-from tasks.serializers import TaskSerializer
 from tasks.tests.contract import JSON, path, task_body
 from tasks.tests.factories import TaskFactory
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from tasks.imports import STORED_TASK
-from tasks.management.sample_tasks import SampleTasks
+from tasks.maintenance.sample_tasks import SampleTasks
 from tasks.models import Task
 from tasks.tests.commands import Ended, done, run
 from tasks.tests.contract import task_body
 from tasks.tests.factories import TaskFactory
+from tasks.transfer.importing import STORED_TASK
 
 pytestmark = pytest.mark.django_db
 

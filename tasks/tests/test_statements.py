@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 from uuid_utils.compat import uuid7
 
-from tasks import statements
+from tasks.api import statements
+from tasks.api.statements import Compiled
 from tasks.models import ORDERINGS, Task
-from tasks.statements import Compiled
 from tasks.tests.contract import JSON, headers, path, problem, problem_headers, task_body
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
 

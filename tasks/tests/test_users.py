@@ -106,7 +106,7 @@ def test_every_route_has_a_row():
 
 
 def test_every_parameter_of_a_list_has_a_row():
-    from tasks.listing import READ
+    from tasks.api.listing import READ
 
     assert {pair.partition("=")[0] for row in PARAMETERS for pair in row.split("&") if pair} | {"cursor"} == set(READ)
 

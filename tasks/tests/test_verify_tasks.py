@@ -9,11 +9,11 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from tasks.maintenance.verification import CONSTRAINTS, INDEXES, Rules
 from tasks.models import LATEST, MAX_VERSION, Task
 from tasks.tests.commands import Ended, done, run
 from tasks.tests.factories import TaskFactory
 from tasks.tests.test_constraints import BROKEN, OF_ANOTHER_FORM
-from tasks.verification import CONSTRAINTS, INDEXES, Rules
 
 pytestmark = pytest.mark.django_db
 
@@ -169,7 +169,7 @@ def test_a_version_that_leaves_no_room_is_found():
 def test_what_is_written_while_it_reads_is_not_of_the_future(monkeypatch):
     rules, now = Rules(), timezone.now()
     TaskFactory(updated_at=now + timedelta(minutes=5))
-    monkeypatch.setattr("tasks.verification.timezone.now", lambda: now + timedelta(minutes=5))
+    monkeypatch.setattr("tasks.maintenance.verification.timezone.now", lambda: now + timedelta(minutes=5))
     assert (rules.check(Task.objects.all()), rules.findings()) == (1, [])
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from commands.base import BAD_INPUT, OperatorCommand, counted
-from tasks.formats import FORMATS, Format, shown
 from tasks.management.arguments import owner
 from tasks.models import Task, TaskQuerySet
+from tasks.transfer.file_formats import FORMATS, Format, shown
 
 
 class Command(OperatorCommand):

@@ -14,9 +14,9 @@ from django.core.management.base import CommandError
 
 from commands.base import BAD_INPUT, FOUND, OperatorCommand
 from rest.problems.types import Fault
-from tasks.formats import FORMATS, Format, FormatError
-from tasks.imports import ON_CONFLICT, SKIP, ConflictError, Import, Outcome
 from tasks.management.arguments import subject
+from tasks.transfer.file_formats import FORMATS, Format, FormatError
+from tasks.transfer.importing import ON_CONFLICT, SKIP, ConflictError, Import, Outcome
 
 #: Bad lines that are told where there is no file for them.
 MAX_TOLD = 20

@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from commands.base import BAD_INPUT, MAX_BATCH, OperatorCommand, counted, whole_number
+from tasks.maintenance.sample_tasks import EPOCH, SampleTasks
 from tasks.management.arguments import MAX_DAYS, moment, ratio, subject
-from tasks.management.sample_tasks import EPOCH, SampleTasks
 from tasks.models import Task, TaskQuerySet
 
 MAX_COUNT = 1_000_000_000

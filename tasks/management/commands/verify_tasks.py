@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from commands.base import FOUND, MAX_BATCH, OperatorCommand, counted
+from tasks.maintenance.verification import Finding, Rules, batches, mend, verify_schema
 from tasks.models import Task
-from tasks.verification import Finding, Rules, batches, mend, verify_schema
 
 
 class Command(OperatorCommand):

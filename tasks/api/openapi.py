@@ -15,10 +15,10 @@ from drf_spectacular.utils import (
 )
 
 from rest.entity_tags import ENTITY_TAGS, OBS_TEXT
-from tasks.characters import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
-from tasks.listing import MAX_LIMIT, MAX_SEARCH_LENGTH
+from tasks.api.listing import MAX_LIMIT, MAX_SEARCH_LENGTH
+from tasks.api.serializers import TaskSerializer
 from tasks.models import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS, USER_ID_MAX_LENGTH
-from tasks.serializers import TaskSerializer
+from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
 
 TASK = {
     "id": "019bac10-5b00-7000-8000-000000000000",

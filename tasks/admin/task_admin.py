@@ -1,7 +1,7 @@
 """The operators' view of tasks. Every write goes the way of the API, through ``TaskQuerySet``.
 
-The list is ``tasks/changelist.py``, what is done to many tasks ``tasks/actions.py``, files of them ``tasks/export.py``,
-the form ``tasks/forms.py``.
+``changelist.py`` is the list, ``bulk_actions.py`` what is done to many tasks, ``export_actions.py`` files of them,
+``forms.py`` the form.
 """
 
 from datetime import datetime
@@ -19,13 +19,13 @@ from django.http.response import HttpResponseBase
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from tasks.actions import ACTIONS
-from tasks.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, id_of_task
-from tasks.export import EXPORTS
-from tasks.forms import TaskChangeForm, TaskForm
+from tasks.admin.bulk_actions import ACTIONS
+from tasks.admin.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, id_of_task
+from tasks.admin.export_actions import EXPORTS
+from tasks.admin.forms import TaskChangeForm, TaskForm
+from tasks.admin.selected_tasks import selected, selects_all
+from tasks.api.statements import planned_for_its_values
 from tasks.models import Task, TaskQuerySet
-from tasks.selection import selected, selects_all
-from tasks.statements import planned_for_its_values
 
 DONE = mark_safe('<span class="state done" role="img" aria-label="completed"></span>')
 OPEN = mark_safe('<span class="state" role="img" aria-label="open"></span>')

@@ -22,9 +22,9 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
-from tasks.listing import give_connection_back
+from tasks.admin.selected_tasks import log_entry, selected, selects_all, tasks_in_words
+from tasks.api.listing import give_connection_back
 from tasks.models import Task, TaskQuerySet
-from tasks.selection import log_entry, selected, selects_all, tasks_in_words
 from tasks.totals import Total, total
 
 #: Tasks written by one statement, which locks them for some 50 ms: no request of the API waits longer for one of them.

@@ -13,9 +13,9 @@ from django.core.signing import BadSignature, Signer
 from django.db import connection
 
 from rest.problems.types import Fault, InvalidRequest
-from tasks import statements
+from rest.request_checks import unknown_parameter
+from tasks.api import statements
 from tasks.models import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS
-from tasks.requests import unknown_parameter
 
 MAX_LIMIT = 1000
 MAX_SEARCH_LENGTH = 200

@@ -11,13 +11,13 @@ from rest_framework.fields import empty
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from rest.problems.types import Fault, InvalidRequest, pointer
-from tasks.characters import WHITE_SPACE
 from tasks.models import (
     COMPLETED_MESSAGES,
     DESCRIPTION_MESSAGES,
     TITLE_MESSAGES,
     Task,
 )
+from tasks.rules import WHITE_SPACE
 
 NOT_AN_OBJECT = Fault(pointer=pointer(), code="not_an_object", detail="The body must be a JSON object")
 UNKNOWN_FIELD = ErrorDetail("This field is unknown", code="unknown_field")

@@ -17,8 +17,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.settings import api_settings
 
 from rest.problems.types import Fault, Problem, pointer
+from tasks.api.representation import Representation, Timestamp
 from tasks.models import TaskQuerySet
-from tasks.representation import Representation, Timestamp
 
 COLUMNS = (*Representation.members, "deleted_at")
 TEXTS = ("title", "description", "user_id")

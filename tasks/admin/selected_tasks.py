@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.http import HttpRequest
 
-from tasks.changelist import as_id
+from tasks.admin.changelist import as_id
 from tasks.models import Task
 
 

@@ -16,8 +16,8 @@ from database.connections import tried_twice
 from database.cursors import statement_cursor
 from database.expressions import Parameter
 from database.row_security import acting_for
+from tasks.api.representation import Representation
 from tasks.models import Task, TaskQuerySet
-from tasks.representation import Representation
 
 Statement = tuple[str, tuple[Any, ...]]
 

@@ -1,6 +1,6 @@
 from rest_framework.routers import SimpleRouter
 
-from tasks.views import TaskViewSet, TrashViewSet
+from tasks.api.views import TaskViewSet, TrashViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("tasks", TaskViewSet, basename="task")

@@ -13,11 +13,11 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from rest.problems.types import Fault, InvalidRequest, pointer
-from tasks.formats import Line, faults_of
-from tasks.listing import instant
+from tasks.api.listing import instant
+from tasks.api.serializers import TaskSerializer, TimestampField
+from tasks.maintenance.verification import CLOCK_SKEW
 from tasks.models import MAX_VERSION, USER_ID_RULE, Task, TaskQuerySet, validate_user_id
-from tasks.serializers import TaskSerializer, TimestampField
-from tasks.verification import CLOCK_SKEW
+from tasks.transfer.file_formats import Line, faults_of
 
 #: What one who may write the task may change of it, and whether it is in the trash.
 CHANGEABLE = ("title", "description", "completed", "deleted_at")

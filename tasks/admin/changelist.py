@@ -13,7 +13,7 @@ from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 from django.utils import timezone
 
-from tasks.listing import MAX_SEARCH_LENGTH
+from tasks.api.listing import MAX_SEARCH_LENGTH
 from tasks.models import Task, TaskQuerySet
 from tasks.totals import Total, total
 

@@ -21,8 +21,8 @@ from django.utils import timezone
 
 from commands.base import counted
 from database.expressions import HasAny, IsUUID, Trim
-from tasks.characters import WHITE_SPACE
 from tasks.models import LATEST, MAX_VERSION, Task, TaskQuerySet
+from tasks.rules import WHITE_SPACE
 
 #: How far the clocks of servers that write may be apart.
 CLOCK_SKEW = timedelta(minutes=1)

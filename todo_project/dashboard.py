@@ -56,7 +56,7 @@ class Figures:
 
 def figures() -> Figures:
     """The figures, a minute old at most."""
-    return cast("Figures", cache.get_or_set("tasks.figures", take_figures, KEPT_SECONDS))
+    return cast("Figures", cache.get_or_set("todo_project.dashboard", take_figures, KEPT_SECONDS))
 
 
 def take_figures() -> Figures:

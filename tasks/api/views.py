@@ -14,14 +14,15 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from idempotency.replay import KeyedRequest
+from rest import request_checks
 from rest.entity_tags import entity_tag
 from rest.problems.types import Conflict, MethodNotAllowed, NotFound, PreconditionFailed
-from tasks import requests, statements
-from tasks.listing import Listing
+from tasks.api import statements
+from tasks.api.listing import Listing
+from tasks.api.openapi import document_tasks, document_trash
+from tasks.api.serializers import CHANGES, NEW_TASK, TaskSerializer
+from tasks.api.statements import Compiled, ShownTask
 from tasks.models import Task
-from tasks.openapi import document_tasks, document_trash
-from tasks.serializers import CHANGES, NEW_TASK, TaskSerializer
-from tasks.statements import Compiled, ShownTask
 
 JSON = "application/json"
 
@@ -32,7 +33,7 @@ READ_THE_BODY = {"create", "partial_update"}
 class TaskEndpoints(GenericViewSet[Task]):
     """What the endpoints of live tasks and those of the trash have in common.
 
-    Each operation is one statement of ``tasks/statements.py``, which answers with the task as JSON. A write names the
+    Each operation is one statement of ``statements.py``, which answers with the task as JSON. A write names the
     task, its owner and the versions that ``If-Match`` admits; only when it finds no such task is a second look taken,
     to tell why.
     """
@@ -67,24 +68,24 @@ class TaskEndpoints(GenericViewSet[Task]):
         self.check_permissions(request)
         self.check_throttles(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        requests.refuse_large_body(request)
-        self.if_match, self.if_none_match, key = requests.read_headers(request)
+        request_checks.refuse_large_body(request)
+        self.if_match, self.if_none_match, key = request_checks.read_headers(request)
         self.keyed = KeyedRequest(request, self.user_id, key) if key else None
         if self.action in READ_THE_BODY:
-            requests.refuse_media_type(request)
+            request_checks.refuse_media_type(request)
         if self.keyed is None:
             self.refuse_content()
 
     def refuse_content(self) -> None:
         """Refuse what an ``Idempotency-Key`` is bound to, and so only when the key is not that of another request."""
         if self.action in READ_THE_BODY:
-            requests.refuse_empty_body(self.request)
+            request_checks.refuse_empty_body(self.request)
         if self.action != "list":
-            requests.refuse_parameters(self.request)
+            request_checks.refuse_parameters(self.request)
 
     def list(self, request: Request) -> HttpResponseBase:
         """The caller's tasks: all of them, newest first, or those, and as many, as the parameters ask for."""
-        listing = Listing(request.path_info, requests.parameters(request), self.user_id, trashed=self.trashed)
+        listing = Listing(request.path_info, request_checks.parameters(request), self.user_id, trashed=self.trashed)
         if listing.limit is None:
             return StreamingHttpResponse(listing.stream(), content_type=JSON)
         page, link = listing.page(listing.limit)

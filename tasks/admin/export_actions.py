@@ -9,10 +9,10 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
-from tasks.formats import FORMATS, shown
-from tasks.listing import give_connection_back
+from tasks.admin.selected_tasks import log_entry, tasks_in_words
+from tasks.api.listing import give_connection_back
 from tasks.models import Task, TaskQuerySet
-from tasks.selection import log_entry, tasks_in_words
+from tasks.transfer.file_formats import FORMATS, shown
 
 #: Tasks read by one statement.
 CHUNK = 1000

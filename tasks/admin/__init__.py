@@ -1,0 +1,3 @@
+from tasks.admin.task_admin import TaskAdmin
+
+__all__ = ["TaskAdmin"]
