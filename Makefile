@@ -45,7 +45,7 @@ test-e2e: $(VENV)/e2e staticfiles/staticfiles.json $(if $(shell command -v npm),
 
 # Without nginx or pgbouncer their scenarios skip themselves, and say so.
 test-faults: $(VENV)/dev staticfiles/staticfiles.json
-	LONG=$(LONG) $(PYTHON) -m pytest faults --database=sqlite --show-capture=no --durations=10 $(ONLY)
+	LONG=$(LONG) $(PYTHON) -m pytest resilience --database=sqlite --show-capture=no --durations=10 $(ONLY)
 
 e2e/node_modules/.package-lock.json: e2e/package-lock.json
 	cd e2e && npm ci --no-audit --no-fund
@@ -57,7 +57,7 @@ check: $(VENV)/dev audit
 	$(PRODUCTION) $(PYTHON) -m mypy commands database identity idempotency observability rest tasks throttling todo_project
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run
-	$(PYTHON) -m pytest --quiet --database=postgresql todo_project/tests/test_migrations.py -k "no_migration or linter"
+	$(PYTHON) -m pytest --quiet --database=postgresql commands/tests/test_migrate.py -k "no_migration or linter"
 	$(PRODUCTION) $(PYTHON) manage.py spectacular --validate --fail-on-warn | diff openapi.yaml -
 	@for name in base prod dev bench e2e; do \
 		cp requirements/$$name.txt $(VENV)/$$name.txt && \

@@ -18,9 +18,11 @@ import django
 import psycopg
 import pytest
 from django.conf import settings
+from django.core.signals import got_request_exception
+from django.test import Client
 
-from benchmarks import running
-from faults.pgbouncer import pgbouncer
+from testing import servers
+from testing.pgbouncer import pgbouncer
 
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "todo_project.settings",
@@ -99,6 +101,32 @@ def django_db_keepdb(request):
 
 
 @pytest.fixture
+def client():
+    """A client that answers with the server's failures; Django's own raises them into the test."""
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def fail_with(settings, monkeypatch):
+    """Give the views of ``rest/tests/urls.py`` the error that they raise."""
+    settings.ROOT_URLCONF = "rest.tests.urls"
+    return lambda error: monkeypatch.setattr("rest.tests.urls.error", error)
+
+
+@pytest.fixture
+def got_request_exceptions():
+    """The requests that ``got_request_exception``, which error trackers listen to, was sent for."""
+    requests = []
+
+    def receive(request, **_):
+        requests.append(request)
+
+    got_request_exception.connect(receive)
+    yield requests
+    got_request_exception.disconnect(receive)
+
+
+@pytest.fixture
 def as_user(client):
     """A client of the API in single-user mode, where a request without a token is the user ``default``."""
     return client
@@ -107,7 +135,7 @@ def as_user(client):
 @pytest.fixture
 def provider():
     """An identity provider, whose keys are the ones that tokens are verified with."""
-    from todo_project.tests.provider import Provider
+    from testing.identity_provider import Provider
 
     with closing(Provider()) as provider:
         yield provider
@@ -119,7 +147,7 @@ def jwt_mode(provider, settings, monkeypatch):
     from rest_framework.views import APIView
 
     from identity import authentication, key_set
-    from todo_project.tests.provider import AUDIENCE, ISSUER
+    from testing.identity_provider import AUDIENCE, ISSUER
 
     settings.JWT_JWKS_URL, settings.JWT_ISSUER, settings.JWT_AUDIENCE = provider.url, ISSUER, AUDIENCE
     monkeypatch.setattr(APIView, "authentication_classes", [authentication.JWTAuthentication])
@@ -134,7 +162,6 @@ def jwt_mode(provider, settings, monkeypatch):
 @pytest.fixture
 def client_of(jwt_mode, provider):
     """Makes clients of the API in JWT mode, each with the token of a user; of nobody without one."""
-    from django.test import Client
 
     def client(user=None):
         return Client(headers={"Authorization": f"Bearer {provider.token(user)}"} if user else {})
@@ -147,7 +174,7 @@ def database_url(pytestconfig):
     """A fresh, migrated database for the processes of a module's tests, of the kind that the suite runs on."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
-        with running.database(pytestconfig.getoption("database")) as url:
+        with servers.database(pytestconfig.getoption("database")) as url:
             if pytestconfig.getoption("database") == "pgbouncer":
                 with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
                     for statement in BOUNDED:
@@ -158,5 +185,5 @@ def database_url(pytestconfig):
 @pytest.fixture(scope="module")
 def server(database_url):
     """The service as it runs: server, workers and a database of its own."""
-    with running.served(database_url) as server:
+    with servers.served(database_url) as server:
         yield server

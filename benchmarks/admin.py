@@ -14,7 +14,7 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
 from benchmarks.listing import forget_peaks, memory
 from benchmarks.rows import Rows, fill, fill_sqlite, spread, task_id
-from benchmarks.running import HOST, Server, argument_parser, chosen, database, print_table, run, served
+from testing.servers import HOST, Server, argument_parser, chosen, database, print_table, run, served
 
 SIZES = {"postgresql": 1_000_000, "sqlite": 100_000}
 ROUNDS = 9

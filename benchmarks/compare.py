@@ -22,9 +22,9 @@ from benchmarks.floor import PROTOCOLS, floor
 from benchmarks.load import Load, send
 from benchmarks.measuring import FEW_CLIENTS, Measurement, measure, places, tell, warm_up
 from benchmarks.operations import OPERATIONS, WRITES, Place
-from benchmarks.processes import mebibytes
 from benchmarks.rows import Rows, tidy
-from benchmarks.running import postgresql_server
+from testing.processes import mebibytes
+from testing.servers import postgresql_server
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 5

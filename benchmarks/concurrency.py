@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from threading import Barrier
 from typing import Any, Self
 
-from benchmarks.running import HOST, Server, argument_parser, chosen, database, print_table, served
+from testing.servers import HOST, Server, argument_parser, chosen, database, print_table, served
 
 TOGGLES = 2000
 PAIRS = 500

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import psycopg
 
 from benchmarks.rows import Rows, created_at
-from benchmarks.running import HOST, ROOT, SERVE, Server, free_port, run, served
+from testing.servers import HOST, ROOT, SERVE, Server, free_port, run, served
 
 WORKERS = 2
 THREADS = 4

@@ -11,7 +11,7 @@ import time
 from http.client import HTTPConnection
 from pathlib import Path
 
-from benchmarks.running import HOST, Server, argument_parser, chosen, database, print_table, run, served, status_of
+from testing.servers import HOST, Server, argument_parser, chosen, database, print_table, run, served, status_of
 
 SMALL = 10
 TIMED = 10_000

@@ -25,7 +25,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.running import HOST, Server, postgresql, print_table, run, served
+from testing.servers import HOST, Server, postgresql, print_table, run, served
 
 PROCESSES = 2
 MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}

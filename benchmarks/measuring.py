@@ -16,9 +16,9 @@ from benchmarks import operations
 from benchmarks.contenders import Contender
 from benchmarks.load import Load, Sample
 from benchmarks.operations import Place
-from benchmarks.processes import postmaster, processor_seconds, seconds_by_process, share_of_busiest
 from benchmarks.rows import Rows, checkpoint, fill, tidy
-from benchmarks.running import Server
+from testing.processes import postmaster, processor_seconds, seconds_by_process, share_of_busiest
+from testing.servers import Server
 
 FEW_CLIENTS = 4
 TRIES = 3

@@ -16,9 +16,9 @@ import psycopg
 
 from benchmarks import load as generators
 from benchmarks.load import Load
-from benchmarks.processes import processor_seconds
-from benchmarks.running import ROOT, Server, argument_parser, chosen, database, print_table, run, served
-from todo_project.tests.provider import AUDIENCE, ISSUER, Provider
+from testing.identity_provider import AUDIENCE, ISSUER, Provider
+from testing.processes import processor_seconds
+from testing.servers import ROOT, Server, argument_parser, chosen, database, print_table, run, served
 
 CONNECTIONS = 32
 FILL = """

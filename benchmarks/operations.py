@@ -9,7 +9,7 @@ from urllib.parse import quote
 from benchmarks.contenders import PAGE, Contender
 from benchmarks.load import Load
 from benchmarks.rows import FIELDS, Rows, add_spare, task_id
-from benchmarks.running import HOST, Server
+from testing.servers import HOST, Server
 
 OPERATIONS = ("get", "create", "patch", "toggle", "delete", "page", "deep", "filtered", "search", "all")
 WRITES = ("create", "patch", "toggle", "delete")

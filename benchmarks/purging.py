@@ -11,7 +11,7 @@ import psycopg
 
 from benchmarks.admin import CLIENTS, SIZES, Load, figures, load, prepare
 from benchmarks.rows import OWNER, task_id
-from benchmarks.running import Server, argument_parser, chosen, database, print_table, run, served
+from testing.servers import Server, argument_parser, chosen, database, print_table, run, served
 
 SECONDS_AT_REST = 8
 MOST_SECONDS = 0.5

@@ -15,7 +15,7 @@ import psycopg
 from benchmarks.contenders import DRF, FASTAPI, NINJA, NODE, OURS
 from benchmarks.measuring import Measurement
 from benchmarks.operations import TITLES, WRITES
-from benchmarks.running import print_table, status_of
+from testing.servers import print_table, status_of
 
 #: What issue and README promise: for each peer the operations and how many times its requests a second.
 GOALS: dict[str, list[tuple[Sequence[str], float]]] = {

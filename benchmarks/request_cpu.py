@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.running import argument_parser, chosen, database, print_table, run
+from testing.servers import argument_parser, chosen, database, print_table, run
 
 REQUESTS = 2000
 ROUNDS = 5

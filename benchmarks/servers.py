@@ -18,7 +18,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.running import (
+from testing.servers import (
     HOST,
     SERVE,
     Server,

@@ -12,7 +12,7 @@ from benchmarks.listing import forget_peaks, memory, read_list
 from benchmarks.measuring import Measurement, measure, places, tell, warm_up
 from benchmarks.operations import TITLES, Place
 from benchmarks.rows import Rows, fill_sqlite
-from benchmarks.running import database, print_table
+from testing.servers import database, print_table
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 CLIENTS = 32

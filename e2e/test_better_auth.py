@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from benchmarks.running import free_port, served
+from testing.servers import free_port, served
 
 HERE = Path(__file__).parent
 AUDIENCE = "https://todo.example.org"

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from benchmarks.running import HOST, served, wait_until_quiet
+from testing.servers import HOST, served, wait_until_quiet
 
 CLIENTS = 50
 SECONDS = 30

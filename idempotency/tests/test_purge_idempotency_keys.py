@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from idempotency.models import KeptResponse
 from idempotency.tests.factories import KeptResponseFactory
-from tasks.tests.commands import Ended, done, run
+from testing.commands import Ended, done, run
 
 pytestmark = pytest.mark.django_db
 

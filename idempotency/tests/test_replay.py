@@ -16,7 +16,7 @@ from idempotency.models import KeptResponse
 from idempotency.tests.factories import KeptResponseFactory
 from tasks.api.views import TaskViewSet
 from tasks.models import Task
-from tasks.tests.contract import (
+from tasks.tests.api.contract import (
     JSON,
     MAX_BODY_BYTES,
     headers,

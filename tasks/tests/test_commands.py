@@ -14,8 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks.running import database
-from tasks.tests.commands import Ended, done, lines, run_process, start
+from testing.commands import Ended, done, lines, run_process, start
+from testing.servers import database
 
 SEED = ("seed_tasks", "--force", "--until=2026-01-11T00:00:00Z", "--users=5")
 

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.views import APIView
 
 from tasks.models import Task
-from tasks.tests.contract import JSON, headers, problem_headers
+from tasks.tests.api.contract import JSON, headers, problem_headers
 from throttling import throttles
 from throttling.models import Window
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.running import database, served
+from testing.servers import database, served
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from rest.problems.types import PROBLEMS
+from testing.raw_http import exchange, response
 from todo_project.tests.bad_protocol import (
     BAD_PROTOCOL,
     BODY,
@@ -19,7 +20,6 @@ from todo_project.tests.bad_protocol import (
     message,
 )
 from todo_project.tests.bad_protocol import HOST as HOST_HEADER
-from todo_project.tests.raw_http import exchange, response
 
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code"}
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from benchmarks import concurrency
-from benchmarks.running import served
+from testing.servers import served
 
 README = Path(__file__).parents[2] / "README.md"
 

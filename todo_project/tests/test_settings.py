@@ -7,7 +7,7 @@ import stat
 import pytest
 from django.conf import settings
 
-from todo_project.tests.processes import SOUND, printed, run
+from testing.python_processes import SOUND, printed, run
 
 DATABASE_URL_FORMS = "postgresql://user:password@host:5432/name or sqlite:///file.sqlite3"
 SET_SECRET_KEY = (

@@ -1,0 +1,83 @@
+"""Instances of the service, as ``deploy/todo@.service`` runs them: on one socket, and started again."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryDirectory
+
+from resilience.nginx import nginx
+from testing.programs import port_of_its_own
+from testing.servers import HOST, ROOT, SERVE, START_SECONDS, Server, environment, stop
+
+#: What systemd does between fork and exec (sd_listen_fds(3)).
+PASS = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def listening_socket(**changes: str) -> socket.socket:
+    """On a port of its own, otherwise as ``deploy/todo.socket`` says (systemd.socket(5))."""
+    unit = ConfigParser(interpolation=None)
+    unit.read(ROOT / "deploy" / "todo.socket")
+    options = {**unit["Socket"], **changes}
+    listening = socket.create_server((HOST, 0), backlog=int(options["backlog"]))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, options["nodelay"] == "true")
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, int(options["deferacceptsec"]))
+    return listening
+
+
+class Instance:
+    """One server process with its workers, on a socket that is passed to it, or on one of its own."""
+
+    def __init__(self, url: str, listening: socket.socket | None, **variables: str) -> None:
+        self.listening = listening
+        self.port = listening.getsockname()[1] if listening else port_of_its_own()
+        self.variables = environment(DATABASE_URL=url, HOST=HOST, PORT=str(self.port), **variables)
+        self.start()
+
+    def start(self) -> None:
+        """Until it says that it can serve (sd_notify(3))."""
+        passed = [self.listening.fileno()] if self.listening else []
+        passing = (sys.executable, "-c", PASS, *map(str, passed)) if passed else ()
+        with TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f"{directory}/notify")
+            manager.settimeout(START_SECONDS)
+            self.process = subprocess.Popen(
+                (*passing, *SERVE),
+                cwd=ROOT,
+                env={**self.variables, "NOTIFY_SOCKET": f"{directory}/notify"},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=passed,
+            )
+            self.server = Server(self.port, self.process.pid)
+            assert manager.recv(100) == b"READY=1"
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it has ended."""
+        stop(self.process)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+
+@contextmanager
+def behind_nginx(
+    url: str, changes: Mapping[str, str] | None = None, **variables: str
+) -> Iterator[tuple[int, list[Instance]]]:
+    """The port of the shipped proxy, with ``changes`` for a control, and the two instances behind it."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(listening_socket())
+        instances = []
+        for _ in range(2):
+            instances.append(Instance(url, listening, **variables))
+            stack.callback(instances[-1].stop)
+        yield stack.enter_context(nginx(instances[0].port, changes)), instances
