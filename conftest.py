@@ -154,7 +154,7 @@ def jwt_mode(provider, settings, monkeypatch):
     key_set.provider_keys.cache_clear()
     authentication.read_claims.cache_clear()
     with closing(key_set.provider_keys()) as fetched:
-        fetched.deadline = fetched.patience = 60  # on a busy machine the provider answers late
+        fetched.deadline = fetched.wait_timeout = 60  # on a busy machine the provider answers late
         yield
     key_set.provider_keys.cache_clear()
 

@@ -66,7 +66,7 @@ class HasNul(Func):
         return self.as_sql(compiler, connection, template="((%(expressions)s)::text IS NULL)")
 
 
-class InDjangosForm(Func):
+class StoredAsDjangoWrites(Func):
     """Whether a value is one that Django writes for its field.
 
     Any column of SQLite takes any value. PostgreSQL's types hold no other, so that there the condition is none at all.
@@ -83,7 +83,7 @@ class InDjangosForm(Func):
         raise FullResultSet
 
 
-class IsUUID(InDjangosForm):
+class IsUUID(StoredAsDjangoWrites):
     """32 lower-case digits."""
 
     template = (
@@ -92,7 +92,7 @@ class IsUUID(InDjangosForm):
     )
 
 
-class IsText(InDjangosForm):
+class IsText(StoredAsDjangoWrites):
     """A text that is UTF-8, as far as SQLite tells: it reads what is none as U+FFFD, or a byte of 80 to BF as itself.
 
     A sound U+FFFD, and what SQLite reads as one, is taken out before, and the lead byte of U+0080 to U+00BF exchanged.
@@ -105,7 +105,7 @@ class IsText(InDjangosForm):
     )
 
 
-class IsTime(InDjangosForm):
+class IsTime(StoredAsDjangoWrites):
     """``2026-01-11 09:30:00``, and where they are not zero six digits of microseconds; or NULL."""
 
     # A modifier makes SQLite count, so that the 30th of February comes out as another day.
@@ -119,7 +119,7 @@ class IsTime(InDjangosForm):
     )
 
 
-class IsInteger(InDjangosForm):
+class IsInteger(StoredAsDjangoWrites):
     template = "(TYPEOF(%(expressions)s) = 'integer')"
 
 

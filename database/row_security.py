@@ -41,7 +41,7 @@ def policy(table: str) -> RunPython:
 
 
 @contextmanager
-def acting_for(user_id: str) -> Iterator[None]:
+def rows_of(user_id: str) -> Iterator[None]:
     """A transaction whose statements see the rows of that user; with ``DB_ROW_SECURITY=off`` nothing at all.
 
     It is named for the transaction, not for the connection, which others use after it.

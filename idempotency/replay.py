@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from database.connections import tried_twice
-from database.row_security import acting_for
+from database.errors import retry_once_on_conflict
+from database.row_security import rows_of
 from idempotency.models import KEY_MAX_LENGTH, KeptResponse
 from rest.problems.responses import respond
 from rest.problems.types import Conflict, IdempotencyKeyReused, NotFound, PreconditionFailed
@@ -62,9 +62,9 @@ class KeyedRequest:
             # Another request with the key was faster, and what it came to is there by now.
             return self._once(operation)
 
-    @tried_twice
+    @retry_once_on_conflict
     def _once(self, operation: Operation) -> HttpResponse:
-        with transaction.atomic(), acting_for(self.user_id):
+        with transaction.atomic(), rows_of(self.user_id):
             if kept := self._kept():
                 return self._again(kept)
             response = self._outcome(operation)

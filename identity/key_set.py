@@ -30,7 +30,7 @@ class KeySet:
 
     They are fetched when the first one is asked for, then every ``lifespan`` seconds, and when one is asked for that is
     not among them; at most once in ``interval`` seconds, whatever is asked. Only who asks for a key that is not known
-    waits for a fetch, and no longer than ``patience`` seconds from its beginning. Once keys are known no more than
+    waits for a fetch, and no longer than ``wait_timeout`` seconds from its beginning. Once keys are known no more than
     ``waiters`` do at a time, so that callers with a known key find a free thread.
 
     While the provider is away, or answers with anything but a JWKS, the keys that were fetched last hold for ``grace``
@@ -49,11 +49,11 @@ class KeySet:
         waiters: int = 1,
         interval: float = 5,
         deadline: float = 2,
-        patience: float = 1,
+        wait_timeout: float = 1,
     ) -> None:
         self.url = url
         self.lifespan, self.grace, self.interval = lifespan, grace, interval
-        self.deadline, self.patience = deadline, patience
+        self.deadline, self.wait_timeout = deadline, wait_timeout
         self.free_waiters = waiters
         self.fetches = 0
         self._keys: Keys = {}
@@ -99,7 +99,7 @@ class KeySet:
             if (self._begun is None and begun < self._next_fetch) or (self.known and self.free_waiters <= 0):
                 return
             self.free_waiters -= 1
-            self._changed.wait_for(lambda: self.fetches > fetches, begun + self.patience - monotonic())
+            self._changed.wait_for(lambda: self.fetches > fetches, begun + self.wait_timeout - monotonic())
             self.free_waiters += 1
 
     def _keep_fresh(self) -> None:

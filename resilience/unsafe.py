@@ -23,7 +23,7 @@ match WITHOUT:
     case "second try":
         connections.PASSING_STATES = frozenset()
     case "look at the role":  # whether the server takes writes yet
-        connections.BoundedConnection.takes_writes = lambda self: True  # type: ignore[method-assign]
+        connections.BoundedConnection.is_primary = lambda self: True  # type: ignore[method-assign]
 
 # isort: off
 from todo_project.wsgi import application  # noqa: E402  # sets Django up, and has all that is above

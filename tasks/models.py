@@ -154,7 +154,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         follows = TupleLessThan if ordering.startswith("-") else TupleGreaterThan
         return self.filter(follows(Tuple(ORDERINGS[ordering], F("id")), position))
 
-    def named(self, id: UUID, versions: Collection[int] | None = None) -> Self:
+    def addressed(self, id: UUID, versions: Collection[int] | None = None) -> Self:
         """The task of that id, if it is at one of ``versions``; without them, at whichever."""
         task = self.filter(id=id).order_by()
         return task if versions is None else task.filter(version__in=versions)

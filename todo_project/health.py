@@ -4,7 +4,8 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from database.connections import is_unavailable, lacks_migrations
+from database.connections import lacks_migrations
+from database.errors import is_unavailable
 from rest.problems.responses import respond
 from rest.problems.types import ServiceUnavailable
 

@@ -8,18 +8,23 @@ https://docs.djangoproject.com/en/5.2/ref/settings/
 
 import os
 import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import dj_database_url
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from environs import FileAwareEnv
 from environs import validate as must
 
+from database.url import PostgreSQLClient, django_database
+from throttling.quotas import parse_quota
+
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+# The server imports wsgi.py before it reads the settings. Only requests have deadlines; a command may take longer.
+SERVING = "todo_project.wsgi" in sys.modules
 
 
 class Environment(FileAwareEnv):
@@ -83,21 +88,9 @@ if AUTH_MODE == "jwt":
         raise ImproperlyConfigured("Set JWT_AUDIENCE to what tokens for this service say in “aud”")
 
 
-def quota(rate: str) -> tuple[int, int]:
-    """Requests, and the seconds that they are for: ``600/minute`` is ``(600, 60)``."""
-    seconds = {"second": 1, "minute": 60, "hour": 60 * 60, "day": 24 * 60 * 60}
-    match = re.fullmatch("([1-9][0-9]{0,8})/(second|minute|hour|day)", rate)
-    if not match:
-        raise ImproperlyConfigured(
-            "Set THROTTLE_READ and THROTTLE_WRITE to a number of requests and a time, such as 600/minute (or /second, "
-            "/hour, /day), or to nothing for no limit"
-        )
-    return int(match[1]), seconds[match[2]]
-
-
 # Requests of one user, or of one address in single-user mode, by scope; none is counted where there is no limit.
 RATES = {"read": env.str("THROTTLE_READ", "").strip(), "write": env.str("THROTTLE_WRITE", "").strip()}
-THROTTLES = {scope: quota(rate) for scope, rate in RATES.items() if rate}
+THROTTLES = {scope: parse_quota(rate) for scope, rate in RATES.items() if rate}
 THROTTLE_PROXIES = env.int("THROTTLE_PROXIES", 0, validate=must.Range(0, 10))
 
 # The server: `manage.py serve`
@@ -234,109 +227,31 @@ TEMPLATES = [
 ]
 
 
-def database(url: str) -> dict[str, Any]:
-    """Django's settings for a database URL: PostgreSQL with a pool, or SQLite as many processes can share it."""
-    try:
-        settings = parsed(url)
-    except (ValueError, KeyError) as error:
-        raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}") from error
-    options = settings.get("OPTIONS", {})
-    if not settings.get("NAME"):
-        raise ImproperlyConfigured(f"Set DATABASE_URL to a URL that names a database, {DATABASE_URL_FORMS}")
-    match settings["ENGINE"]:
-        case "django.db.backends.sqlite3":
-            if settings["NAME"] != ":memory:":
-                settings["NAME"] = str(BASE_DIR / settings["NAME"])
-            settings["CONN_MAX_AGE"] = None
-            settings["OPTIONS"] = SQLITE_OPTIONS | options
-        case "django.db.backends.postgresql":
-            hosts = str(settings["HOST"] or options.get("host", ""))
-            if "," in hosts and options.get("target_session_attrs") not in WRITABLE:
-                raise ImproperlyConfigured(
-                    "Set DATABASE_URL with ?target_session_attrs=read-write where it names several hosts: all but one "
-                    "of them are standbys, which take no writes"
-                )
-            if taken := sorted(OWN_OPTIONS & options.keys()):
-                raise ImproperlyConfigured(
-                    f"Set DATABASE_URL without {', '.join(taken)}, which DB_POOL_SIZE and DB_POOLER set"
-                )
-            settings["CONN_HEALTH_CHECKS"] = True
-            settings["DISABLE_SERVER_SIDE_CURSORS"] = True
-            settings["OPTIONS"] = POSTGRESQL_OPTIONS | options
-        case _:
-            raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}")
-    return settings
-
-
-def parsed(url: str) -> dict[str, Any]:
-    """What dj-database-url reads in a URL, with all of its hosts, which libpq tries in turn.
-
-    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
-    """
-    parts = urlsplit(url)
-    user, at, hosts = parts.netloc.rpartition("@")
-    if "," not in hosts:
-        return {**dj_database_url.parse(url)}
-    servers = [urlsplit(f"//{host}") for host in hosts.split(",")]
-    if not all(server.hostname for server in servers):
-        raise ValueError(hosts)
-    return {
-        **dj_database_url.parse(parts._replace(netloc=user + at).geturl()),
-        "HOST": ",".join(unquote(server.hostname or "") for server in servers),
-        "PORT": ",".join(str(server.port or 5432) for server in servers),
-    }
-
-
-DATABASE_URL_FORMS = "postgresql://user:password@host:5432/name or sqlite:///file.sqlite3"
-
-#: What libpq may look for among several hosts: the one that takes writes.
-WRITABLE = ("read-write", "primary")
-
-#: What no URL may say: a pool is no text, and the whole list needs cursors that bind on the server.
-OWN_OPTIONS = {"pool", "prepare_threshold", "server_side_binding"}
-
-# Readers and one writer at a time, in any number of processes: docs/decisions/0004-databases.md.
-SQLITE_OPTIONS = {
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-}
-
 DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
 
-# A plan made for spinning disks sorts what an index has in order. A pooler refuses the option.
-PLANNING = "-c random_page_cost=1.1" if DB_POOLER == "none" else ""
-
-# Seconds. A database that is away is told in about one, one that is frozen in about two, and either is used again as
-# soon as it is back: docs/reliability.md.
+# Seconds. A request learns within about one second that the database is unavailable, and within about two that it is
+# frozen: docs/reliability.md.
 DB_POOL_TIMEOUT = env.float("DB_POOL_TIMEOUT", 1, validate=must.Range(0.1, 60))
 DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", 2, validate=must.Range(1, 60))
 DB_ANSWER_TIMEOUT = env.float("DB_ANSWER_TIMEOUT", 2, validate=must.Range(0.1, 3600))
 
-POSTGRESQL_OPTIONS = {
-    # The server parses and plans a statement once a connection. A pooler in transaction mode gives each transaction
-    # another connection, which would not know it.
-    "server_side_binding": True,
-    "prepare_threshold": 1 if DB_POOLER == "none" else None,
-    "options": PLANNING,
-    "connect_timeout": DB_CONNECT_TIMEOUT,
-    "tcp_user_timeout": round(1000 * DB_ANSWER_TIMEOUT),
-    "application_name": "todo",
-    "pool": {
-        "min_size": 1,
-        "max_size": env.int("DB_POOL_SIZE", 8, validate=must.Range(1, 1000)),
-        "timeout": DB_POOL_TIMEOUT,
-        # The pool's pauses between two attempts double until then; it begins anew at once.
-        "reconnect_timeout": 1,
-        # Whoever has given up stays in the pool's queue until a connection comes, and an outage would fill the memory.
-        "max_waiting": 100,
-    },
-}
-
 # PostgreSQL shows each transaction the rows of one user only: docs/decisions/0010-row-security.md.
 DB_ROW_SECURITY = env.bool("DB_ROW_SECURITY", False)
 
-DATABASES = {"default": database(env.str("DATABASE_URL", "sqlite:///db.sqlite3"))}
+DATABASES = {
+    "default": django_database(
+        env.str("DATABASE_URL", "sqlite:///db.sqlite3"),
+        BASE_DIR,
+        PostgreSQLClient(
+            pooled_externally=DB_POOLER == "transaction",
+            serving=SERVING,
+            pool_size=env.int("DB_POOL_SIZE", 8, validate=must.Range(1, 1000)),
+            pool_timeout=DB_POOL_TIMEOUT,
+            connect_timeout=DB_CONNECT_TIMEOUT,
+            answer_timeout=DB_ANSWER_TIMEOUT,
+        ),
+    )
+}
 if DB_ROW_SECURITY and DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -405,8 +320,15 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "filters": {"request": {"()": "observability.log.RequestFilter"}},
     "formatters": {"log": {"()": f"observability.log.{'LineFormatter' if DEBUG else 'JSONFormatter'}"}},
-    # The server's goes to the standard output instead; of a command, that is for what it was asked for.
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "log", "filters": ["request"]}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            # A command writes its result to the standard output, and the log to the standard error.
+            "stream": "ext://sys.stdout" if SERVING else "ext://sys.stderr",
+            "formatter": "log",
+            "filters": ["request"],
+        }
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # The answers of 400 and above are the clients' affair, and theirs to count; those of 500 are ours.
     "loggers": {

@@ -10,28 +10,13 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.utils.http import parse_header_parameters
-from psycopg_pool import ConnectionPool
 
-from database.connections import BoundedConnection
 from todo_project.server.socket_activation import notify_ready
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
-
-# A request waits for the database only so long; a command, which does not come by here, may take its time.
-if pool := settings.DATABASES["default"]["OPTIONS"].get("pool"):
-    pool["connection_class"] = BoundedConnection
-    # Or an outage that is over would be found out by the first request, which would be told that it is not.
-    pool["reconnect_failed"] = ConnectionPool.check
-    BoundedConnection.deadline = settings.DB_ANSWER_TIMEOUT
-    # Before the request gives up, so that nothing is carried out that nobody waits for; a pooler refuses the option.
-    if settings.DB_POOLER == "none":
-        milliseconds = round(900 * settings.DB_ANSWER_TIMEOUT)
-        settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={milliseconds}"
-
-settings.LOGGING["handlers"]["console"]["stream"] = "ext://sys.stdout"
 
 
 class Request(WSGIRequest):

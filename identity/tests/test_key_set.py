@@ -141,7 +141,7 @@ def test_however_many_unknown_ids_come_there_is_one_fetch_an_interval(provider, 
 @pytest.mark.parametrize("trouble", ["hang", "drip", "drip_body"])
 def test_with_no_key_a_provider_that_hangs_is_waited_for_so_long_and_no_longer(provider, key_set, in_time, trouble):
     provider.answer = getattr(provider, trouble)
-    keys = key_set(patience=0.2)
+    keys = key_set(wait_timeout=0.2)
     with pytest.raises(ServiceUnavailable):
         in_time(0.2, found, keys)
 
@@ -149,7 +149,7 @@ def test_with_no_key_a_provider_that_hangs_is_waited_for_so_long_and_no_longer(p
 def test_the_wait_is_counted_from_the_beginning_of_the_fetch(provider, key_set, in_time):
     """So that requests which queue for a thread do not wait for one another."""
     provider.answer = provider.hang
-    keys = key_set(patience=2 * LATE, deadline=600)
+    keys = key_set(wait_timeout=2 * LATE, deadline=600)
     with pytest.raises(ServiceUnavailable):
         found(keys)
     for _ in range(20):
@@ -170,7 +170,7 @@ def test_known_keys_are_found_at_once_while_the_provider_hangs(provider, key_set
 
 
 def test_who_waits_for_an_unknown_key_leaves_threads_to_others(provider, key_set, in_time):
-    keys = key_set(waiters=2, patience=600, deadline=600)
+    keys = key_set(waiters=2, wait_timeout=600, deadline=600)
     assert found(keys)
     provider.answer = provider.hang
     eventually(lambda: time.monotonic() >= keys._next_fetch)

@@ -216,7 +216,7 @@ def test_a_key_that_the_token_brings_does_not_matter(answer, provider):
 
 @pytest.mark.parametrize("trouble", ["hang", "drip", "drip_body", "nothing"])
 def test_without_any_key_the_service_is_away(answer, provider, trouble, monkeypatch):
-    monkeypatch.setattr(provider_keys(), "patience", 1)  # as outside of tests
+    monkeypatch.setattr(provider_keys(), "wait_timeout", 1)  # as outside of tests
     monkeypatch.setattr(provider_keys(), "deadline", 2)
     token = provider.token()
     provider.answer = provider.sending(b"", 500) if trouble == "nothing" else getattr(provider, trouble)

@@ -27,7 +27,7 @@ from drf_problems.utils import register_exception
 from drf_problems.views import ErrorDocumentationView
 from rest_framework import exceptions as drf_exceptions
 
-from database.connections import is_unavailable
+from database.errors import is_unavailable
 from observability.log import request_id
 from rest.problems.types import (
     HOST_FAULT,

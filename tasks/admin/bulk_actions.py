@@ -22,8 +22,8 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
+from database.connections import release_connection
 from tasks.admin.selected_tasks import log_entry, selected, selects_all, tasks_in_words
-from tasks.api.listing import give_connection_back
 from tasks.models import Task, TaskQuerySet
 from tasks.totals import Total, total
 
@@ -139,7 +139,7 @@ class TaskAction:
             for number in numbers:
                 took = time.monotonic() - began
                 yield format_html(line, "", expected.number, number, progress(number, expected, took))
-            give_connection_back()
+            release_connection()
         except Error:
             logger.exception("%s stopped after %d tasks", self.name, number)
             said = f"Stopped by the database: {self.told(number)}. Run it again to go on with the rest."

@@ -50,7 +50,7 @@ class TaskChangeList(ChangeList):
         return tasks.none() if self.refused else tasks
 
     @property
-    def trash_too(self) -> str:
+    def url_including_trash(self) -> str:
         """Where the same list is to be seen of live tasks and of the trash."""
         return self.get_query_string({"where": "both"})
 
@@ -156,7 +156,7 @@ class OwnerFilter(SimpleListFilter):
         return queryset.owned_by(owner) if owner else queryset
 
 
-def as_id(text: str) -> UUID | None:
+def parse_uuid(text: str) -> UUID | None:
     """The id that ``text`` is, dashes and case aside."""
     try:
         return UUID(text.strip())
@@ -166,5 +166,5 @@ def as_id(text: str) -> UUID | None:
 
 def id_of_task(text: str) -> UUID | None:
     """The id that ``text`` is, if there is a task of it: an owner's may look alike."""
-    named = as_id(text)
+    named = parse_uuid(text)
     return named if named and Task.objects.filter(pk=named).exists() else None

@@ -9,8 +9,8 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
+from database.connections import release_connection
 from tasks.admin.selected_tasks import log_entry, tasks_in_words
-from tasks.api.listing import give_connection_back
 from tasks.models import Task, TaskQuerySet
 from tasks.transfer.file_formats import FORMATS, shown
 
@@ -59,7 +59,7 @@ class Export:
             for batch in tasks.in_batches(CHUNK):
                 read = shown(batch)
                 number += len(read)
-                give_connection_back()
+                release_connection()
                 yield lines.text(read)
         finally:
             entry.object_repr = f"{tasks_in_words(number)} exported"

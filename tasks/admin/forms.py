@@ -57,7 +57,7 @@ class TaskChangeForm(TaskForm):
 
     def clean(self) -> dict[str, Any] | None:
         """Read the task as it is, locked: what is decided here holds at the write, in the same transaction."""
-        now = Task.objects.live().named(self.instance.pk).select_for_update().first()
+        now = Task.objects.live().addressed(self.instance.pk).select_for_update().first()
         if now is None:
             raise ValidationError(IN_THE_TRASH)
         if now.version != self.cleaned_data.get("seen_version"):

@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.http import HttpRequest
 
-from tasks.admin.changelist import as_id
+from tasks.admin.changelist import parse_uuid
 from tasks.models import Task
 
 
@@ -16,7 +16,7 @@ def selects_all(request: HttpRequest) -> bool:
 def selected(request: HttpRequest) -> list[str]:
     """The ids that were sent, in any number of fields, each once; what is no id is none."""
     sent = ",".join(request.POST.getlist(ACTION_CHECKBOX_NAME)).split(",")
-    return list(dict.fromkeys(str(found) for text in sent if (found := as_id(text))))
+    return list(dict.fromkeys(str(found) for text in sent if (found := parse_uuid(text))))
 
 
 def log_entry(request: HttpRequest, label: str, flag: int) -> LogEntry:

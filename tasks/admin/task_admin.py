@@ -19,12 +19,12 @@ from django.http.response import HttpResponseBase
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from database.cursors import without_prepared_plan
 from tasks.admin.bulk_actions import ACTIONS
 from tasks.admin.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, id_of_task
 from tasks.admin.export_actions import EXPORTS
 from tasks.admin.forms import TaskChangeForm, TaskForm
 from tasks.admin.selected_tasks import selected, selects_all
-from tasks.api.statements import planned_for_its_values
 from tasks.models import Task, TaskQuerySet
 
 DONE = mark_safe('<span class="state done" role="img" aria-label="completed"></span>')
@@ -72,7 +72,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return Task.objects.all()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        with connection.execute_wrapper(planned_for_its_values):
+        with connection.execute_wrapper(without_prepared_plan):
             return super().changelist_view(request, extra_context)
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[TaskChangeList]:
@@ -146,14 +146,14 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         if not change:
             return obj.save()
         values = {name: form.cleaned_data[name] for name in form.changed_data}
-        [_] = Task.objects.live().named(obj.pk, {form.cleaned_data["seen_version"]}).change(**values)
+        [_] = Task.objects.live().addressed(obj.pk, {form.cleaned_data["seen_version"]}).change(**values)
         return None
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None:  # type: ignore[override]
         """Nothing is deleted here; ``delete_model`` logs what it does."""
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
-        if Task.objects.live().named(obj.pk).move_to_trash():
+        if Task.objects.live().addressed(obj.pk).move_to_trash():
             self.log_change(request, obj, "Moved to the trash.")
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:

@@ -12,6 +12,8 @@ from uuid import UUID
 from django.core.signing import BadSignature, Signer
 from django.db import connection
 
+from database.connections import release_connection
+from database.cursors import without_prepared_plan
 from rest.problems.types import Fault, InvalidRequest
 from rest.request_checks import unknown_parameter
 from tasks.api import statements
@@ -132,13 +134,13 @@ class Listing:
     def _stream(self, tasks: bytes, number: int) -> Iterator[bytes]:
         opening = b"["
         while number:
-            give_connection_back()
+            release_connection()
             yield opening + tasks
             opening = b","
             # A quote within a string is escaped, and after one that ends it no name follows: here an object begins.
             last = tasks[tasks.rindex(b'{"id":') :]
             tasks, number = self._joined(self._after(*self._end(last))) if number == CHUNK else (b"", 0)
-        give_connection_back()
+        release_connection()
         yield b"]" if opening == b"," else b"[]"
 
     def _chunk(self, size: int, after: dict[str, Any]) -> list[str]:
@@ -149,7 +151,7 @@ class Listing:
         return tasks_and_number
 
     def _rows(self, statement: statements.Compiled, size: int, after: dict[str, Any]) -> list[tuple[Any, int]]:
-        searching = connection.execute_wrapper(statements.planned_for_its_values)
+        searching = connection.execute_wrapper(without_prepared_plan)
         with searching if self.asked["words"] else nullcontext():
             return statement.rows(self.trashed, self.ordering, size, **self.asked, after=after)
 
@@ -174,11 +176,6 @@ class Listing:
             return self._after(*self.signer.unsign_object(cursor))
         except BadSignature:
             raise InvalidRequest(faults=[_fault("cursor", "is broken, or belongs to another list")]) from None
-
-
-def give_connection_back() -> None:
-    if not connection.in_atomic_block:
-        connection.close_if_unusable_or_obsolete()
 
 
 def _read_all(parameters: Mapping[str, list[str]]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from django.db.models import F, Field
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 from django.utils import timezone
 
-from database.connections import tried_twice
 from database.cursors import statement_cursor
+from database.errors import retry_once_on_conflict
 from database.expressions import Parameter
-from database.row_security import acting_for
+from database.row_security import rows_of
 from tasks.api.representation import Representation
 from tasks.models import Task, TaskQuerySet
 
@@ -46,7 +46,7 @@ class Compiled:
     def execute(self, *parts: Any, **values: Any) -> list[ShownTask]:
         return list(map(ShownTask._make, self.rows(*parts, **values)))
 
-    @tried_twice
+    @retry_once_on_conflict
     def rows(self, *parts: Any, **values: Any) -> list[tuple[Any, int]]:
         """The same without the names, which cost more than all else for each of thousands of tasks."""
         if values.get("versions") == []:
@@ -56,7 +56,7 @@ class Compiled:
         given[NOW.place] = timezone.now()
         connection = connections[DEFAULT_DB_ALIAS]
         bound = [param.value(given, connection) if isinstance(param, Parameter) else param for param in params]
-        with acting_for(values["user_id"]), statement_cursor(connection, binary=self.binary) as cursor:
+        with rows_of(values["user_id"]), statement_cursor(connection, binary=self.binary) as cursor:
             cursor.execute(statement, bound)
             rows: list[tuple[Any, int]] = cursor.fetchall()
         return rows
@@ -91,17 +91,6 @@ class Joined(Compiled):
         statement, params = super()._compile(parts, places)
         joined = self.encoded[connections[DEFAULT_DB_ALIAS].vendor]
         return f"SELECT {joined}, COUNT(*) FROM ({statement}) AS tasks", params  # noqa: S608
-
-
-def planned_for_its_values(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
-    """Carry out a statement that PostgreSQL plans for just these values; for ``connection.execute_wrapper``.
-
-    Prepared, as others are, a search is in the end planned for whatever word, and walks through all the tasks.
-    """
-    if many or context["connection"].vendor != "postgresql":
-        return execute(sql, params, many, context)
-    with context["connection"].wrap_database_errors:
-        return context["cursor"].cursor.execute(sql, params, prepare=False)
 
 
 def _by_place(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -165,32 +154,32 @@ def show(
     id: Given,
     versions: list[Given] | None = None,
 ) -> TaskQuerySet:
-    return _of(user_id, trashed=trashed).named(id, versions)
+    return _of(user_id, trashed=trashed).addressed(id, versions)
 
 
 @Compiled
 def change(user_id: Given, id: Given, changes: dict[str, Given], versions: list[Given] | None = None) -> UpdateQuery:
-    return _of(user_id, trashed=False).named(id, versions).changed(NOW, **changes)
+    return _of(user_id, trashed=False).addressed(id, versions).changed(NOW, **changes)
 
 
 @Compiled
 def toggle(user_id: Given, id: Given, versions: list[Given] | None = None) -> UpdateQuery:
-    return _of(user_id, trashed=False).named(id, versions).toggled(NOW)
+    return _of(user_id, trashed=False).addressed(id, versions).toggled(NOW)
 
 
 @Compiled
 def move_to_trash(user_id: Given, id: Given, versions: list[Given] | None = None) -> UpdateQuery:
-    return _of(user_id, trashed=False).named(id, versions).trashed(NOW)
+    return _of(user_id, trashed=False).addressed(id, versions).trashed(NOW)
 
 
 @Compiled
 def restore(user_id: Given, id: Given, versions: list[Given] | None = None) -> UpdateQuery:
-    return _of(user_id, trashed=True).named(id, versions).restored(NOW)
+    return _of(user_id, trashed=True).addressed(id, versions).restored(NOW)
 
 
 @Compiled
 def remove(user_id: Given, id: Given, versions: list[Given] | None = None) -> DeleteQuery:
-    return _of(user_id, trashed=True).named(id, versions).removed()
+    return _of(user_id, trashed=True).addressed(id, versions).removed()
 
 
 @Compiled

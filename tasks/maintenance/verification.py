@@ -20,6 +20,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from commands.base import counted
+from database.connections import LOCK_TIMEOUT
 from database.expressions import HasAny, IsUUID, Trim
 from tasks.models import LATEST, MAX_VERSION, Task, TaskQuerySet
 from tasks.rules import WHITE_SPACE
@@ -29,9 +30,6 @@ CLOCK_SKEW = timedelta(minutes=1)
 
 #: Ids that a finding names.
 SAMPLE = 10
-
-#: How long other transactions may have to wait behind one that mends.
-LOCK_TIMEOUT = "300ms"
 
 #: The owner of every task in single-user mode.
 SINGLE_USER = "default"

@@ -287,10 +287,10 @@ def test_mentioning_is_every_word_in_the_title_or_the_description():
 
 def test_named_is_one_task_at_one_of_the_versions():
     task, _ = TaskFactory.create_batch(2)
-    assert list(Task.objects.named(task.id)) == [task]
-    assert list(Task.objects.named(task.id, {1, 5})) == [task]
-    assert list(Task.objects.named(task.id, {2, 5})) == []
-    assert list(Task.objects.named(task.id, set())) == []
+    assert list(Task.objects.addressed(task.id)) == [task]
+    assert list(Task.objects.addressed(task.id, {1, 5})) == [task]
+    assert list(Task.objects.addressed(task.id, {2, 5})) == []
+    assert list(Task.objects.addressed(task.id, set())) == []
 
 
 def test_trashed_before_is_what_went_to_the_trash_earlier():
@@ -317,7 +317,7 @@ def test_in_batches_of_no_task_is_none():
 def test_a_batch_keeps_the_conditions_of_its_set():
     tasks = TaskFactory.create_batch(3, trashed=True)
     [batch] = Task.objects.in_trash().in_batches(5)
-    Task.objects.named(tasks[1].id).restore()
+    Task.objects.addressed(tasks[1].id).restore()
     assert list(batch) == [tasks[0], tasks[2]]
 
 

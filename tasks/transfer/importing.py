@@ -195,7 +195,7 @@ class Import:
         elif self.on_conflict == FAIL:
             raise ConflictError(f"Line {taken.number}: there is a task {there.id} already")
         elif self.on_conflict == UPDATE and (differing := _differing(taken, there)):
-            self.outcome.updated += 1 if self.dry_run else len(Task.objects.named(there.id).change(**differing))
+            self.outcome.updated += 1 if self.dry_run else len(Task.objects.addressed(there.id).change(**differing))
         else:
             self.outcome.skipped += 1
 

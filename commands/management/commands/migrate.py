@@ -9,10 +9,9 @@ from django.db import OperationalError, connections
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from commands.base import whole_number
-from database.connections import sqlstate
+from database.connections import LOCK_TIMEOUT
+from database.errors import sqlstate
 
-#: How long a migration waits for a lock, and with it every request that comes to the same table after it.
-LOCK_TIMEOUT = "300ms"
 LOCK_NOT_AVAILABLE = "55P03"
 
 #: Between two attempts, in seconds: the requests that waited are through by then.

@@ -280,8 +280,8 @@ def test_the_column_that_sorts_is_marked(admin_client, query, marked):
 
 def test_the_trash_shows_the_newest_deletion_first(admin_client):
     first, second = TaskFactory(title="A"), TaskFactory(title="B")
-    Task.objects.named(second.pk).move_to_trash()
-    Task.objects.named(first.pk).move_to_trash()
+    Task.objects.addressed(second.pk).move_to_trash()
+    Task.objects.addressed(first.pk).move_to_trash()
     assert listed(admin_client, "?where=trash") == ["A", "B"]
     assert listed(admin_client, "?where=trash&o=6") == ["B", "A"]
 

@@ -261,7 +261,7 @@ def test_who_may_only_look_sees_the_task_and_changes_nothing(client, task, store
 
 
 def elsewhere(task, **values):
-    [now] = Task.objects.named(task.pk).change(**values)
+    [now] = Task.objects.addressed(task.pk).change(**values)
     return now
 
 
@@ -346,7 +346,7 @@ def test_faults_of_what_was_typed_are_told_beside_what_changed(admin_client, tas
 
 def test_a_task_that_went_to_the_trash_meanwhile_is_not_written(admin_client, task, stored):
     values = typed(opened(admin_client, page_of(task)), title="Buy rye", completed="on")
-    Task.objects.named(task.pk).move_to_trash()
+    Task.objects.addressed(task.pk).move_to_trash()
     check_refused(admin_client, task, values, stored, {"__all__": [IN_THE_TRASH]})
 
 

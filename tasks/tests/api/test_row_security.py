@@ -13,7 +13,7 @@ from django.core.management import CommandError
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from database.row_security import acting_for, is_active
+from database.row_security import is_active, rows_of
 from idempotency.models import KeptResponse
 from tasks.models import Task
 from tasks.tests.api.contract import JSON
@@ -66,7 +66,7 @@ def test_a_statement_of_nobody_finds_nothing(two_tasks):
 
 def test_a_statement_of_somebody_finds_what_is_theirs(two_tasks):
     alices, _ = two_tasks
-    with web(), acting_for("alice"):
+    with web(), rows_of("alice"):
         assert list(Task.objects.all()) == [alices]
         assert [task.id for task in Task.objects.change(title="Mine")] == [alices.id]
         assert [task.id for task in Task.objects.all().remove()] == [alices.id]
@@ -74,7 +74,7 @@ def test_a_statement_of_somebody_finds_what_is_theirs(two_tasks):
 
 
 def test_nobody_can_make_or_give_a_task_for_another(two_tasks):
-    with web(), acting_for("alice"):
+    with web(), rows_of("alice"):
         for write in (TaskFactory.build(user_id="bob").save, lambda: Task.objects.change(user_id="bob")):
             with pytest.raises(DatabaseError, match="row-level security"), transaction.atomic():
                 write()
@@ -87,9 +87,9 @@ def test_responses_that_are_kept_are_their_owners_too(client_of, web_role):
         made = client.post("/api/tasks", {"title": "a"}, JSON, headers={"Idempotency-Key": "one"})
         again = client.post("/api/tasks", {"title": "a"}, JSON, headers={"Idempotency-Key": "one"})
         assert (made.status_code, again.content) == (201, made.content)
-        with acting_for("bob"):
+        with rows_of("bob"):
             assert KeptResponse.objects.count() == 0
-        with acting_for("alice"):
+        with rows_of("alice"):
             assert KeptResponse.objects.count() == 1
 
 
@@ -114,7 +114,7 @@ class WebWalk(Walk):
 def test_it_is_off_where_the_role_owns_the_tables():
     assert is_active() is False
     TaskFactory(user_id="alice")
-    with CaptureQueriesContext(connection) as queries, acting_for("bob"):
+    with CaptureQueriesContext(connection) as queries, rows_of("bob"):
         assert Task.objects.count() == 1
     assert len(queries) == 1
 
