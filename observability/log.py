@@ -7,13 +7,10 @@ import json
 import logging
 import re
 import time
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from django.http import HttpRequest
+from observability.request_id import current
 
 #: What ends a line, or tells a terminal what to do: Cc, and the separators of lines and paragraphs.
 CONTROLS = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
@@ -23,21 +20,6 @@ CONTROLS_BUT_LINES = {code: text for code, text in CONTROLS.items() if chr(code)
 QUOTED_ROW = re.compile(r"\nDETAIL:.*?(?=\n\n(?:The above exception was|During handling of)|\Z)", re.DOTALL)
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-
-
-class CurrentRequest(NamedTuple):
-    id: str
-    request: "HttpRequest | None" = None
-    started: float = 0.0
-
-
-NO_REQUEST = CurrentRequest("-")
-current: ContextVar[CurrentRequest] = ContextVar("current", default=NO_REQUEST)
-
-
-def request_id() -> str:
-    """The id of the request that is being answered, or ``-``."""
-    return current.get().id
 
 
 class RequestFilter(logging.Filter):

@@ -5,8 +5,7 @@ from functools import lru_cache
 from operator import attrgetter
 
 from django.http.request import MediaType
-from rest_framework.exceptions import NotAcceptable as NoneOfThem
-from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -34,19 +33,6 @@ class JSONNegotiation(BaseContentNegotiation):
             if parser.media_type == media_type and "HTTP_CONTENT_ENCODING" not in request.META:
                 return parser
         raise UnsupportedMediaType
-
-
-class PageNegotiation(DefaultContentNegotiation):
-    """What a page can be shown as; its first form to whoever accepts none, as RFC 9110, section 12.4.1, allows."""
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        try:
-            return super().select_renderer(request, renderers, format_suffix)  # type: ignore[no-any-return]
-        except NoneOfThem:
-            renderer = next(iter(renderers))
-            return renderer, renderer.media_type
 
 
 @lru_cache(maxsize=256)

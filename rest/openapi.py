@@ -1,23 +1,9 @@
 """The OpenAPI document and the pages that show it."""
 
-from functools import cache
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
-from csp.utils import build_policy
-from django.http import HttpResponse
-from django.views import View
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
-from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
-
-from rest.negotiation import PageNegotiation
 from rest.problems.types import PROBLEMS, Fault, InvalidRequest, Problem
 
 #: Where an operation's documentation lists the codes of the problems that it can answer.
@@ -131,74 +117,3 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
     if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         example["request_id"] = "019bac10-5b00-7001-8000-000000000000"
     return example
-
-
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """``AUTH_MODE=jwt``: a token that the identity provider signed."""
-
-    target_class = "identity.authentication.JWTAuthentication"
-    name = "bearer"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "A token of the identity provider, whose `sub` is the user. In single-user mode none is "
-            "asked for, and every task belongs to `default`.",
-        }
-
-
-class SingleUserScheme(BearerScheme):  # type: ignore[no-untyped-call]
-    """``AUTH_MODE=single-user``: the same document, in which a token may be left out."""
-
-    target_class = "identity.authentication.SingleUserAuthentication"
-
-    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        return [{"bearer": []}, {}]
-
-
-class Page(APIView):
-    """Mixin: open to everybody, and no part of the document."""
-
-    schema = None
-    authentication_classes = ()
-    permission_classes = ()
-    throttle_classes = ()
-    content_negotiation_class = PageNegotiation
-    options = View.options  # type: ignore[assignment]  # answers Allow, and no more
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        request.get_host()
-        super().initial(request, *args, **kwargs)
-
-
-class SchemaView(Page, SpectacularAPIView):
-    """This document, as YAML or JSON."""
-
-    def get(self, request: Request) -> HttpResponse:
-        renderer = request.accepted_renderer
-        headers = {"Content-Disposition": f'inline; filename="openapi.{renderer.format}"'}
-        body = document(type(renderer))  # type: ignore[arg-type]  # a class is hashable
-        return HttpResponse(body, content_type=renderer.media_type, headers=headers)
-
-
-@cache
-def document(renderer: type[BaseRenderer]) -> str | bytes:
-    """The document in one of its forms, which takes a tenth of a second to make, and is the same for everybody."""
-    schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    return renderer().render(schema, renderer_context={})
-
-
-class SwaggerUIView(Page, SpectacularSwaggerSplitView):
-    """The document as a page to try it on."""
-
-    def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
-        """With the policy of the admin's pages; the icons stand in the style sheet."""
-        response = super().finalize_response(*args, **kwargs)
-        response.headers["Content-Security-Policy"] = build_policy(update={"img-src": "data:"})
-        return response
-
-
-class RedocView(Page, SpectacularRedocView):
-    """The document as a page to read."""

@@ -149,21 +149,21 @@ ADMIN_PREFIX = "/admin/"
 ACCESS_LOG = env.bool("ACCESS_LOG", False)
 
 MIDDLEWARE = [
-    "rest.middleware.request_id",
-    *(["rest.middleware.access_log"] if ACCESS_LOG else []),
-    "rest.middleware.api",
+    "observability.request_id.request_id_middleware",
+    *(["observability.access_log.access_log_middleware"] if ACCESS_LOG else []),
+    "rest.middleware.api_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     *(["throttling.throttles.rate_limit_headers"] if THROTTLES else []),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "rest.middleware.AdminSessionMiddleware",
-    "rest.middleware.AdminCommonMiddleware",
-    "rest.middleware.AdminCsrfViewMiddleware",
-    "rest.middleware.AdminAuthenticationMiddleware",
-    "rest.middleware.AdminMessageMiddleware",
-    "rest.middleware.AdminCSPMiddleware",
-    "rest.middleware.AdminAxesMiddleware",
+    "todo_project.admin_middleware.AdminSessionMiddleware",
+    "todo_project.admin_middleware.AdminCommonMiddleware",
+    "todo_project.admin_middleware.AdminCsrfViewMiddleware",
+    "todo_project.admin_middleware.AdminAuthenticationMiddleware",
+    "todo_project.admin_middleware.AdminMessageMiddleware",
+    "todo_project.admin_middleware.AdminCSPMiddleware",
+    "todo_project.admin_middleware.AdminAxesMiddleware",
 ]
 
 # What an operator's browser may load and do: this server's own files, and no script or style within a page.

@@ -6,9 +6,9 @@ from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from rest.openapi import RedocView, SchemaView, SwaggerUIView
 from rest.problems import responses
 from todo_project import health
+from todo_project.api_docs import RedocView, SchemaView, SwaggerUIView
 
 # drf-problems looks its documentation up by these two names.
 problem_urls = ([path("<slug:code>", responses.documentation, name="error-documentation")], "drf_problems")

@@ -36,7 +36,7 @@ def answer(caplog):
     def ask(authorization, path="/api/tasks", method="GET", **options):
         sent = {} if authorization is None else {"Authorization": authorization}
         response = Client(raise_request_exception=False).generic(method, path, headers=sent, **options)
-        return response, [record.getMessage() for record in caplog.records if record.name.startswith("todo_project")]
+        return response, [record.getMessage() for record in caplog.records if record.name.startswith("identity")]
 
     return ask
 

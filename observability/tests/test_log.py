@@ -20,6 +20,8 @@ from testing.servers import served
 SECRET = "a-secret-that-nobody-should-read"
 FORGED = '\n{"level":"ERROR","message":"forged"}\r\x00\x1b[2J\x7f\x85\u2028\ud800'
 
+ACCESS_LOG = "observability.access_log.access_log_middleware"
+
 logger = logging.getLogger("todo_project.tests")
 
 
@@ -180,7 +182,11 @@ def test_a_path_cannot_forge_a_line(client, fail_with, log, events):
 @pytest.mark.django_db
 def test_no_tasks_text_and_no_secret_is_logged(as_user, log, settings):
     """With a line a request, which is as much as there is at INFO."""
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE[:1], "rest.middleware.access_log", *settings.MIDDLEWARE[1:]]
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE[:1],
+        "observability.access_log.access_log_middleware",
+        *settings.MIDDLEWARE[1:],
+    ]
     credentials = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "Idempotency-Key": SECRET}
     body = {"title": SECRET, "description": SECRET}
     created = as_user.post("/api/tasks", body, content_type=JSON, headers=credentials)
@@ -211,7 +217,11 @@ def test_a_row_that_the_database_quotes_is_left_out(formatter):
 
 
 def access_log_of(client, settings):
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE[:1], "rest.middleware.access_log", *settings.MIDDLEWARE[1:]]
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE[:1],
+        "observability.access_log.access_log_middleware",
+        *settings.MIDDLEWARE[1:],
+    ]
     return client
 
 
@@ -237,7 +247,7 @@ def test_an_access_line_has_all_that_is_asked_of_one(client, settings, events):
     ("variables", "on"), [({}, False), ({"ACCESS_LOG": "on"}, True), ({"ACCESS_LOG": "off"}, False)]
 )
 def test_an_access_line_is_a_setting(variables, on):
-    code = "from django.conf import settings; print('rest.middleware.access_log' in settings.MIDDLEWARE)"
+    code = "from django.conf import settings; print('" + ACCESS_LOG + "' in settings.MIDDLEWARE)"
     assert run("-c", code, **NO_DEBUG, **variables).stdout == f"{on}\n"
 
 

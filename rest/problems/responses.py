@@ -28,7 +28,7 @@ from drf_problems.views import ErrorDocumentationView
 from rest_framework import exceptions as drf_exceptions
 
 from database.errors import is_unavailable
-from observability.log import request_id
+from observability.request_id import current_request_id
 from rest.problems.types import (
     HOST_FAULT,
     PROBLEMS,
@@ -92,7 +92,7 @@ def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
     if problem.faults:
         body["errors"] = problem.faults
     if rendered.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        body["request_id"] = request_id()
+        body["request_id"] = current_request_id()
     return HttpResponse(
         json.dumps(body, separators=(",", ":")),
         status=rendered.status_code,

@@ -122,7 +122,7 @@ def test_a_page_is_shown_to_whoever_accepts_something_else(client, path, accept,
 
 def test_the_document_is_made_once(client, monkeypatch):
     first = client.get("/api/schema")
-    monkeypatch.setattr("rest.openapi.SchemaGenerator", None)
+    monkeypatch.setattr("todo_project.api_docs.SchemaGenerator", None)
     assert client.get("/api/schema").content == first.content
     assert first.headers["Content-Disposition"] == 'inline; filename="openapi.yaml"'
 

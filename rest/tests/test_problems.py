@@ -442,7 +442,7 @@ def test_a_middleware_that_fails_leaks_nothing_and_is_reported_once(
 ):
     fail_with(error)
     middleware = list(settings.MIDDLEWARE)
-    ours = middleware.index("rest.middleware.api") + 1
+    ours = middleware.index("rest.middleware.api_middleware") + 1
     at = len(middleware) if position is None else ours + position
     settings.MIDDLEWARE = [*middleware[:at], "rest.tests.urls.failing_middleware", *middleware[at:]]
     response = client.get(TASKS)

@@ -1,0 +1,35 @@
+"""Run the middlewares that only the admin needs for requests to the admin only."""
+
+from axes.middleware import AxesMiddleware
+from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+
+
+def for_admin(middleware: type) -> type:
+    """Return a subclass that passes requests to other paths on, so that they do not pay for the admin."""
+
+    def call(self: object, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith(settings.ADMIN_PREFIX):
+            response: HttpResponseBase = middleware.__call__(self, request)
+            return response
+        # Django calls CsrfViewMiddleware.process_view for every path; without this it would ask for a token.
+        request.csrf_processing_done = True  # type: ignore[attr-defined]
+        return self.get_response(request)  # type: ignore[attr-defined,no-any-return]
+
+    return type(f"Admin{middleware.__name__}", (middleware,), {"__call__": call, "__module__": __name__})
+
+
+AdminSessionMiddleware = for_admin(SessionMiddleware)
+AdminCommonMiddleware = for_admin(CommonMiddleware)
+AdminCsrfViewMiddleware = for_admin(CsrfViewMiddleware)
+AdminAuthenticationMiddleware = for_admin(AuthenticationMiddleware)
+AdminMessageMiddleware = for_admin(MessageMiddleware)
+AdminCSPMiddleware = for_admin(CSPMiddleware)
+AdminAxesMiddleware = for_admin(AxesMiddleware)
