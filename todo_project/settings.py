@@ -20,6 +20,7 @@ from environs import validate as must
 
 from database.url import PostgreSQLClient, django_database
 from throttling.quotas import parse_quota
+from todo_project import __version__
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -297,7 +298,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "To-do tasks",
     "DESCRIPTION": "Keeps people's tasks. Every error is a problem (RFC 9457) whose `type` explains itself.",
-    "VERSION": "0.1.0",
+    "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
