@@ -1,5 +1,5 @@
--- The role that the service logs in with where DB_ROW_SECURITY=on: docs/decisions/0010-row-security.md.
--- The owner of the tables runs this once, after manage.py migrate, and gives it a password: \password todo_web
+-- The database role of the service for DB_ROW_SECURITY=on: docs/decisions/0010-row-security.md.
+-- Run this once after manage.py migrate, as the owner of the tables. Then set a password: \password todo_web
 CREATE ROLE todo_web LOGIN NOINHERIT NOBYPASSRLS;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tasks_task, idempotency_keptresponse, throttling_window TO todo_web;
 GRANT USAGE ON SEQUENCE idempotency_keptresponse_id_seq TO todo_web;
