@@ -1,4 +1,4 @@
-"""The service as it runs: server, workers and a database of its own, over HTTP."""
+"""Tests over HTTP of the running service: server process, workers and a fresh database."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 from benchmarks import concurrency
 from testing.servers import served
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 VARYING = {
     "<id>": r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
@@ -22,23 +22,27 @@ VARYING = {
 }
 
 
-def test_the_session_in_the_readme_is_real(server):
-    [session] = re.findall(r"^```console\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+@pytest.mark.parametrize("page", ["README.md", "docs/session.md"])
+def test_documented_session_matches_the_service(server, page):
+    """Each page expects an empty list of tasks, and leaves one behind."""
+    session = "".join(re.findall(r"^```console\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE))
     commands = [line[2:] for line in session.splitlines() if line.startswith("$ ")]
+    assert commands != []
     script = "\n".join(f"cat <<'END'\n$ {command}\nEND\n{command}" for command in commands)
     script = script.replace("localhost:8000", f"127.0.0.1:{server.port}")
-    seen = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert without_varying(seen.replace(f"127.0.0.1:{server.port}", "localhost:8000")) == without_varying(session)
+    output = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
+    printed = output.stdout.replace(f"127.0.0.1:{server.port}", "localhost:8000")
+    assert lines_without_varying_parts(printed) == lines_without_varying_parts(session)
 
 
-def without_varying(text):
-    for name, pattern in VARYING.items():
-        text = re.sub(pattern, name, text)
+def lines_without_varying_parts(text):
+    for placeholder, pattern in VARYING.items():
+        text = re.sub(pattern, placeholder, text)
     return [line.rstrip() for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("checks", concurrency.CHECKS, ids=lambda checks: checks.__name__)
-def test_no_write_of_100_clients_is_lost_or_doubled(server, checks, monkeypatch):
+def test_writes_of_100_clients_are_applied_exactly_once(server, checks, monkeypatch):
     monkeypatch.setattr(concurrency, "TOGGLES", 301)
     monkeypatch.setattr(concurrency, "PAIRS", 100)
     monkeypatch.setattr(concurrency, "CONDITIONAL", 200)
@@ -56,7 +60,7 @@ def test_tasks_survive_a_restart(database_url):
 
 
 @pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite locks no row")
-def test_what_was_answered_with_503_is_not_carried_out_later(server, database_url):
+def test_write_answered_with_503_is_not_applied_later(server, database_url):
     with psycopg.connect(database_url) as holder, concurrency.Clients(server, 1) as clients:
         path = concurrency.create(clients)
         holder.execute("SELECT 1 FROM tasks_task FOR UPDATE")
@@ -67,7 +71,7 @@ def test_what_was_answered_with_503_is_not_carried_out_later(server, database_ur
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_the_server_ends_cleanly(database_url, stop):
+def test_server_exits_with_code_0_on_a_signal(database_url, stop):
     with served(database_url) as server:
         os.kill(server.pid, stop)
         _, status = os.waitpid(server.pid, 0)
