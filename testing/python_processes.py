@@ -1,4 +1,4 @@
-"""Processes of their own, for what is settled when a process starts."""
+"""Run Python in a process of its own, for tests of code that runs once per process, such as the settings."""
 
 import json
 import os
@@ -7,16 +7,17 @@ import sys
 
 from django.conf import settings
 
-SOUND = {
+#: The settings without which the service does not start.
+REQUIRED_SETTINGS = {
     "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "AUTH_MODE": "single-user",
 }
 
 
-def run(*arguments, **environment):
-    """Run Python with these arguments and, of the service's variables, only these; ``None`` leaves one out.
+def run_python(*arguments, **environment):
+    """Run Python with ``arguments``, and with only ``environment`` as its variables; ``None`` omits a variable.
 
-    It is measured where the suite is.
+    If the tests measure coverage, the process does too.
     """
     coverage = os.environ.get("COVERAGE_PROCESS_CONFIG")
     variables = {"ENV_FILE": os.devnull, "COVERAGE_PROCESS_CONFIG": coverage, **environment}
@@ -31,8 +32,9 @@ def run(*arguments, **environment):
     )
 
 
-def printed(code, **environment):
-    """What the code prints as JSON, in a process with sound settings and these variables."""
-    process = run("-c", code, **{"DJANGO_SETTINGS_MODULE": "todo_project.settings", **SOUND, **environment})
+def json_output_of(code, **environment):
+    """Run ``code`` with the required settings and ``environment``, and parse the JSON that it prints."""
+    defaults = {"DJANGO_SETTINGS_MODULE": "todo_project.settings", **REQUIRED_SETTINGS}
+    process = run_python("-c", code, **{**defaults, **environment})
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)

@@ -1,4 +1,4 @@
-"""What deploy/ and the operators' pages give to be copied: all of it on the settings of the one service."""
+"""Tests that ``deploy/`` and the commands in the guides use the same settings and the same socket."""
 
 import re
 from configparser import ConfigParser
@@ -9,26 +9,26 @@ from django.conf import settings
 ENV_FILE = "ENV_FILE=/etc/todo.env"
 
 
-def unit(name):
+def read_unit(name):
     unit = ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str
     unit.read(settings.BASE_DIR / "deploy" / name)
     return unit
 
 
-def test_an_instance_reads_the_file_that_the_commands_read():
-    service = unit("todo@.service")["Service"]
+def test_unit_reads_the_settings_file_of_the_commands():
+    service = read_unit("todo@.service")["Service"]
     assert (service["Environment"], "EnvironmentFile" in service) == (ENV_FILE, False)
 
 
-def test_the_proxy_asks_where_the_instances_listen():
-    assert unit("todo@.service")["Service"]["Sockets"] == "todo.socket"
-    address = unit("todo.socket")["Socket"]["ListenStream"]
+def test_proxy_uses_the_socket_of_the_instances():
+    assert read_unit("todo@.service")["Service"]["Sockets"] == "todo.socket"
+    address = read_unit("todo.socket")["Socket"]["ListenStream"]
     assert f"    server {address} " in (settings.BASE_DIR / "deploy" / "nginx.conf").read_text()
 
 
 @pytest.mark.parametrize("page", ["deployment", "operations"])
-def test_a_command_to_be_copied_names_the_file(page):
+def test_documented_commands_name_the_settings_file(page):
     text = (settings.BASE_DIR / "docs" / f"{page}.md").read_text()
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     commands = [part for kind, block in blocks for part in (block.splitlines() if kind == "sh" else [block])]

@@ -1,4 +1,4 @@
-"""Settings come from the environment; what is missing or wrong stops the start and says what to set."""
+"""Tests of the settings that the environment, ``.env`` and their documentation give."""
 
 import os
 import re
@@ -7,7 +7,11 @@ import stat
 import pytest
 from django.conf import settings
 
-from testing.python_processes import SOUND, printed, run
+from testing.python_processes import REQUIRED_SETTINGS, json_output_of, run_python
+
+ENV_EXAMPLE = settings.BASE_DIR / ".env.example"
+SETTINGS_PAGE = settings.BASE_DIR / "docs" / "settings.md"
+CHECK_DEPLOY = ("check", "--deploy", "--fail-level", "WARNING")
 
 DATABASE_URL_FORMS = "postgresql://user:password@host:5432/name or sqlite:///file.sqlite3"
 SET_SECRET_KEY = (
@@ -41,49 +45,54 @@ SET_TARGET_SESSION_ATTRS = (
 SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
 
 
+INVALID_SETTINGS = [
+    ({"SECRET_KEY": None}, SET_SECRET_KEY),
+    ({"SECRET_KEY": " "}, SET_SECRET_KEY),
+    ({"AUTH_MODE": None}, SET_AUTH_MODE),
+    ({"AUTH_MODE": "none"}, SET_AUTH_MODE),
+    ({**JWT, "JWT_JWKS_URL": None}, SET_JWT_JWKS_URL),
+    ({**JWT, "JWT_JWKS_URL": "http://auth.example.org/jwks"}, SET_JWT_JWKS_URL),
+    ({**JWT, "JWT_JWKS_URL": "http://localhost.example.org/jwks"}, SET_JWT_JWKS_URL),
+    ({**JWT, "JWT_JWKS_URL": "http://127.0.0.1@example.org/jwks"}, SET_JWT_JWKS_URL),
+    ({**JWT, "JWT_JWKS_URL": "https://user:secret@auth.example.org/jwks"}, SET_JWT_JWKS_URL),
+    ({**JWT, "JWT_JWKS_URL": "file:///etc/jwks"}, SET_JWT_JWKS_URL),
+    ({**JWT, "JWT_ISSUER": None}, SET_JWT_ISSUER),
+    ({**JWT, "JWT_ISSUER": " "}, SET_JWT_ISSUER),
+    ({**JWT, "JWT_AUDIENCE": None}, SET_JWT_AUDIENCE),
+    ({"THROTTLE_READ": "600"}, SET_THROTTLES),
+    ({"THROTTLE_WRITE": "0/minute"}, SET_THROTTLES),
+    ({"THROTTLE_WRITE": "10/week"}, SET_THROTTLES),
+    ({"ALLOWED_HOSTS": ""}, "Set ALLOWED_HOSTS to the names by which clients may ask, such as todo.example.org"),
+    (
+        {"ENV_FILE": "/nowhere/env"},
+        "Set ENV_FILE to a file that exists, or to nothing at all for the file .env",
+    ),
+    ({"DB_ROW_SECURITY": "on"}, "Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security"),
+    ({"DATABASE_URL": ""}, SET_DATABASE_URL),
+    ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
+    ({"DATABASE_URL": "postgresql://host"}, SET_DATABASE_URL.replace("a URL", "a URL that names a database")),
+    ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
+    ({"DATABASE_URL": "postgresql://a:5432,b:high/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
+    ({"DATABASE_URL": "postgresql://a,/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
+    (
+        {"DATABASE_URL": "postgresql://a/name?pool=1"},
+        "Set DATABASE_URL without pool, which DB_POOL_SIZE and DB_POOLER set",
+    ),
+    ({"DATABASE_URL": "postgresql://a,b/name"}, SET_TARGET_SESSION_ATTRS),
+    ({"DATABASE_URL": "postgresql://a,b/name?target_session_attrs=any"}, SET_TARGET_SESSION_ATTRS),
+    ({"DATABASE_URL": "postgresql:///name?host=a,b"}, SET_TARGET_SESSION_ATTRS),
+]
+
+
+def changed_settings(variables):
+    return " ".join(f"{name}={value}" for name, value in variables.items() if JWT.get(name) != value)
+
+
 @pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"SECRET_KEY": None}, SET_SECRET_KEY),
-        ({"SECRET_KEY": " "}, SET_SECRET_KEY),
-        ({"AUTH_MODE": None}, SET_AUTH_MODE),
-        ({"AUTH_MODE": "none"}, SET_AUTH_MODE),
-        ({**JWT, "JWT_JWKS_URL": None}, SET_JWT_JWKS_URL),
-        ({**JWT, "JWT_JWKS_URL": "http://auth.example.org/jwks"}, SET_JWT_JWKS_URL),
-        ({**JWT, "JWT_JWKS_URL": "http://localhost.example.org/jwks"}, SET_JWT_JWKS_URL),
-        ({**JWT, "JWT_JWKS_URL": "http://127.0.0.1@example.org/jwks"}, SET_JWT_JWKS_URL),
-        ({**JWT, "JWT_JWKS_URL": "https://user:secret@auth.example.org/jwks"}, SET_JWT_JWKS_URL),
-        ({**JWT, "JWT_JWKS_URL": "file:///etc/jwks"}, SET_JWT_JWKS_URL),
-        ({**JWT, "JWT_ISSUER": None}, SET_JWT_ISSUER),
-        ({**JWT, "JWT_ISSUER": " "}, SET_JWT_ISSUER),
-        ({**JWT, "JWT_AUDIENCE": None}, SET_JWT_AUDIENCE),
-        ({"THROTTLE_READ": "600"}, SET_THROTTLES),
-        ({"THROTTLE_WRITE": "0/minute"}, SET_THROTTLES),
-        ({"THROTTLE_WRITE": "10/week"}, SET_THROTTLES),
-        ({"ALLOWED_HOSTS": ""}, "Set ALLOWED_HOSTS to the names by which clients may ask, such as todo.example.org"),
-        (
-            {"ENV_FILE": "/nowhere/env"},
-            "Set ENV_FILE to a file that exists, or to nothing at all for the file .env",
-        ),
-        ({"DB_ROW_SECURITY": "on"}, "Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security"),
-        ({"DATABASE_URL": ""}, SET_DATABASE_URL),
-        ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
-        ({"DATABASE_URL": "postgresql://host"}, SET_DATABASE_URL.replace("a URL", "a URL that names a database")),
-        ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
-        ({"DATABASE_URL": "postgresql://a:5432,b:high/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
-        ({"DATABASE_URL": "postgresql://a,/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
-        (
-            {"DATABASE_URL": "postgresql://a/name?pool=1"},
-            "Set DATABASE_URL without pool, which DB_POOL_SIZE and DB_POOLER set",
-        ),
-        ({"DATABASE_URL": "postgresql://a,b/name"}, SET_TARGET_SESSION_ATTRS),
-        ({"DATABASE_URL": "postgresql://a,b/name?target_session_attrs=any"}, SET_TARGET_SESSION_ATTRS),
-        ({"DATABASE_URL": "postgresql:///name?host=a,b"}, SET_TARGET_SESSION_ATTRS),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+    ("variables", "sentence"), INVALID_SETTINGS, ids=[changed_settings(variables) for variables, _ in INVALID_SETTINGS]
 )
-def test_what_is_missing_or_wrong_is_told_in_one_sentence(variables, sentence):
-    process = run("manage.py", "check", **{**SOUND, **variables})
+def test_check_with_invalid_setting_prints_one_sentence(variables, sentence):
+    process = run_python("manage.py", "check", **{**REQUIRED_SETTINGS, **variables})
     assert (process.stdout, process.stderr, process.returncode) == ("", f"{sentence}\n", 1)
 
 
@@ -110,23 +119,21 @@ def test_what_is_missing_or_wrong_is_told_in_one_sentence(variables, sentence):
         ("SECRET_KEY_FILE", "/nowhere/key", "file"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_it_must_be(variable, value, rule):
-    sound = {**SOUND, "SECRET_KEY": None} if variable == "SECRET_KEY_FILE" else SOUND
-    process = run("manage.py", "check", **{**sound, variable: value})
+def test_check_with_wrong_value_names_setting_and_rule(variable, value, rule):
+    secret_key = {"SECRET_KEY": None} if variable == "SECRET_KEY_FILE" else {}
+    process = run_python("manage.py", "check", **{**REQUIRED_SETTINGS, **secret_key, variable: value})
     assert (process.stdout, process.returncode) == ("", 1)
     assert len(process.stderr.splitlines()) == 1
     assert re.search(rf"\b{variable}\b.*{rule}", process.stderr)
 
 
-def test_a_server_that_reads_the_settings_itself_is_told_in_the_last_line():
-    process = run("-c", "import todo_project.settings", **{**SOUND, "AUTH_MODE": None})
+def test_import_with_invalid_setting_ends_with_the_sentence():
+    process = run_python("-c", "import todo_project.settings", **{**REQUIRED_SETTINGS, "AUTH_MODE": None})
     assert process.returncode == 1
     assert process.stderr.splitlines()[-1] == f"django.core.exceptions.ImproperlyConfigured: {SET_AUTH_MODE}"
 
 
-# The values that are taken.
-
-CHOSEN = """
+SETTINGS_AS_JSON = """
 import json
 from django.conf import settings
 names = %r
@@ -134,14 +141,15 @@ print(json.dumps({name: getattr(settings, name, None) for name in names}, defaul
 """
 
 
-def chosen(*names, **environment):
-    return printed(CHOSEN % (names,), **environment)
+def settings_with(*names, **environment):
+    """Return the settings of these names in a process with ``environment``."""
+    return json_output_of(SETTINGS_AS_JSON % (names,), **environment)
 
 
-def test_nothing_but_the_key_and_the_mode_need_be_set():
+def test_settings_without_optional_variables_are_defaults():
     workers = max(2, os.cpu_count() or 1)
     names = ("DEBUG", "HOST", "PORT", "WORKERS", "THREADS", "HTTPS", "LOG_LEVEL", "ACCESS_LOG", "ALLOWED_HOSTS")
-    assert chosen(*names, "CORS_ALLOWED_ORIGINS", "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE") == {
+    assert settings_with(*names, "CORS_ALLOWED_ORIGINS", "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE") == {
         "DEBUG": False,
         "HOST": "127.0.0.1",
         "PORT": 8000,
@@ -164,10 +172,11 @@ def test_nothing_but_the_key_and_the_mode_need_be_set():
         ({"DATABASE_URL": "sqlite:///tasks.sqlite3"}, settings.BASE_DIR / "tasks.sqlite3"),
         ({"DATABASE_URL": "sqlite:////srv/tasks.sqlite3"}, "/srv/tasks.sqlite3"),
     ],
+    ids=["default", "relative path", "absolute path"],
 )
-def test_sqlite_is_a_file_that_many_processes_can_share(variables, file):
-    """A relative path starts beside ``manage.py``, wherever the process was started."""
-    database = chosen("DATABASES", **variables)["DATABASES"]["default"]
+def test_sqlite_options_suit_many_processes(variables, file):
+    """A relative path starts beside ``manage.py``, not in the working directory."""
+    database = settings_with("DATABASES", **variables)["DATABASES"]["default"]
     assert {name: database[name] for name in ("ENGINE", "NAME", "CONN_MAX_AGE", "OPTIONS")} == {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(file),
@@ -180,8 +189,8 @@ def test_sqlite_is_a_file_that_many_processes_can_share(variables, file):
     }
 
 
-def test_what_is_set_takes_effect():
-    set_ = {
+def test_settings_take_values_from_the_environment():
+    variables = {
         "HOST": "::1",
         "PORT": "65535",
         "WORKERS": "3",
@@ -193,8 +202,8 @@ def test_what_is_set_takes_effect():
         "CSRF_TRUSTED_ORIGINS": "https://todo.example.org",
         "CORS_ALLOWED_ORIGINS": "https://a.example.org,https://b.example.org",
     }
-    names = (*set_, "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
-    assert chosen(*names, "SECURE_PROXY_SSL_HEADER", **set_) == {
+    names = (*variables, "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
+    assert settings_with(*names, "SECURE_PROXY_SSL_HEADER", **variables) == {
         "HOST": "::1",
         "PORT": 65535,
         "WORKERS": 3,
@@ -223,14 +232,14 @@ def test_what_is_set_takes_effect():
         "http://[::1]:3000/jwks",
     ],
 )
-def test_jwt_mode_asks_for_a_token(url):
+def test_jwt_mode_authenticates_by_token(url):
     names = (*JWT, "JWT_ALGORITHMS", "JWT_LEEWAY", "JWT_MAX_LIFETIME", "JWT_JWKS_LIFESPAN", "JWT_JWKS_GRACE")
     jwt = {**JWT, "JWT_JWKS_URL": url}
-    chosen_ = chosen(*names, "REST_FRAMEWORK", **jwt)
-    assert chosen_.pop("REST_FRAMEWORK")["DEFAULT_AUTHENTICATION_CLASSES"] == [
+    values = settings_with(*names, "REST_FRAMEWORK", **jwt)
+    assert values.pop("REST_FRAMEWORK")["DEFAULT_AUTHENTICATION_CLASSES"] == [
         "identity.authentication.JWTAuthentication"
     ]
-    assert chosen_ == {
+    assert values == {
         **jwt,
         "JWT_ALGORITHMS": ["EdDSA", "ES256", "RS256"],
         "JWT_LEEWAY": 30,
@@ -249,20 +258,20 @@ def test_jwt_mode_asks_for_a_token(url):
         ({"THROTTLE_WRITE": "1/second"}, {"write": [1, 1]}),
         ({"THROTTLE_READ": "7/hour", "THROTTLE_WRITE": "2/day"}, {"read": [7, 3600], "write": [2, 86_400]}),
     ],
-    ids=str,
+    ids=["unset", "empty", "read", "write", "both"],
 )
-def test_a_rate_that_is_set_takes_effect_and_one_that_is_not_costs_nothing(rates, throttles):
-    chosen_ = chosen("THROTTLES", "REST_FRAMEWORK", "MIDDLEWARE", THROTTLE_PROXIES="2", **rates)
+def test_throttling_is_on_only_with_a_rate_limit(rates, throttles):
+    values = settings_with("THROTTLES", "REST_FRAMEWORK", "MIDDLEWARE", THROTTLE_PROXIES="2", **rates)
     limited = bool(throttles)
-    assert chosen_["THROTTLES"] == throttles
-    assert chosen_["REST_FRAMEWORK"]["DEFAULT_THROTTLE_CLASSES"] == ["throttling.throttles.Throttle"] * limited
-    assert chosen_["REST_FRAMEWORK"]["NUM_PROXIES"] == 2
-    assert ("throttling.throttles.rate_limit_headers" in chosen_["MIDDLEWARE"]) is limited
+    assert values["THROTTLES"] == throttles
+    assert values["REST_FRAMEWORK"]["DEFAULT_THROTTLE_CLASSES"] == ["throttling.throttles.Throttle"] * limited
+    assert values["REST_FRAMEWORK"]["NUM_PROXIES"] == 2
+    assert ("throttling.throttles.rate_limit_middleware" in values["MIDDLEWARE"]) is limited
 
 
-def test_postgresql_is_pooled():
+def test_postgresql_url_configures_a_pool():
     url = "postgresql://user:p%40ss@host:5433/name?sslmode=require"
-    database = chosen("DATABASES", DATABASE_URL=url, DB_POOL_SIZE="5")["DATABASES"]["default"]
+    database = settings_with("DATABASES", DATABASE_URL=url, DB_POOL_SIZE="5")["DATABASES"]["default"]
     names = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS")
     assert {name: database[name] for name in names} == {
         "ENGINE": "django.db.backends.postgresql",
@@ -293,18 +302,19 @@ def test_postgresql_is_pooled():
         ("user:p%40s,s@a:5433,b", "a,b", "5433,5432"),
         ("user@[::1]:5433,[fe80::1]:5434,c", "::1,fe80::1,c", "5433,5434,5432"),
     ],
+    ids=["names", "password with a comma", "IPv6"],
 )
-@pytest.mark.parametrize("wanted", ["read-write", "primary"])
-def test_several_hosts_are_tried_for_the_one_that_takes_writes(hosts, host, port, wanted):
-    url = f"postgresql://{hosts}/name?target_session_attrs={wanted}"
-    database = chosen("DATABASES", DATABASE_URL=url)["DATABASES"]["default"]
+@pytest.mark.parametrize("attribute", ["read-write", "primary"])
+def test_url_with_several_hosts_lists_them_for_libpq(hosts, host, port, attribute):
+    url = f"postgresql://{hosts}/name?target_session_attrs={attribute}"
+    database = settings_with("DATABASES", DATABASE_URL=url)["DATABASES"]["default"]
     options = database["OPTIONS"]
-    assert (database["HOST"], database["PORT"], options["target_session_attrs"]) == (host, port, wanted)
+    assert (database["HOST"], database["PORT"], options["target_session_attrs"]) == (host, port, attribute)
     assert (database["NAME"], database["PASSWORD"]) == ("name", "p@s,s" if "p%40s,s" in hosts else "")
 
 
-def test_the_time_outs_of_the_database_are_settings():
-    chosen_ = chosen(
+def test_database_timeouts_come_from_the_environment():
+    values = settings_with(
         "DATABASES",
         "DB_ANSWER_TIMEOUT",
         DATABASE_URL="postgresql://host/name",
@@ -312,19 +322,19 @@ def test_the_time_outs_of_the_database_are_settings():
         DB_CONNECT_TIMEOUT="3",
         DB_ANSWER_TIMEOUT="1.5",
     )
-    options = chosen_["DATABASES"]["default"]["OPTIONS"]
+    options = values["DATABASES"]["default"]["OPTIONS"]
     assert (options["connect_timeout"], options["tcp_user_timeout"], options["pool"]["timeout"]) == (3, 1500, 0.5)
-    assert chosen_["DB_ANSWER_TIMEOUT"] == 1.5
+    assert values["DB_ANSWER_TIMEOUT"] == 1.5
 
 
-def test_nothing_is_prepared_behind_a_pooler():
-    options = chosen("DATABASES", DATABASE_URL="postgresql://host/name", DB_POOLER="transaction")["DATABASES"][
+def test_pooler_turns_prepared_statements_off():
+    options = settings_with("DATABASES", DATABASE_URL="postgresql://host/name", DB_POOLER="transaction")["DATABASES"][
         "default"
     ]["OPTIONS"]
     assert (options["prepare_threshold"], options["options"]) == (None, "")
 
 
-SERVED = """
+OPTIONS_OF_THE_SERVER = """
 import json
 from django.conf import settings
 from todo_project import wsgi
@@ -336,23 +346,25 @@ print(json.dumps([options["options"], options["pool"]["connection_class"].__name
 @pytest.mark.parametrize(
     ("pooler", "options"),
     [("none", "-c random_page_cost=1.1 -c statement_timeout=1800"), ("transaction", "")],
+    ids=["direct", "pooler"],
 )
-def test_a_request_ends_its_statement_before_it_gives_up_but_behind_a_pooler_which_refuses_that(pooler, options):
-    served = printed(SERVED, DATABASE_URL="postgresql://host/name", DB_POOLER=pooler)
+def test_server_sets_statement_timeout_except_behind_pooler(pooler, options):
+    served = json_output_of(OPTIONS_OF_THE_SERVER, DATABASE_URL="postgresql://host/name", DB_POOLER=pooler)
     assert served == [options, "BoundedConnection"]
 
 
-def test_a_secret_may_stand_in_a_file(tmp_path):
+def test_secret_key_is_read_from_a_file(tmp_path):
     file = tmp_path / "key"
-    file.write_text(f"{SOUND['SECRET_KEY']}\n")
+    file.write_text("the key of a file\n")
     file.chmod(stat.S_IRUSR)
-    assert chosen("SECRET_KEY", SECRET_KEY=None, SECRET_KEY_FILE=str(file)) == {"SECRET_KEY": SOUND["SECRET_KEY"]}
+    values = settings_with("SECRET_KEY", SECRET_KEY=None, SECRET_KEY_FILE=str(file))
+    assert values == {"SECRET_KEY": "the key of a file"}
 
 
-def test_the_environment_wins_over_the_file(tmp_path):
+def test_environment_takes_precedence_over_env_file(tmp_path):
     file = tmp_path / ".env"
     file.write_text("# a comment\nPORT=8001\nHOST=::1\nALLOWED_HOSTS=a.example,b.example\nTHREADS='5'\n")
-    assert chosen("PORT", "HOST", "ALLOWED_HOSTS", "THREADS", ENV_FILE=str(file), PORT="8002") == {
+    assert settings_with("PORT", "HOST", "ALLOWED_HOSTS", "THREADS", ENV_FILE=str(file), PORT="8002") == {
         "PORT": 8002,
         "HOST": "::1",
         "ALLOWED_HOSTS": ["a.example", "b.example"],
@@ -360,31 +372,36 @@ def test_the_environment_wins_over_the_file(tmp_path):
     }
 
 
-def test_a_development_machine_needs_no_secret():
-    assert chosen("DEBUG", "AUTH_MODE", SECRET_KEY=None, AUTH_MODE=None, DEBUG="true") == {
+def test_debug_gives_required_settings_a_default():
+    assert settings_with("DEBUG", "AUTH_MODE", SECRET_KEY=None, AUTH_MODE=None, DEBUG="true") == {
         "DEBUG": True,
         "AUTH_MODE": "single-user",
     }
 
 
-# What is set for production.
+def production_settings():
+    """Return the settings under "Production" in ``docs/settings.md``, with a key instead of a file."""
+    [block] = re.findall(r"^```sh\n(.*?)^```", SETTINGS_PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    documented = dict(line.split("=", 1) for line in block.splitlines())
+    return {**documented, "SECRET_KEY_FILE": None, "SECRET_KEY": REQUIRED_SETTINGS["SECRET_KEY"]}
 
-PRODUCTION = {**SOUND, "HTTPS": "true", "ALLOWED_HOSTS": "example.org"}
 
-
-def test_the_settings_of_production_have_nothing_that_django_warns_of():
-    process = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+@pytest.mark.parametrize("mode", [{}, JWT], ids=["single-user", "jwt"])
+def test_check_deploy_with_production_settings_is_silent(mode):
+    process = run_python("manage.py", *CHECK_DEPLOY, **{**production_settings(), **mode})
     assert (process.stderr, process.returncode) == ("", 0)
 
 
-def test_the_settings_of_production_with_tokens_have_nothing_either():
-    process = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **{**PRODUCTION, **JWT})
-    assert (process.stderr, process.returncode) == ("", 0)
+def test_check_deploy_with_short_key_warns():
+    process = run_python("manage.py", *CHECK_DEPLOY, **{**production_settings(), "SECRET_KEY": "short"})
+    assert process.returncode == 1
+    assert re.findall(r"\(([a-z0-9_.]+\.[WE][0-9]+)\)", process.stderr) == ["security.W009"]
 
 
-def test_the_openapi_document_of_jwt_mode_has_the_token_required_and_nothing_else_different():
+def test_openapi_in_jwt_mode_differs_only_in_security():
     def document(**mode):
-        process = run("manage.py", "spectacular", "--validate", "--fail-on-warn", **{**PRODUCTION, **mode})
+        variables = {**production_settings(), **mode}
+        process = run_python("manage.py", "spectacular", "--validate", "--fail-on-warn", **variables)
         assert (process.stderr, process.returncode) == ("", 0)
         return process.stdout
 
@@ -393,38 +410,36 @@ def test_the_openapi_document_of_jwt_mode_has_the_token_required_and_nothing_els
     assert document().replace(optional, required) == document(**JWT)
 
 
-def test_a_short_key_is_warned_of():
-    process = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **{**PRODUCTION, "SECRET_KEY": "short"})
-    assert process.returncode == 1
-    assert re.findall(r"\(([a-z0-9_.]+\.[WE][0-9]+)\)", process.stderr) == ["security.W009"]
-
-
-# .env.example
-
-
-def read_variables():
-    """The variables that ``settings.py`` reads, and the file's own."""
+def variables_in_settings():
     source = (settings.BASE_DIR / "todo_project" / "settings.py").read_text(encoding="utf-8")
     return {*re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', source), *re.findall(r'environ\.get\("([A-Z_]+)"', source)}
 
 
-def example_variables():
-    text = (settings.BASE_DIR / ".env.example").read_text(encoding="utf-8")
-    return re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)
+def defaults_in_example():
+    """Return the values by name in ``.env.example``, in its order."""
+    return re.findall(r"^#?([A-Z_]+)=(.*)$", ENV_EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_every_variable_stands_in_the_example_once():
-    assert sorted(example_variables()) == sorted(read_variables())
+def test_env_example_names_every_setting_once():
+    assert sorted(name for name, _ in defaults_in_example()) == sorted(variables_in_settings())
 
 
-def test_the_example_lacks_a_secret_key_alone(tmp_path):
-    """What it leaves out is a comment; with a key, all of it is a sound start."""
-    text = (settings.BASE_DIR / ".env.example").read_text(encoding="utf-8")
+def test_settings_page_has_the_defaults_of_env_example():
+    page = SETTINGS_PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", page, re.MULTILINE)
+    documented = [(name, "" if default == "-" else default.strip("`")) for name, default in rows]
+    described = {"AUTH_MODE": "", "WORKERS": "one per CPU core, at least 2"}
+    assert documented == [(name, described.get(name, default)) for name, default in defaults_in_example()]
+
+
+def test_env_example_is_valid_with_a_secret_key(tmp_path):
+    """The commented defaults are valid too."""
+    text = ENV_EXAMPLE.read_text(encoding="utf-8")
     file = tmp_path / ".env"
     file.write_text(text, encoding="utf-8")
-    process = run("manage.py", "check", ENV_FILE=str(file))
+    process = run_python("manage.py", "check", ENV_FILE=str(file))
     assert (process.stderr, process.returncode) == (f"{SET_SECRET_KEY}\n", 1)
 
     file.write_text(re.sub("^#(?=[A-Z_]+=)", "", text, flags=re.MULTILINE), encoding="utf-8")
-    process = run("manage.py", "check", ENV_FILE=str(file), SECRET_KEY=SOUND["SECRET_KEY"])
+    process = run_python("manage.py", "check", ENV_FILE=str(file), SECRET_KEY=REQUIRED_SETTINGS["SECRET_KEY"])
     assert (process.stderr, process.returncode) == ("", 0)
