@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from tasks.tests.factories import TaskFactory
-from testing.python_processes import printed
+from testing.python_processes import json_output_of
 
 pytestmark = pytest.mark.django_db
 
@@ -263,7 +263,7 @@ def listed(value):
 
 
 def test_a_browser_of_an_allowed_origin_may_call_the_api():
-    preflight, answer, elsewhere = printed(ANSWERS % ORIGIN, CORS_ALLOWED_ORIGINS=ORIGIN)
+    preflight, answer, elsewhere = json_output_of(ANSWERS % ORIGIN, CORS_ALLOWED_ORIGINS=ORIGIN)
 
     status, headers = preflight
     assert (status, headers["access-control-allow-origin"]) == (200, ORIGIN)
@@ -340,7 +340,7 @@ print(json.dumps([[dict(page.headers) for page in pages], cookies, [plain.status
 
 
 def test_behind_https_a_browser_keeps_to_it():
-    pages, cookies, plain = printed(BEHIND_A_PROXY, HTTPS="on", DATABASE_URL="sqlite:///:memory:")
+    pages, cookies, plain = json_output_of(BEHIND_A_PROXY, HTTPS="on", DATABASE_URL="sqlite:///:memory:")
     strict = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload"}
     assert [security_headers(headers) for headers in pages] == [SECURITY_HEADERS | strict] * 3
     assert cookies == {"csrftoken": True}
