@@ -1,8 +1,8 @@
-"""Row-level security of PostgreSQL: a second floor below the ``WHERE`` of every statement.
+"""Restrict transactions to the rows of one user by row-level security, in addition to each ``WHERE``.
 
-The tables that hold what belongs to users have a policy (``policy``, in their migrations) that shows a role only the
-rows of the user whom its transaction names. It binds roles that neither own the table nor bypass it, and so the one
-that ``DB_ROW_SECURITY=on`` is for. docs/decisions/0010-row-security.md
+Tables with a ``user_id`` have a policy, which their migrations create. PostgreSQL applies the policy to roles that
+neither own the table nor bypass row-level security; ``DB_ROW_SECURITY=on`` is for such a role.
+docs/decisions/0010-row-security.md
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,22 @@ from django.db import connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import RunPython
 
-IDENTIFY = "SELECT set_config('todo.user_id', %s, true)"
+SET_USER_ID = "SELECT set_config('todo.user_id', %s, true)"
 
-# A subquery is evaluated once a statement, so that an index serves it. Of a user nobody has named it is NULL, or empty.
-ENABLE = """
+# PostgreSQL evaluates a subquery once per statement, so an index can serve it. The setting is NULL or empty unless the
+# transaction has set it.
+CREATE_POLICY = """
 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_one_user ON {table} USING (user_id = (SELECT current_setting('todo.user_id', true)))
 """
-DISABLE = """
+DROP_POLICY = """
 DROP POLICY of_one_user ON {table};
 ALTER TABLE {table} DISABLE ROW LEVEL SECURITY
 """
 
 
-def policy(table: str) -> RunPython:
-    """A migration's operation that gives ``table`` the policy, by its column ``user_id``; nothing on SQLite."""
+def create_policy(table: str) -> RunPython:
+    """Return a migration operation that creates the policy of ``table`` in PostgreSQL."""
 
     def execute(sql: str) -> Any:
         def run(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -37,28 +38,29 @@ def policy(table: str) -> RunPython:
 
         return run
 
-    return RunPython(execute(ENABLE), execute(DISABLE))
+    return RunPython(execute(CREATE_POLICY), execute(DROP_POLICY))
 
 
 @contextmanager
 def rows_of(user_id: str) -> Iterator[None]:
-    """A transaction whose statements see the rows of that user; with ``DB_ROW_SECURITY=off`` nothing at all.
+    """Open a transaction that sees only the rows of ``user_id``; do nothing if ``DB_ROW_SECURITY`` is off.
 
-    It is named for the transaction, not for the connection, which others use after it.
+    The user is set for the transaction and not for the session, because the pool gives the connection to other
+    requests.
     """
     if not settings.DB_ROW_SECURITY:
         yield
         return
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(IDENTIFY, [user_id])
+            cursor.execute(SET_USER_ID, [user_id])
         yield
 
 
-def is_active() -> bool:
-    """Whether the database applies the policy to this process' role."""
+def is_active(table: str) -> bool:
+    """Tell whether PostgreSQL applies the policy of ``table`` to the role of ``DATABASE_URL``."""
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:
-        cursor.execute("SELECT row_security_active('tasks_task')")
+        cursor.execute("SELECT row_security_active(%s)", [table])
         return bool(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""``manage.py migrate``: Django's own, behind which nobody waits. See docs/decisions/0012-migrations.md."""
+"""``manage.py migrate``: Django's command, but no request waits behind it. See docs/decisions/0012-migrations.md."""
 
 import time
 from typing import Any, Self
@@ -8,21 +8,21 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
-from commands.base import whole_number
+from commands.arguments import whole_number
 from database.connections import LOCK_TIMEOUT
 from database.errors import sqlstate
 
 LOCK_NOT_AVAILABLE = "55P03"
 
-#: Between two attempts, in seconds: the requests that waited are through by then.
+#: Seconds between two attempts, so that the requests that waited can finish.
 PAUSE = 1.0
 
 
-class ImpatientSchemaEditor(DatabaseSchemaEditor):
-    """The transaction of a migration waits for no lock longer than ``LOCK_TIMEOUT``.
+class LockTimeoutSchemaEditor(DatabaseSchemaEditor):
+    """A schema editor whose transaction waits at most ``LOCK_TIMEOUT`` for a lock.
 
-    It is set for the transaction, not for the connection, which a pooler may give to others. A migration that is not
-    atomic has no such limit: it is for ``CREATE INDEX CONCURRENTLY``, which waits for others and lets them pass.
+    The timeout is set for the transaction and not for the connection, because a pooler may give the connection to
+    others. A migration that is not atomic has no timeout: it runs ``CREATE INDEX CONCURRENTLY``, which blocks nobody.
     """
 
     def __enter__(self) -> Self:
@@ -33,10 +33,10 @@ class ImpatientSchemaEditor(DatabaseSchemaEditor):
 
 
 class Command(migrate.Command):
-    """Tries again, from the migration that met a lock; those before it stay applied.
+    """Django's ``migrate``, which retries from the migration that did not get a lock.
 
     Raises:
-        CommandError: every attempt met a lock.
+        CommandError: no attempt got the lock.
     """
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -46,13 +46,13 @@ class Command(migrate.Command):
             type=whole_number(1, 1_000_000),
             default=100,
             metavar="N",
-            help=f"How often to try while PostgreSQL has a lock not free within {LOCK_TIMEOUT}; 100 by default.",
+            help=f"Try up to N times while a lock in PostgreSQL is not free within {LOCK_TIMEOUT} (default: 100).",
         )
 
     def handle(self, *args: Any, attempts: int, **options: Any) -> None:
         connection = connections[options["database"]]
         if connection.vendor == "postgresql":
-            connection.SchemaEditorClass = ImpatientSchemaEditor
+            connection.SchemaEditorClass = LockTimeoutSchemaEditor
         for attempt in range(1, attempts + 1):
             try:
                 super().handle(*args, **options)
@@ -65,6 +65,7 @@ class Command(migrate.Command):
                 self.stderr.write(f"\nA lock was not free within {LOCK_TIMEOUT}: attempt {attempt} of {attempts}")
             time.sleep(PAUSE)
         raise CommandError(
-            f"No attempt of {attempts} got its locks, and nothing of that migration was done: end the transactions "
-            "that hold them, the oldest of pg_stat_activity by xact_start, and migrate again"
+            f"None of {attempts} attempts got its locks, so that migration was not applied. "
+            "End the transactions that hold the locks and migrate again; "
+            "the oldest transaction in pg_stat_activity is the first by xact_start"
         )
