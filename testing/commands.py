@@ -1,4 +1,4 @@
-"""Running a command, in this process and in one of its own."""
+"""Run a management command, in this process or in a process of its own."""
 
 import json
 import subprocess
@@ -11,8 +11,11 @@ from django.core.management import CommandError, call_command
 
 from testing.servers import environment
 
+#: The longest a command may take, in seconds.
+TIMEOUT = 120
 
-class Ended(NamedTuple):
+
+class CommandResult(NamedTuple):
     """What a command printed, and its exit code."""
 
     out: str
@@ -20,22 +23,28 @@ class Ended(NamedTuple):
     code: int
 
 
-def done(out):
-    """A command that printed ``out`` and ended well."""
-    return Ended(out, "", 0)
+def success(out):
+    """Return the result of a command that printed ``out`` and exited with 0."""
+    return CommandResult(out, "", 0)
 
 
-def run(name, *arguments):
+def failure(reason, code, out=""):
+    """Return the result of a command that failed with one sentence."""
+    return CommandResult(out, f"CommandError: {reason}\n", code)
+
+
+def run_command(name, *arguments):
+    """Run a command in this process."""
     out, err = StringIO(), StringIO()
     try:
         call_command(name, *map(str, arguments), stdout=out, stderr=err)
     except CommandError as error:
-        return Ended(out.getvalue(), f"{err.getvalue()}CommandError: {error}\n", error.returncode)
-    return Ended(out.getvalue(), err.getvalue(), 0)
+        return CommandResult(out.getvalue(), f"{err.getvalue()}CommandError: {error}\n", error.returncode)
+    return CommandResult(out.getvalue(), err.getvalue(), 0)
 
 
-def start(database_url, name, *arguments, encoding="utf-8", **streams):
-    """A process whose own streams have ``encoding``; what is read of it here is UTF-8."""
+def start_command(database_url, name, *arguments, encoding="utf-8", **streams):
+    """Start a process whose own streams have ``encoding``; this process reads them as UTF-8."""
     return subprocess.Popen(
         [sys.executable, "manage.py", name, *map(str, arguments)],
         cwd=settings.BASE_DIR,
@@ -50,11 +59,13 @@ def start(database_url, name, *arguments, encoding="utf-8", **streams):
     )
 
 
-def run_process(database_url, name, *arguments, encoding="utf-8"):
-    process = start(database_url, name, *arguments, encoding=encoding)
-    out, err = process.communicate(timeout=300)
-    return Ended(out, err, process.returncode)
+def run_command_process(database_url, name, *arguments, encoding="utf-8"):
+    """Run a command in a process of its own."""
+    process = start_command(database_url, name, *arguments, encoding=encoding)
+    out, err = process.communicate(timeout=TIMEOUT)
+    return CommandResult(out, err, process.returncode)
 
 
-def lines(path):
+def read_json_lines(path):
+    """Return the values of a file of JSON Lines."""
     return [json.loads(line) for line in path.read_text().splitlines()]
