@@ -1,32 +1,34 @@
-"""``python -m benchmarks.concurrency``: is any write lost, doubled or refused when 100 clients write at once?
+"""Check that no write is lost, doubled or refused when 100 clients write at once.
 
-The clients talk to the running server with several workers, over connections that stay open. Nothing is retried and
-everything is counted. Exits with 1 when anything differs from what the contract promises.
+The clients send requests to a running server with several workers over persistent connections, and retry none. The
+exit code is 1 when a number differs from the contract's promise.
 """
 
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from threading import Barrier
 from typing import Any, Self
 
-from testing.servers import HOST, Server, argument_parser, chosen, database, print_table, served
+from testing.api_clients import RecordingClient, RequestRecord, create_task
+from testing.servers import Server, argument_parser, chosen, database, print_table, served
 
 TOGGLES = 2000
-PAIRS = 500
-CONDITIONAL = 1000
+PATCH_PAIRS = 500
+CONDITIONAL_PATCHES = 1000
 CREATES = 2000
 BARRIER_SECONDS = 60
 REQUEST_SECONDS = 60
+PATCHED_FIELDS = ("title", "description")
 
 
 @dataclass(frozen=True)
 class Request:
+    """A request that a client shall send."""
+
     method: str
     path: str
     body: dict[str, Any] | None = None
@@ -34,31 +36,25 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """``status`` is the exception's name when there was no answer."""
-
-    status: int | str
-    etag: str | None = None
-    body: Any = None
-
-
-@dataclass(frozen=True)
 class Check:
+    """A number or list of numbers that the contract promises, and the actual one."""
+
     name: str
     expected: object
-    seen: object
+    actual: object
     seconds: float
 
     @property
-    def held(self) -> bool:
-        return self.expected == self.seen
+    def passed(self) -> bool:
+        """Whether the promise was kept."""
+        return self.expected == self.actual
 
 
-class Clients:
-    """Clients of one server, each with a thread and a connection that stays open."""
+class SimultaneousClients:
+    """Clients of one server, each with a thread and a persistent connection."""
 
     def __init__(self, server: Server, number: int) -> None:
-        self.connections = [HTTPConnection(HOST, server.port, timeout=REQUEST_SECONDS) for _ in range(number)]
+        self.clients = [RecordingClient(server.port, REQUEST_SECONDS) for _ in range(number)]
         self.barrier = Barrier(number)
         self.threads = ThreadPoolExecutor(number)
 
@@ -67,164 +63,156 @@ class Clients:
 
     def __exit__(self, *_: object) -> None:
         self.threads.shutdown()
-        for connection in self.connections:
-            connection.close()
+        for client in self.clients:
+            client.connection.close()
 
-    def send(self, requests: Sequence[Request]) -> list[Answer]:
-        """Deal the requests out to the clients, and release all at once; each sends its share one after another."""
-        number = len(self.connections)
+    @property
+    def first(self) -> RecordingClient:
+        """The client that sends single requests."""
+        return self.clients[0]
+
+    def send_all(self, requests: Sequence[Request]) -> list[RequestRecord]:
+        """Distribute requests to the clients, and start all clients at once; each sends its share in order."""
+        number = len(self.clients)
         shares = [requests[client::number] for client in range(number)]
-        return [answer for share in self.threads.map(self._send_share, self.connections, shares) for answer in share]
+        return [record for records in self.threads.map(self._send_share, self.clients, shares) for record in records]
 
-    def send_one(self, request: Request) -> Answer:
-        return exchange(self.connections[0], request)
-
-    def _send_share(self, connection: HTTPConnection, share: Sequence[Request]) -> list[Answer]:
-        if connection.sock is None:
-            connection.connect()
+    def _send_share(self, client: RecordingClient, share: Sequence[Request]) -> list[RequestRecord]:
+        if client.connection.sock is None:
+            client.connection.connect()
         self.barrier.wait(BARRIER_SECONDS)
-        return [exchange(connection, request) for request in share]
+        return [client.send(request.method, request.path, request.body, **request.headers) for request in share]
 
 
-def exchange(connection: HTTPConnection, request: Request) -> Answer:
-    content = None if request.body is None else json.dumps(request.body)
-    headers = {"Content-Type": "application/json"} if content else {}
-    try:
-        connection.request(request.method, request.path, content, headers | request.headers)
-        response = connection.getresponse()
-        return Answer(response.status, response.getheader("ETag"), json.loads(response.read()))
-    except (OSError, HTTPException, ValueError) as error:
-        connection.close()
-        return Answer(type(error).__name__)
-
-
-def statuses(answers: Sequence[Answer]) -> str:
-    """Such as ``200: 1, 412: 99``."""
-    counts = Counter(str(answer.status) for answer in answers)
+def format_statuses(records: Sequence[RequestRecord]) -> str:
+    """Format the number of each status, such as ``200: 1, 412: 99``."""
+    counts = Counter(str(record.status or record.error) for record in records)
     return ", ".join(f"{status}: {count}" for status, count in sorted(counts.items()))
 
 
-def create(clients: Clients) -> str:
-    """The path of a new task."""
-    answer = clients.send_one(Request("POST", "/api/tasks", {"title": "Water the plants"}))
-    if answer.status != 201:
-        raise RuntimeError(f"A task could not be made: {answer}")
-    return f"/api/tasks/{answer.body['id']}"
+def select_bodies(records: Sequence[RequestRecord], status: int) -> list[dict[str, Any]]:
+    """Return the bodies of the responses with a status."""
+    return [record.body for record in records if record.status == status]
 
 
-def bodies(answers: Sequence[Answer], status: int) -> list[dict[str, Any]]:
-    return [answer.body for answer in answers if answer.status == status]
-
-
-def toggles(clients: Clients) -> Iterator[Check]:
-    """All toggle one task."""
-    path = create(clients)
+def check_toggles(clients: SimultaneousClients, number: int = TOGGLES) -> Iterator[Check]:
+    """Check that each toggle of one task counts, when all clients toggle it."""
+    path = create_task(clients.first)
     start = time.perf_counter()
-    answers = clients.send([Request("POST", f"{path}/toggle")] * TOGGLES)
+    records = clients.send_all([Request("POST", f"{path}/toggle")] * number)
     seconds = time.perf_counter() - start
-    task = clients.send_one(Request("GET", path)).body
-    written = bodies(answers, 200)
-    balance = sum(1 if body["completed"] else -1 for body in written)
-    yield Check(f"{TOGGLES} toggles of one task", f"200: {TOGGLES}", statuses(answers), seconds)
-    yield Check("… its version", 1 + TOGGLES, task["version"], seconds)
-    yield Check("… completed", TOGGLES % 2 == 1, task["completed"], seconds)
-    yield Check("… answers true less answers false", TOGGLES % 2, abs(balance), seconds)
-    yield Check("… different versions answered", TOGGLES, len({body["version"] for body in written}), seconds)
-    yield Check("… different updated_at answered", TOGGLES, len({body["updated_at"] for body in written}), seconds)
+    task = clients.first.send("GET", path).body
+    toggled = select_bodies(records, 200)
+    balance = sum(1 if body["completed"] else -1 for body in toggled)
+    yield Check(f"{number} toggles of one task", f"200: {number}", format_statuses(records), seconds)
+    yield Check("… its version", 1 + number, task["version"], seconds)
+    yield Check("… its completed", number % 2 == 1, task["completed"], seconds)
+    yield Check("… responses true minus responses false", number % 2, abs(balance), seconds)
+    yield Check("… different versions in responses", number, len({body["version"] for body in toggled}), seconds)
+    yield Check("… different updated_at in responses", number, len({body["updated_at"] for body in toggled}), seconds)
 
 
-def pairs(clients: Clients) -> Iterator[Check]:
-    """Two clients patch one task at once, one its title and the other its description; many such pairs a round."""
-    half = len(clients.connections) // 2
-    paths = [create(clients) for _ in range(PAIRS)]
-    answers: list[Answer] = []
+def check_patch_pairs(clients: SimultaneousClients, number: int = PATCH_PAIRS) -> Iterator[Check]:
+    """Check that both PATCHes survive, when one client changes the title and another the description."""
+    half = len(clients.clients) // 2
+    paths = [create_task(clients.first) for _ in range(number)]
+    records: list[RequestRecord] = []
     start = time.perf_counter()
-    for first in range(0, PAIRS, half):
-        at_once = paths[first : first + half]
-        answers += clients.send(
-            [Request("PATCH", path, {name: f"{name} of {path}"}) for path in at_once for name in FIELDS]
+    for first in range(0, number, half):
+        records += clients.send_all(
+            [
+                Request("PATCH", path, {name: f"{name} of {path}"})
+                for path in paths[first : first + half]
+                for name in PATCHED_FIELDS
+            ]
         )
     seconds = time.perf_counter() - start
-    tasks = [clients.send_one(Request("GET", path)).body for path in paths]
-    kept = [all(task[name] == f"{name} of {path}" for name in FIELDS) for path, task in zip(paths, tasks, strict=True)]
-    yield Check(f"{PAIRS} pairs of PATCHes of two fields", f"200: {2 * PAIRS}", statuses(answers), seconds)
-    yield Check("… pairs that both survived", PAIRS, sum(kept), seconds)
-    yield Check("… versions reached", {3: PAIRS}, dict(Counter(task["version"] for task in tasks)), seconds)
+    tasks = {path: clients.first.send("GET", path).body for path in paths}
+    survived = [all(task[name] == f"{name} of {path}" for name in PATCHED_FIELDS) for path, task in tasks.items()]
+    versions = dict(Counter(task["version"] for task in tasks.values()))
+    yield Check(f"{number} pairs of PATCHes of two fields", f"200: {2 * number}", format_statuses(records), seconds)
+    yield Check("… pairs of which both survived", number, sum(survived), seconds)
+    yield Check("… versions", {3: number}, versions, seconds)
 
 
-FIELDS = ("title", "description")
-
-
-def conditional(clients: Clients) -> Iterator[Check]:
-    """All patch one task at the version that it has."""
-    number = len(clients.connections)
-    rounds = CONDITIONAL // number
-    path = create(clients)
+def check_conditional_patches(clients: SimultaneousClients, number: int = CONDITIONAL_PATCHES) -> Iterator[Check]:
+    """Check that one of the PATCHes with the same ``If-Match`` succeeds and the others get a 412."""
+    at_once = len(clients.clients)
+    rounds = number // at_once
+    path = create_task(clients.first)
     outcomes: Counter[str] = Counter()
-    told = won = 0
+    current_etags = current_bodies = 0
     start = time.perf_counter()
     for _ in range(rounds):
-        tag = clients.send_one(Request("GET", path)).etag or ""
-        answers = clients.send(
-            [Request("PATCH", path, {"title": f"By client {n}"}, {"If-Match": tag}) for n in range(number)]
+        etag = clients.first.send("GET", path).headers.get("etag", "")
+        records = clients.send_all(
+            [Request("PATCH", path, {"title": f"By client {n}"}, {"If-Match": etag}) for n in range(at_once)]
         )
-        after = clients.send_one(Request("GET", path))
-        outcomes[statuses(answers)] += 1
-        told += sum(answer.status == 412 and answer.etag == after.etag for answer in answers)
-        won += [after.body] == bodies(answers, 200)
+        after = clients.first.send("GET", path)
+        outcomes[format_statuses(records)] += 1
+        current_etags += sum(
+            record.status == 412 and record.headers.get("etag") == after.headers.get("etag") for record in records
+        )
+        current_bodies += [after.body] == select_bodies(records, 200)
     seconds = time.perf_counter() - start
-    one = f"200: 1, 412: {number - 1}"
-    yield Check(f"{rounds} rounds of {number} PATCHes, one If-Match", {one: rounds}, dict(outcomes), seconds)
-    yield Check("… 412 with the ETag that is current", rounds * (number - 1), told, seconds)
-    yield Check("… rounds whose task is as its 200 said", rounds, won, seconds)
+    expected = {f"200: 1, 412: {at_once - 1}": rounds}
+    yield Check(f"{rounds} rounds of {at_once} PATCHes, one If-Match", expected, dict(outcomes), seconds)
+    yield Check("… 412 with the current ETag", rounds * (at_once - 1), current_etags, seconds)
+    yield Check("… rounds whose task equals the body of the 200", rounds, current_bodies, seconds)
 
 
-def creates(clients: Clients) -> Iterator[Check]:
-    """All create tasks."""
-    before = len(clients.send_one(Request("GET", "/api/tasks")).body)
-    requests = [Request("POST", "/api/tasks", {"title": f"Task {n}", "description": "New"}) for n in range(CREATES)]
+def check_creates(clients: SimultaneousClients, number: int = CREATES) -> Iterator[Check]:
+    """Check that each new task is listed exactly once."""
+    before = len(clients.first.send("GET", "/api/tasks").body)
+    requests = [Request("POST", "/api/tasks", {"title": f"Task {n}", "description": "New"}) for n in range(number)]
     start = time.perf_counter()
-    answers = clients.send(requests)
+    records = clients.send_all(requests)
     seconds = time.perf_counter() - start
-    listed = clients.send_one(Request("GET", "/api/tasks")).body
-    ids = {body["id"] for body in bodies(answers, 201)}
+    listed = clients.first.send("GET", "/api/tasks").body
+    ids = {body["id"] for body in select_bodies(records, 201)}
     counts = Counter(task["id"] for task in listed)
-    yield Check(f"{CREATES} creates", f"201: {CREATES}", statuses(answers), seconds)
-    yield Check("… different ids", CREATES, len(ids), seconds)
-    yield Check("… listed exactly once", CREATES, sum(counts[each] == 1 for each in ids), seconds)
-    yield Check("… listed in all", before + CREATES, len(listed), seconds)
+    yield Check(f"{number} creates", f"201: {number}", format_statuses(records), seconds)
+    yield Check("… different ids", number, len(ids), seconds)
+    yield Check("… listed exactly once", number, sum(counts[each] == 1 for each in ids), seconds)
+    yield Check("… listed in all", before + number, len(listed), seconds)
 
 
-CHECKS: tuple[Callable[[Clients], Iterator[Check]], ...] = (toggles, pairs, conditional, creates)
+CHECKS: tuple[Callable[[SimultaneousClients], Iterator[Check]], ...] = (
+    check_toggles,
+    check_patch_pairs,
+    check_conditional_patches,
+    check_creates,
+)
 
 
-def check(kind: str, number: int, workers: int) -> list[Check]:
+def run_checks(kind: str, number: int, workers: int) -> list[Check]:
+    """Run all checks on a new database."""
     with (
         database(kind) as url,
         served(url, WORKERS=str(workers)) as server,
-        Clients(server, number) as clients,
+        SimultaneousClients(server, number) as clients,
     ):
-        return [result for checks in CHECKS for result in checks(clients)]
+        return [check for run_check in CHECKS for check in run_check(clients)]
 
 
 def main() -> None:
+    """Run the checks, print them, and exit."""
     parser = argument_parser(__doc__)
     parser.add_argument("--clients", type=int, default=100, help="an even number")
     parser.add_argument("--workers", type=int, default=4)
     options = parser.parse_args()
-    if options.clients < 2 or options.clients % 2 or options.clients > CONDITIONAL:
-        parser.error(f"--clients must be an even number from 2 to {CONDITIONAL}")
-    results = [
-        (kind, result) for kind in chosen(options.database) for result in check(kind, options.clients, options.workers)
-    ]
+    if options.clients < 2 or options.clients % 2 or options.clients > CONDITIONAL_PATCHES:
+        parser.error(f"--clients must be an even number from 2 to {CONDITIONAL_PATCHES}")
+    checks = {kind: run_checks(kind, options.clients, options.workers) for kind in chosen(options.database)}
     print_table(
-        ("database", "check", "expected", "seen", "seconds", ""),
+        ("database", "check", "expected", "actual", "seconds", ""),
         [
-            (kind, check.name, check.expected, check.seen, f"{check.seconds:.1f}", "" if check.held else "DIFFERS")
-            for kind, check in results
+            (kind, each.name, each.expected, each.actual, f"{each.seconds:.1f}", "" if each.passed else "DIFFERS")
+            for kind, of_kind in checks.items()
+            for each in of_kind
         ],
     )
-    sys.exit(not all(result.held for _, result in results))
+    sys.exit(not all(check.passed for of_kind in checks.values() for check in of_kind))
 
 
 if __name__ == "__main__":

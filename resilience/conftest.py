@@ -1,4 +1,4 @@
-"""A PostgreSQL for all scenarios, a database for each, and the figures that they saw, printed at the end."""
+"""A PostgreSQL server for all scenarios, a database for each, and the results, printed at the end."""
 
 import sys
 from itertools import count
@@ -9,67 +9,72 @@ import pytest
 from testing.postgresql import PostgreSQL
 from testing.servers import free_port, served
 
-FIGURES = pytest.StashKey[list[str]]()
-NAMES = (f"scenario_{number}" for number in count())
+RESULTS = pytest.StashKey[list[str]]()
+DATABASE_NAMES = (f"scenario_{number}" for number in count())
 
 
 @pytest.fixture(scope="session")
-def cluster():
-    with TemporaryDirectory(prefix="todo-faults-") as directory:
-        cluster = PostgreSQL.in_directory(directory)
-        cluster.start()
-        cluster.migrated("template_todo")
-        yield cluster
-        cluster.kill()
+def postgresql_server():
+    with TemporaryDirectory(prefix="todo-resilience-") as directory:
+        server = PostgreSQL.in_directory(directory)
+        server.start()
+        server.migrated("template_todo")
+        yield server
+        server.kill()
 
 
 @pytest.fixture
-def postgresql(cluster):
-    """The server, as a scenario finds it whatever the one before did.
+def postgresql(postgresql_server):
+    """Restart the server, whatever the last scenario did to it, and drop that scenario's databases.
 
-    After a kill it syncs each file that it has, so that databases of scenarios before would make it slower and slower.
+    After a kill PostgreSQL syncs each of its files, so every left database would slow the recovery down.
     """
-    cluster.restart()
-    for [name] in cluster.execute("SELECT datname FROM pg_database WHERE datname LIKE 'scenario%'"):
-        cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    return cluster
+    postgresql_server.restart()
+    for [name] in postgresql_server.execute("SELECT datname FROM pg_database WHERE datname LIKE 'scenario%'"):
+        postgresql_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    return postgresql_server
 
 
 @pytest.fixture
 def database_url(postgresql):
-    return postgresql.copied("template_todo", next(NAMES))
+    return postgresql.copied("template_todo", next(DATABASE_NAMES))
+
+
+@pytest.fixture
+def database_name(database_url):
+    return database_url.rpartition("/")[2]
 
 
 @pytest.fixture
 def server(database_url):
-    """The project, served on that database by two workers of four threads."""
+    """Serve the project with two workers of four threads."""
     with served(database_url, WORKERS="2", LOG_LEVEL="CRITICAL") as server:
         yield server
 
 
 @pytest.fixture
-def served_by(database_url):
-    """Serves another application on that database, with as many workers and threads: a control."""
+def serve_without(database_url):
+    """Return a function that serves the project without a safeguard, with as many workers and threads."""
 
-    def serve(application, url=database_url, **variables):
+    def serve_without(safeguard, url=database_url):
         port = free_port()
         granian = ("-m", "granian", "--interface=wsgi", f"--port={port}", "--workers=2", "--blocking-threads=4")
-        command = (sys.executable, *granian, f"resilience.{application}:application")
-        return served(url, command, port, LOG_LEVEL="CRITICAL", **variables)
+        command = (sys.executable, *granian, "resilience.without_safeguard:application")
+        return served(url, command, port, LOG_LEVEL="CRITICAL", WITHOUT_SAFEGUARD=safeguard)
 
-    return serve
+    return serve_without
 
 
 @pytest.fixture
-def figure(request):
-    """Notes what a scenario saw, for ``docs/reliability.md``."""
-    figures = request.config.stash.setdefault(FIGURES, [])
-    return lambda text: figures.append(f"{request.node.name}: {text}")
+def report_result(request):
+    """Return a function that keeps a result of the scenario for the end of the run."""
+    results = request.config.stash.setdefault(RESULTS, [])
+    return lambda text: results.append(f"{request.node.name}: {text}")
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    terminalreporter.section("figures")
-    for line in config.stash.get(FIGURES, []):
+    terminalreporter.section("results")
+    for line in config.stash.get(RESULTS, []):
         terminalreporter.write_line(line)
     for skipped in terminalreporter.stats.get("skipped", []):
-        terminalreporter.write_line(f"NOT PLAYED: {skipped.nodeid}: {skipped.longrepr[2]}", red=True, bold=True)
+        terminalreporter.write_line(f"NOT RUN: {skipped.nodeid}: {skipped.longrepr[2]}", red=True, bold=True)

@@ -1,4 +1,4 @@
-"""Instances of the service, as ``deploy/todo@.service`` runs them: on one socket, and started again."""
+"""Instances of the service as ``deploy/todo@.service`` runs them: several on one socket."""
 
 import socket
 import subprocess
@@ -8,12 +8,12 @@ from configparser import ConfigParser
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 
-from resilience.nginx import nginx
+from resilience.nginx import run_nginx
 from testing.programs import port_of_its_own
 from testing.servers import HOST, ROOT, SERVE, START_SECONDS, Server, environment, stop
 
-#: What systemd does between fork and exec (sd_listen_fds(3)).
-PASS = """
+#: The steps of systemd between fork and exec: sd_listen_fds(3).
+PASS_SOCKET = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
@@ -21,8 +21,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def listening_socket(**changes: str) -> socket.socket:
-    """On a port of its own, otherwise as ``deploy/todo.socket`` says (systemd.socket(5))."""
+def open_socket(**changes: str) -> socket.socket:
+    """Open a listening socket on a free port, with the options of ``deploy/todo.socket``: systemd.socket(5)."""
     unit = ConfigParser(interpolation=None)
     unit.read(ROOT / "deploy" / "todo.socket")
     options = {**unit["Socket"], **changes}
@@ -33,7 +33,7 @@ def listening_socket(**changes: str) -> socket.socket:
 
 
 class Instance:
-    """One server process with its workers, on a socket that is passed to it, or on one of its own."""
+    """A server process and its workers, on a given socket or on one that the process opens."""
 
     def __init__(self, url: str, listening: socket.socket | None, **variables: str) -> None:
         self.listening = listening
@@ -42,14 +42,14 @@ class Instance:
         self.start()
 
     def start(self) -> None:
-        """Until it says that it can serve (sd_notify(3))."""
+        """Start the server, and wait until it reports that it is ready: sd_notify(3)."""
         passed = [self.listening.fileno()] if self.listening else []
-        passing = (sys.executable, "-c", PASS, *map(str, passed)) if passed else ()
+        pass_socket = (sys.executable, "-c", PASS_SOCKET, *map(str, passed)) if passed else ()
         with TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(f"{directory}/notify")
             manager.settimeout(START_SECONDS)
             self.process = subprocess.Popen(
-                (*passing, *SERVE),
+                (*pass_socket, *SERVE),
                 cwd=ROOT,
                 env={**self.variables, "NOTIFY_SOCKET": f"{directory}/notify"},
                 stdout=subprocess.DEVNULL,
@@ -61,23 +61,24 @@ class Instance:
             assert manager.recv(100) == b"READY=1"
 
     def stop(self) -> None:
-        """SIGTERM, and wait until it has ended."""
+        """Send SIGTERM, and wait until the server has ended."""
         stop(self.process)
 
     def restart(self) -> None:
+        """Stop the server, and start a new one."""
         self.stop()
         self.start()
 
 
 @contextmanager
-def behind_nginx(
-    url: str, changes: Mapping[str, str] | None = None, **variables: str
+def serve_behind_nginx(
+    url: str, replacements: Mapping[str, str] | None = None, **variables: str
 ) -> Iterator[tuple[int, list[Instance]]]:
-    """The port of the shipped proxy, with ``changes`` for a control, and the two instances behind it."""
+    """Run nginx in front of two instances, and yield its port and the instances."""
     with ExitStack() as stack:
-        listening = stack.enter_context(listening_socket())
+        listening = stack.enter_context(open_socket())
         instances = []
         for _ in range(2):
             instances.append(Instance(url, listening, **variables))
             stack.callback(instances[-1].stop)
-        yield stack.enter_context(nginx(instances[0].port, changes)), instances
+        yield stack.enter_context(run_nginx(instances[0].port, replacements)), instances

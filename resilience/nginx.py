@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from testing.programs import directory, find, port_of_its_own, running
 from testing.servers import HOST, ROOT
 
-#: What Debian's /etc/nginx/nginx.conf has around the file.
-AROUND = """
+#: The address of the service in ``deploy/nginx.conf``.
+SERVICE_ADDRESS = "127.0.0.1:8001"
+
+#: The part that Debian's /etc/nginx/nginx.conf has around ``deploy/nginx.conf``.
+MAIN_CONFIGURATION = """
 daemon off;
 worker_processes 2;
 pid {home}/pid;
@@ -26,24 +29,21 @@ http {{
 
 
 @contextmanager
-def nginx(service: int, changes: Mapping[str, str] | None = None) -> Iterator[int]:
-    """The port of a proxy in front of the service at a port, as shipped but for the ``changes`` of a control."""
+def run_nginx(service_port: int, replacements: Mapping[str, str] | None = None) -> Iterator[int]:
+    """Run nginx in front of a service, and yield its port; a control replaces parts of the configuration."""
     program = find("nginx", "nginx")
     port = port_of_its_own()
-    shipped = (ROOT / "deploy" / "nginx.conf").read_text()
-    for there, here in {
-        **(changes or {}),
+    configuration = (ROOT / "deploy" / "nginx.conf").read_text()
+    for old, new in {
+        **(replacements or {}),
         "listen 80 ": f"listen {HOST}:{port} ",
-        SERVICE: f"{HOST}:{service}",
+        SERVICE_ADDRESS: f"{HOST}:{service_port}",
     }.items():
-        assert there in shipped, there
-        shipped = shipped.replace(there, here)
+        assert old in configuration, old
+        configuration = configuration.replace(old, new)
     with directory(None) as home:
-        home.chmod(0o755)  # the workers are nobody
-        (home / "todo.conf").write_text(shipped)
-        (home / "nginx.conf").write_text(AROUND.format(home=home))
+        home.chmod(0o755)  # because nginx runs its workers as nobody
+        (home / "todo.conf").write_text(configuration)
+        (home / "nginx.conf").write_text(MAIN_CONFIGURATION.format(home=home))
         with running([program, "-c", str(home / "nginx.conf"), "-p", str(home)], port, None, home / "log"):
             yield port
-
-
-SERVICE = "127.0.0.1:8001"

@@ -1,33 +1,39 @@
-"""Every operation of the API, as a request that succeeds while nothing is wrong."""
+"""Requests that the scenarios share, and the tasks that they need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from resilience.clients import Client, Exchange
+from testing.api_clients import RecordingClient, RequestRecord, create_task
+from testing.postgresql import PostgreSQL
 
-Operation = Callable[[Client], Exchange]
-
-
-def new_task(client: Client, title: str = "Water the plants") -> str:
-    """The path of a new task."""
-    made = client.send("POST", "/api/tasks", {"title": title})
-    assert made.status == 201, made
-    return str(made.headers["location"])
+Operation = Callable[[RecordingClient], RequestRecord]
 
 
-def trashed_task(client: Client) -> str:
-    """The path, among the live, of a task that is in the trash."""
-    path = new_task(client)
+def create_trashed_task(client: RecordingClient) -> str:
+    """Create a task, move it to the trash, and return its path among live tasks."""
+    path = create_task(client)
     assert client.send("DELETE", path).status == 200
     return path
 
 
-def in_trash(path: str) -> str:
+def trash_path(path: str) -> str:
+    """Return the path in the trash of a task."""
     return path.replace("/api/tasks/", "/api/tasks/trash/")
 
 
-def every_operation(client: Client) -> dict[str, Operation]:
-    """By name, each on a task of its own."""
-    task, deleted, trashed, removed = new_task(client), new_task(client), trashed_task(client), trashed_task(client)
+def create_and_change(client: RecordingClient, number: int) -> Sequence[RequestRecord]:
+    """Create a task, and change it twice."""
+    created = client.send("POST", "/api/tasks", {"title": f"By {number}"})
+    if created.status != 201:
+        return [created]
+    path = created.headers["location"]
+    patched = client.send("PATCH", path, {"title": f"By {number}, and changed"})
+    return [created, patched, client.send("POST", f"{path}/toggle")]
+
+
+def prepare_operations(client: RecordingClient) -> dict[str, Operation]:
+    """Create the tasks for every operation of the API, and return the operations by name."""
+    task, deleted = create_task(client), create_task(client)
+    trashed, removed = create_trashed_task(client), create_trashed_task(client)
     return {
         "list": lambda client: client.send("GET", "/api/tasks"),
         "page": lambda client: client.send("GET", "/api/tasks?limit=2&completed=false&q=water"),
@@ -37,8 +43,21 @@ def every_operation(client: Client) -> dict[str, Operation]:
         "toggle": lambda client: client.send("POST", f"{task}/toggle"),
         "delete": lambda client: client.send("DELETE", deleted),
         "trash": lambda client: client.send("GET", "/api/tasks/trash"),
-        "trashed": lambda client: client.send("GET", in_trash(trashed)),
+        "trashed": lambda client: client.send("GET", trash_path(trashed)),
         "restore": lambda client: client.send("POST", f"{trashed}/restore"),
-        "remove": lambda client: client.send("DELETE", in_trash(removed)),
+        "remove": lambda client: client.send("DELETE", trash_path(removed)),
         "readyz": lambda client: client.send("GET", "/readyz"),
     }
+
+
+def insert_tasks(postgresql: PostgreSQL, database: str, number: int = 30_000) -> None:
+    """Insert tasks with long descriptions for the user ``default``."""
+    postgresql.execute(
+        f"""
+        INSERT INTO tasks_task (id, user_id, title, description, completed, created_at, updated_at, version)
+        SELECT (lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000')::uuid, 'default', 'Task ' || n,
+            repeat('x', 500), false, now(), now(), 1
+        FROM generate_series(1, {number}) AS n
+        """,
+        database,
+    )

@@ -1,132 +1,147 @@
-"""A deadlock and a serialization failure that PostgreSQL finds itself: tried once more, and then a 503.
+"""After a deadlock or serialization failure of PostgreSQL the service retries once, then returns 503.
 
-The service takes the rows of a request in one order, so that no two requests meet in a deadlock. Other sessions do here
-what an operator's script may do: they take the same rows in the opposite order.
+The service locks rows in one order, so its own requests never deadlock. Here other sessions lock the same rows in the
+opposite order, as an operator's script may do.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
 
-from resilience.clients import Client, Crowd, statuses
-from resilience.operations import new_task
+from resilience.limits import CLIENTS
+from testing.api_clients import BackgroundClients, RecordingClient, count_statuses, create_task
 from testing.programs import wait_for
 
-CLIENTS = 12
 KEY = "a-key-of-the-scenario"
-TAKE_KEY = (
+INSERT_KEY = (
     "INSERT INTO idempotency_keptresponse (user_id, key, fingerprint, status, headers, body, created_at)"
     f" VALUES ('default', '{KEY}', '', 200, '{{}}', '', now())"
 )
+RETRIES = pytest.mark.parametrize(("times", "status"), [(1, 200), (2, 503)], ids=["once", "twice"])
 
 
-@pytest.fixture
-def name(database_url):
-    return database_url.rpartition("/")[2]
+def configure(postgresql, database_name, setting):
+    postgresql.execute(f"ALTER DATABASE {database_name} SET {setting}")
+    postgresql.end_sessions()
 
 
-@pytest.fixture
-def serve(server, served_by):
-    """The port of the service, or of the one without a safeguard."""
+@contextmanager
+def open_sessions(postgresql, database_name, number):
+    """Open sessions that PostgreSQL never chooses as the victim of a deadlock."""
+    url = postgresql.url(database_name)
     with ExitStack() as stack:
-        yield lambda without: stack.enter_context(served_by("unsafe", WITHOUT=without)).port if without else server.port
+        yield [stack.enter_context(psycopg.connect(url, options="-c deadlock_timeout=20s")) for _ in range(number)]
 
 
-@pytest.fixture
-def others(postgresql, name, times):
-    """As many sessions that are not the service's, and never the victim of a deadlock."""
-    with ExitStack() as stack:
-        connect = psycopg.connect
-        yield [
-            stack.enter_context(connect(postgresql.url(name), options="-c deadlock_timeout=20s")) for _ in range(times)
-        ]
-
-
-CASES = pytest.mark.parametrize(
-    ("times", "without", "status"),
-    [(1, None, 200), (2, None, 503), (1, "second try", 503)],
-    ids=["once", "twice", "control"],
-)
-
-
-def wait_for_one_that_waits(postgresql, condition):
+def wait_for_waiting_session(postgresql, condition):
     waiting = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND {condition}"
-    wait_for(lambda: postgresql.execute(waiting) == [(1,)], f"a session waits, {condition}")
+    wait_for(lambda: postgresql.execute(waiting) == [(1,)], f"a session waits for a lock, {condition}")
 
 
-def take(session, path):
+def lock_task(session, path):
     session.execute("UPDATE tasks_task SET version = version WHERE id = %s", [path.rpartition("/")[2]])
 
 
-@CASES
-def test_a_deadlock_is_tried_once_more(serve, postgresql, name, others, figure, times, without, status):
-    port = serve(without)
-    postgresql.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '500ms'")
-    postgresql.end_sessions()
-    with Client(port) as client, ThreadPoolExecutor(1) as thread:
-        path = new_task(client)
-        others[0].execute(TAKE_KEY)
-        toggle = thread.submit(client.send, "POST", f"{path}/toggle", Idempotency_Key=KEY)
-        for _ in range(times):
-            wait_for_one_that_waits(postgresql, "query LIKE 'INSERT INTO \"idempotency%'")  # and has the task
-            with others[0].transaction(force_rollback=True):
-                take(others[0], path)  # a deadlock, until the service lets go
-        others[0].rollback()
-        answer = toggle.result()
-        before = client.send("GET", path).body["version"]
-        again = client.send("POST", f"{path}/toggle", Idempotency_Key=KEY)
-    found = f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{name}'"
-    wait_for(lambda: postgresql.execute(found) == [(times,)], "PostgreSQL counts them")
-    figure(f"{answer.status} after {times} deadlocks and {answer.seconds:.2f} s")
-    check(answer, status, before)
-    assert (again.status, again.body["version"], "idempotency-replayed" in again.headers) == (200, 2, status == 200)
+@pytest.fixture
+def toggle_with_deadlocks(postgresql, database_name):
+    """Return a function that toggles a task with an ``Idempotency-Key`` during deadlocks, and again afterwards."""
+    configure(postgresql, database_name, "deadlock_timeout = '500ms'")
+
+    def toggle_with_deadlocks(port, times):
+        opened = open_sessions(postgresql, database_name, 1)
+        with RecordingClient(port) as client, opened as [session], ThreadPoolExecutor(1) as thread:
+            path = create_task(client)
+            session.execute(INSERT_KEY)
+            toggle = thread.submit(client.send, "POST", f"{path}/toggle", Idempotency_Key=KEY)
+            for _ in range(times):
+                # The service has locked the task, and now waits for the key.
+                wait_for_waiting_session(postgresql, "query LIKE 'INSERT INTO \"idempotency%'")
+                with session.transaction(force_rollback=True):
+                    lock_task(session, path)
+            session.rollback()
+            record = toggle.result()
+            version = client.send("GET", path).body["version"]
+            again = client.send("POST", f"{path}/toggle", Idempotency_Key=KEY)
+        count = f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{database_name}'"
+        wait_for(lambda: postgresql.execute(count) == [(times,)], "PostgreSQL counts the deadlocks")
+        return record, version, again
+
+    return toggle_with_deadlocks
 
 
-@CASES
-def test_a_serialization_failure_is_tried_once_more(serve, postgresql, name, others, figure, times, without, status):
-    """Where the database is set to repeatable read, it is one to write what another session has written meanwhile."""
-    port = serve(without)
-    repeatable_read(postgresql, name)
-    with Client(port) as client, ThreadPoolExecutor(2) as threads:
-        path = new_task(client)
-        take(others[0], path)
-        for session in others[1:]:
-            threads.submit(take, session, path)
-            wait_for_one_that_waits(postgresql, "application_name <> 'todo'")
-        toggle = threads.submit(client.send, "POST", f"{path}/toggle")
-        for holder in others:  # behind which the service waits in the queue for the row, and then for the holder
-            event = "transactionid" if holder is others[-1] else "tuple"
-            wait_for_one_that_waits(postgresql, f"application_name = 'todo' AND wait_event = '{event}'")
-            holder.commit()
-        answer = toggle.result()
-        after = client.send("GET", path).body["version"]
-    figure(f"{answer.status} after {times} failures and {answer.seconds:.2f} s")
-    check(answer, status, after)
+@pytest.fixture
+def toggle_with_serialization_failures(postgresql, database_name):
+    """Return a function that toggles a task at repeatable read while other sessions write the task."""
+    configure(postgresql, database_name, "default_transaction_isolation = 'repeatable read'")
+
+    def toggle_with_serialization_failures(port, times):
+        opened = open_sessions(postgresql, database_name, times)
+        with RecordingClient(port) as client, opened as sessions, ThreadPoolExecutor(2) as threads:
+            path = create_task(client)
+            lock_task(sessions[0], path)
+            for session in sessions[1:]:
+                threads.submit(lock_task, session, path)
+                wait_for_waiting_session(postgresql, "application_name <> 'todo'")
+            toggle = threads.submit(client.send, "POST", f"{path}/toggle")
+            for session in sessions:
+                # The last session in the queue makes the service wait for its transaction, the others for the row.
+                event = "transactionid" if session is sessions[-1] else "tuple"
+                wait_for_waiting_session(postgresql, f"application_name = 'todo' AND wait_event = '{event}'")
+                session.commit()
+            return toggle.result(), client.send("GET", path).body["version"]
+
+    return toggle_with_serialization_failures
 
 
-def repeatable_read(postgresql, name):
-    postgresql.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
-    postgresql.end_sessions()
-
-
-def check(answer, status, version):
-    assert (answer.status, version) == (status, 2 if status == 200 else 1)
+def check_response(record, version, status):
+    """Check that the task changed if and only if the status is 200."""
+    assert (record.status, version) == (status, 2 if status == 200 else 1)
     if status == 503:
-        assert (answer.headers["retry-after"], answer.body["code"]) == ("1", "service_unavailable")
+        assert (record.headers["retry-after"], record.body["code"]) == ("1", "service_unavailable")
 
 
-def test_toggles_at_repeatable_read_are_done_or_are_503s(server, postgresql, name, figure):
-    """Of twelve clients at one task: each 200 is a toggle, and no 503 is one."""
-    port = server.port
-    repeatable_read(postgresql, name)
-    with Client(port) as client:
-        path = new_task(client)
-        with Crowd(port, CLIENTS, lambda one, _: [one.send("POST", f"{path}/toggle")]) as crowd:
-            wait_for(lambda: len(crowd.exchanges) > 500, "the clients toggle")
+@RETRIES
+def test_deadlock_is_retried_once(server, toggle_with_deadlocks, report_result, times, status):
+    record, version, again = toggle_with_deadlocks(server.port, times)
+    report_result(f"{record.status} after {times} deadlocks and {record.seconds:.2f} s")
+    check_response(record, version, status)
+    assert (again.status, again.body["version"]) == (200, 2)
+    assert ("idempotency-replayed" in again.headers) is (status == 200)
+
+
+def test_control_without_retry_deadlock_returns_503(serve_without, toggle_with_deadlocks):
+    with serve_without("retry") as server:
+        record, version, _ = toggle_with_deadlocks(server.port, 1)
+    check_response(record, version, 503)
+
+
+@RETRIES
+def test_serialization_failure_is_retried_once(
+    server, toggle_with_serialization_failures, report_result, times, status
+):
+    record, version = toggle_with_serialization_failures(server.port, times)
+    report_result(f"{record.status} after {times} failures and {record.seconds:.2f} s")
+    check_response(record, version, status)
+
+
+def test_control_without_retry_conflict_returns_503(serve_without, toggle_with_serialization_failures):
+    with serve_without("retry") as server:
+        record, version = toggle_with_serialization_failures(server.port, 1)
+    check_response(record, version, 503)
+
+
+def test_toggles_at_repeatable_read_succeed_or_return_503(server, postgresql, database_name, report_result):
+    """A 200 is a toggle, and a 503 is none."""
+    configure(postgresql, database_name, "default_transaction_isolation = 'repeatable read'")
+    with RecordingClient(server.port) as client:
+        path = create_task(client)
+        toggles = BackgroundClients(server.port, CLIENTS, lambda one, _: [one.send("POST", f"{path}/toggle")])
+        with toggles as clients:
+            wait_for(lambda: len(clients.records) > 500, "the clients have sent 500 toggles")
         version = client.send("GET", path).body["version"]
-    seen = statuses(crowd.exchanges)
-    figure(f"{dict(seen)}, version {version}")
-    assert seen.keys() == {200, 503}
-    assert version == 1 + seen[200]
+    statuses = count_statuses(clients.records)
+    report_result(f"{dict(statuses)}, version {version}")
+    assert statuses.keys() == {200, 503}
+    assert version == 1 + statuses[200]

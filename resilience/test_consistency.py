@@ -1,126 +1,121 @@
-"""Requests at the same time answer as if they had come one after another, while things fail too."""
+"""Simultaneous requests give the same responses as some order of single requests, even during faults."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks import concurrency
-from resilience.clients import Client, Exchange
-from resilience.linearizability import State, is_linearizable
-from resilience.operations import new_task
+from benchmarks.concurrency import SimultaneousClients, check_toggles
+from resilience.linearizability import TaskState, is_linearizable
+from testing.api_clients import RecordingClient, RequestRecord, create_task
 from testing.programs import wait_for
 from testing.servers import database, served
 
-CLIENTS, EACH = 6, 10  # 60 requests a history
+HISTORY_CLIENTS, REQUESTS_PER_CLIENT = 6, 10
 TITLE = "Water the plants"
+NEW_TASK = TaskState(1, TITLE, completed=False)
 
 
 @pytest.fixture
-def naive(served_by):
-    with served_by("naive") as server:
+def server_with_races(serve_without):
+    with serve_without("atomic writes") as server:
         yield server
 
 
-def history(port, number, fault=lambda: None):
-    """What comes of 60 requests of six clients to one task, in the middle of which the fault happens."""
-    with Client(port) as client:
-        path = new_task(client, TITLE)
-    choices = random.Random(number)
-    seeds = [choices.random() for _ in range(CLIENTS)]
-
-    def play(client_number):
-        return list(requests(port, path, random.Random(seeds[client_number])))
-
-    with ThreadPoolExecutor(CLIENTS) as threads:
-        shares = [threads.submit(play, client_number) for client_number in range(CLIENTS)]
-        fault()
-        return [exchange for share in shares for exchange in share.result()]
+def record_history(port, seed, cause_fault=lambda: None):
+    """Record the requests of six clients to one task, and cause a fault in their middle."""
+    with RecordingClient(port) as client:
+        path = create_task(client, TITLE)
+    choices = random.Random(seed)
+    seeds = [choices.random() for _ in range(HISTORY_CLIENTS)]
+    with ThreadPoolExecutor(HISTORY_CLIENTS) as threads:
+        histories = [threads.submit(lambda seed: list(send_random(port, path, seed)), seed) for seed in seeds]
+        cause_fault()
+        return [record for history in histories for record in history.result()]
 
 
-def requests(port, path, choices):
-    """One client's, each after the answer to the one before; ``If-Match`` names the version that it saw last."""
-    seen = '"1"'
-    with Client(port, timeout=5) as client:
-        for _ in range(EACH):
-            conditional = {"If-Match": seen} if choices.random() < 0.4 else {}
+def send_random(port, path, seed):
+    """Send random requests one after another; ``If-Match`` names the last version that this client saw."""
+    choices = random.Random(seed)
+    last_etag = '"1"'
+    with RecordingClient(port, timeout=5) as client:
+        for _ in range(REQUESTS_PER_CLIENT):
+            condition = {"If-Match": last_etag} if choices.random() < 0.4 else {}
             match choices.choices(("GET", "PATCH", "toggle", "DELETE"), (3, 3, 3, 1))[0]:
                 case "GET":
-                    sent = client.send("GET", path)
+                    record = client.send("GET", path)
                 case "PATCH":
-                    sent = client.send("PATCH", path, {"title": f"{choices.random()}"}, **conditional)
+                    record = client.send("PATCH", path, {"title": f"{choices.random()}"}, **condition)
                 case "toggle":
-                    sent = client.send("POST", f"{path}/toggle", **conditional)
+                    record = client.send("POST", f"{path}/toggle", **condition)
                 case "DELETE":
-                    sent = client.send("DELETE", path, **conditional)
-            yield sent
-            seen = sent.headers.get("etag", seen)
-            if sent.status == 404:
+                    record = client.send("DELETE", path, **condition)
+            yield record
+            last_etag = record.headers.get("etag", last_etag)
+            if record.status == 404:
                 yield client.send("POST", f"{path}/restore")
-            if sent.unknown:
-                wait_for(lambda: not client.send("GET", path).unknown, "the service is back")
+            if record.outcome_unknown:
+                wait_for(lambda: not client.send("GET", path).outcome_unknown, "the service answers again")
 
 
-def holds(exchanges):
-    return is_linearizable(State(1, TITLE, completed=False), exchanges)
+def count_linearizable(histories):
+    return sum(is_linearizable(NEW_TASK, history) for history in histories)
 
 
-def test_50_histories_are_linearizable(server, figure):
-    histories = [history(server.port, number) for number in range(50)]
-    figure(f"{sum(map(holds, histories))} of 50 histories, {sum(map(len, histories))} requests")
-    assert all(map(holds, histories))
+def test_histories_of_one_task_are_linearizable(server, report_result):
+    histories = [record_history(server.port, seed) for seed in range(50)]
+    linearizable = count_linearizable(histories)
+    report_result(f"{linearizable} of 50 histories, {sum(map(len, histories))} requests")
+    assert linearizable == 50
 
 
-def test_control_of_naive_writes_hardly_any_is(naive, figure):
-    histories = [history(naive.port, number) for number in range(10)]
-    figure(f"{sum(map(holds, histories))} of 10 histories")
-    assert not all(map(holds, histories))
+def test_control_without_atomic_writes_histories_fail(server_with_races, report_result):
+    linearizable = count_linearizable(record_history(server_with_races.port, seed) for seed in range(10))
+    report_result(f"{linearizable} of 10 histories")
+    assert linearizable < 10
 
 
-def test_histories_in_which_postgresql_is_killed_are_linearizable(server, postgresql, figure):
-    histories = [history(server.port, number, postgresql.restart) for number in range(5)]
-    unknown = sum(exchange.unknown for each in histories for exchange in each)
-    figure(f"{sum(map(holds, histories))} of 5 histories, {unknown} requests of unknown outcome")
+def test_histories_with_killed_postgresql_are_linearizable(server, postgresql, report_result):
+    histories = [record_history(server.port, seed, postgresql.restart) for seed in range(5)]
+    linearizable = count_linearizable(histories)
+    unknown = sum(record.outcome_unknown for history in histories for record in history)
+    report_result(f"{linearizable} of 5 histories, {unknown} requests of unknown outcome")
     assert unknown > 0
-    assert all(map(holds, histories))
+    assert linearizable == 5
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_301_toggles_at_100_clients_ten_times(kind, figure, monkeypatch):
-    monkeypatch.setattr(concurrency, "TOGGLES", 301)
-    with database(kind) as url, served(url, WORKERS="2") as server, concurrency.Clients(server, 100) as clients:
-        checks = [check for _ in range(10) for check in concurrency.toggles(clients)]
-    figure(f"{sum(check.held for check in checks)} of {len(checks)} counts as they must be")
-    assert [check for check in checks if not check.held] == []
+def test_toggles_of_100_clients_all_count(kind, report_result):
+    with database(kind) as url, served(url, WORKERS="2") as server, SimultaneousClients(server, 100) as clients:
+        checks = [check for _ in range(10) for check in check_toggles(clients, 301)]
+    report_result(f"{sum(check.passed for check in checks)} of {len(checks)} checks passed")
+    assert [check for check in checks if not check.passed] == []
 
 
-def test_control_naive_toggles_are_lost(naive, figure, monkeypatch):
-    monkeypatch.setattr(concurrency, "TOGGLES", 301)
-    with concurrency.Clients(naive, 100) as clients:
-        checks = list(concurrency.toggles(clients))
-    answered, version, *_ = checks
-    figure(f"answers {answered.seen}, and version {version.seen}")
-    assert (answered.seen, version.held) == ("200: 301", False)
+def test_control_without_atomic_writes_toggles_are_lost(server_with_races, report_result):
+    with SimultaneousClients(server_with_races, 100) as clients:
+        statuses, version, *_ = check_toggles(clients, 301)
+    report_result(f"statuses {statuses.actual}, version {version.actual}")
+    assert (statuses.actual, version.passed) == ("200: 301", False)
 
 
-def exchange(method, path, start, end, status, version, completed):
-    body = {"version": version, "title": TITLE, "completed": completed}
-    return Exchange(method, path, None, start, end, status, {}, body)
+def toggle_record(start, end, status, version=None):
+    """Record a toggle; the task was created with version 1, so it is completed at version 2 and not at version 3."""
+    body = {"version": version, "title": TITLE, "completed": version == 2}
+    return RequestRecord("POST", "/api/tasks/1/toggle", None, start, end, status, {}, body)
 
 
 @pytest.mark.parametrize(
-    ("answers", "linearizable"),
+    ("history", "linearizable"),
     [
-        ([(0, 2, 200, 2, True), (1, 3, 200, 3, False)], True),
-        ([(0, 2, 200, 3, False), (1, 3, 200, 2, True)], True),
-        ([(0, 1, 200, 3, False), (2, 3, 200, 2, True)], False),
-        ([(0, 2, 200, 2, True), (1, 3, 200, 2, True)], False),
-        ([(0, 1, None, 0, None), (2, 3, 200, 3, False)], True),
-        ([(0, 1, None, 0, None), (2, 3, 200, 2, True)], True),
-        ([(0, 1, 404, 0, None)], False),
+        pytest.param([toggle_record(0, 2, 200, 2), toggle_record(1, 3, 200, 3)], True, id="in order"),
+        pytest.param([toggle_record(0, 2, 200, 3), toggle_record(1, 3, 200, 2)], True, id="overlapping"),
+        pytest.param([toggle_record(0, 1, 200, 3), toggle_record(2, 3, 200, 2)], False, id="out of order"),
+        pytest.param([toggle_record(0, 2, 200, 2), toggle_record(1, 3, 200, 2)], False, id="lost toggle"),
+        pytest.param([toggle_record(0, 1, None), toggle_record(2, 3, 200, 3)], True, id="unknown and done"),
+        pytest.param([toggle_record(0, 1, None), toggle_record(2, 3, 200, 2)], True, id="unknown and not done"),
+        pytest.param([toggle_record(0, 1, 404)], False, id="false 404"),
     ],
-    ids=["in order", "overtaken", "too late", "one lost", "unknown and done", "unknown and not done", "untrue 404"],
 )
-def test_the_checker_tells_toggles_apart(answers, linearizable):
-    exchanges = [exchange("POST", "/api/tasks/1/toggle", *answer) for answer in answers]
-    assert is_linearizable(State(1, TITLE, completed=False), exchanges) is linearizable
+def test_checker_accepts_only_linearizable_histories(history, linearizable):
+    assert is_linearizable(NEW_TASK, history) is linearizable

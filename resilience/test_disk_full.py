@@ -1,4 +1,4 @@
-"""The disk of the database is full: what is there is read, what does not fit is a 503, and nothing written is lost."""
+"""On a full disk reads succeed, writes that do not fit return 503, and no acknowledged write is lost."""
 
 import os
 import subprocess
@@ -6,22 +6,21 @@ from contextlib import contextmanager
 
 import pytest
 
-from resilience.clients import Client, slowest, statuses
-from resilience.operations import new_task
+from resilience.limits import UNAVAILABLE_SECONDS
+from testing.api_clients import RecordingClient, count_statuses, create_task, find_longest, summarize
 from testing.programs import directory
 from testing.servers import served
 
-SIZE = "32m"
-LARGE = {"title": "Large", "description": "x" * 2000}
+LARGE_TASK = {"title": "Large", "description": "x" * 2000}
 
 
 @pytest.fixture
 def small_disk(postgresql):
-    """A file system of 32 MB that is the server's."""
+    """Mount a file system of 32 MB that belongs to PostgreSQL's user."""
     with directory(postgresql.cluster.system_user) as mount:
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", mount], check=False)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", mount], check=False)
         if mounted.returncode:
-            pytest.skip("a tmpfs cannot be mounted: be root, with CAP_SYS_ADMIN")
+            pytest.skip("a tmpfs cannot be mounted: run as root with CAP_SYS_ADMIN")
         postgresql.own(mount)
         try:
             yield mount
@@ -39,34 +38,40 @@ def url(postgresql, small_disk):
 
 
 @contextmanager
-def full(small_disk):
-    filler = small_disk / "filler"
-    free = os.statvfs(small_disk)
-    filler.write_bytes(bytes(free.f_bavail * free.f_frsize))
+def filled(disk):
+    """Fill the disk until the end of the ``with`` block."""
+    file = disk / "filler"
+    free = os.statvfs(disk)
+    file.write_bytes(bytes(free.f_bavail * free.f_frsize))
     yield
-    filler.unlink()
+    file.unlink()
 
 
-def test_a_full_disk_refuses_what_does_not_fit_and_loses_nothing(small_disk, url, figure):
-    with served(url, LOG_LEVEL="CRITICAL") as server, Client(server.port) as client:
-        path = new_task(client)
-        with full(small_disk):
-            answers = [client.send("POST", "/api/tasks", LARGE) for _ in range(100)]
-            read = [client.send("GET", path), client.send("GET", "/api/tasks"), client.send("GET", "/readyz")]
-        after = client.send("POST", "/api/tasks", LARGE)
+def create_large_tasks(client):
+    return [client.send("POST", "/api/tasks", LARGE_TASK) for _ in range(100)]
+
+
+def test_full_disk_rejects_writes_and_loses_nothing(small_disk, url, report_result):
+    with served(url, LOG_LEVEL="CRITICAL") as server, RecordingClient(server.port) as client:
+        path = create_task(client)
+        with filled(small_disk):
+            writes = create_large_tasks(client)
+            reads = [client.send("GET", path), client.send("GET", "/api/tasks"), client.send("GET", "/readyz")]
+        after = client.send("POST", "/api/tasks", LARGE_TASK)
         listed = {task["id"] for task in client.send("GET", "/api/tasks").body}
-    made = {each.body["id"] for each in (*answers, after) if each.status == 201}
-    figure(f"{dict(statuses(answers))}, the slowest {slowest(answers):.2f} s; {len(made - listed)} lost")
-    assert statuses(answers).keys() == {201, 503}
-    assert {each.body["code"] for each in answers if each.status == 503} == {"service_unavailable"}
-    assert slowest(answers) < 1.5
-    assert [each.status for each in read] == [200, 200, 200]
+    created = {record.body["id"] for record in (*writes, after) if record.status == 201}
+    report_result(f"{summarize(writes)}, {len(created - listed)} lost")
+    assert count_statuses(writes).keys() == {201, 503}
+    assert {record.body["code"] for record in writes if record.status == 503} == {"service_unavailable"}
+    assert find_longest(writes) < UNAVAILABLE_SECONDS
+    assert [record.status for record in reads] == [200, 200, 200]
     assert after.status == 201
-    assert made <= listed
+    assert created <= listed
 
 
-def test_control_a_handler_that_knows_no_database_answers_500(small_disk, url, served_by, figure):
-    with served_by("unsafe", url, WITHOUT="handler") as server, Client(server.port) as client, full(small_disk):
-        answers = [client.send("POST", "/api/tasks", LARGE) for _ in range(100)]
-    figure(f"{dict(statuses(answers))}")
-    assert statuses(answers)[500] > 0
+def test_control_without_error_handling_full_disk_returns_500(small_disk, url, serve_without, report_result):
+    serving = serve_without("error handling", url)
+    with serving as server, RecordingClient(server.port) as client, filled(small_disk):
+        writes = create_large_tasks(client)
+    report_result(summarize(writes))
+    assert count_statuses(writes)[500] > 0

@@ -1,4 +1,4 @@
-"""With an ``Idempotency-Key`` a request that is sent until it is answered is done once, whatever fails meanwhile."""
+"""A request with an ``Idempotency-Key`` is carried out once, however often the client sends it."""
 
 import os
 import signal
@@ -8,128 +8,130 @@ from uuid import uuid4
 
 import pytest
 
-from resilience.clients import Client
-from resilience.operations import in_trash, new_task, trashed_task
+from resilience.limits import CLIENTS
+from resilience.operations import create_trashed_task, trash_path
+from testing.api_clients import RecordingClient, create_task
 from testing.pgbouncer import pgbouncer
 from testing.programs import wait_for
 from testing.servers import HOST, served
 
-CLIENTS, EACH = 12, 15
-AT_ONCE = 50
+WRITES = CLIENTS * 15
+SIMULTANEOUS_CLIENTS = 50
 
 
 @pytest.fixture(params=["direct", "pgbouncer"])
-def server(request, postgresql, database_url):
-    """The project, on that database or on a PgBouncer in front of it."""
+def server(request, postgresql, database_url, database_name):
+    """Serve the project, directly on PostgreSQL or through PgBouncer."""
+    variables = {"WORKERS": "2", "LOG_LEVEL": "CRITICAL"}
     if request.param == "direct":
-        with served(database_url, WORKERS="2", LOG_LEVEL="CRITICAL") as server:
+        with served(database_url, **variables) as server:
             yield server
         return
     with pgbouncer(HOST, postgresql.port, role="todo") as port:
-        url = f"postgresql://todo@{HOST}:{port}/{database_url.rpartition('/')[2]}"
-        with served(url, WORKERS="2", LOG_LEVEL="CRITICAL", DB_POOLER="transaction") as server:
+        url = f"postgresql://todo@{HOST}:{port}/{database_name}"
+        with served(url, **variables, DB_POOLER="transaction") as server:
             yield server
 
 
-def insist(port, method, path, body=None, **headers):
-    """Leave before the answer comes, and then send the same request until there is one."""
-    with Client(port, timeout=0.004) as hasty:
-        hasty.send(method, path, body, **headers)
-    with Client(port) as client:
-        answers = []
+def send_until_answered(port, method, path, body=None, **headers):
+    """Send a request and disconnect too early, then send the same request until a response arrives."""
+    with RecordingClient(port, timeout=0.004) as impatient:
+        impatient.send(method, path, body, **headers)
+    with RecordingClient(port) as client:
+        records = []
 
-        def answered():
-            answers.append(client.send(method, path, body, **headers))
-            return not answers[-1].unknown
+        def is_answered():
+            records.append(client.send(method, path, body, **headers))
+            return not records[-1].outcome_unknown
 
-        wait_for(answered, "an answer")
-    return answers[-1]
+        wait_for(is_answered, "the request is answered")
+    return records[-1]
 
 
-def written_by_all(server, with_key, fault=lambda: None):
-    """How many creates and toggles were answered, and how many were carried out."""
+def count_writes(server, with_key, cause_fault=lambda: None):
+    """Return how many creates and toggles were answered, and how many were carried out."""
     title = uuid4().hex
-    with Client(server.port) as client:
-        path = new_task(client)
+    with RecordingClient(server.port) as client:
+        path = create_task(client)
 
-        def write(_):
-            for method, target, body in (("POST", "/api/tasks", {"title": title}), ("POST", f"{path}/toggle", None)):
+        def create_and_toggle(_):
+            for target, body in (("/api/tasks", {"title": title}), (f"{path}/toggle", None)):
                 headers = {"Idempotency-Key": str(uuid4())} if with_key else {}
-                yield insist(server.port, method, target, body, **headers)
+                yield send_until_answered(server.port, "POST", target, body, **headers)
 
         with ThreadPoolExecutor(CLIENTS) as threads:
-            shares = [threads.submit(lambda n: list(write(n)), number) for number in range(CLIENTS * EACH)]
-            fault()
-            answers = [answer for share in shares for answer in share.result()]
-        assert {answer.status for answer in answers} == {200, 201}
+            writes = [threads.submit(lambda n: list(create_and_toggle(n)), number) for number in range(WRITES)]
+            cause_fault()
+            records = [record for write in writes for record in write.result()]
+        assert {record.status for record in records} == {200, 201}
         toggled = client.send("GET", path).body["version"] - 1
         created = len(client.send("GET", f"/api/tasks?q={title}").body)
-    return len(answers), created + toggled
+    return len(records), created + toggled
 
 
-def test_with_a_key_each_is_carried_out_once_while_postgresql_is_killed(server, postgresql, figure):
+def test_writes_with_key_are_carried_out_once(server, postgresql, report_result):
     def kill_twice():
         for _ in range(2):
             before = postgresql.execute("SELECT pg_current_wal_lsn()")
-            wait_for(lambda: postgresql.execute("SELECT pg_current_wal_lsn()") != before, "writes")  # noqa: B023
+            wait_for(lambda: postgresql.execute("SELECT pg_current_wal_lsn()") != before, "a write")  # noqa: B023
             postgresql.restart()
 
-    answered, done = written_by_all(server, with_key=True, fault=kill_twice)
-    figure(f"{answered} answered, {done} carried out")
-    assert answered == done == 2 * CLIENTS * EACH
+    answered, carried_out = count_writes(server, with_key=True, cause_fault=kill_twice)
+    report_result(f"{answered} answered, {carried_out} carried out")
+    assert answered == carried_out == 2 * WRITES
 
 
-def test_control_without_a_key_some_are_carried_out_twice(server, figure):
-    answered, done = written_by_all(server, with_key=False)
-    figure(f"{answered} answered, {done} carried out")
-    assert done > answered
+def test_control_without_key_writes_are_carried_out_twice(server, report_result):
+    answered, carried_out = count_writes(server, with_key=False)
+    report_result(f"{answered} answered, {carried_out} carried out")
+    assert carried_out > answered
 
 
-#: What is sent, to a task of its own, and the version that one of them leaves.
+#: For each write a function that prepares its request, and the version after it.
 REQUESTS = {
     "create": (lambda client: ("POST", "/api/tasks", {"title": uuid4().hex}), 1),
-    "patch": (lambda client: ("PATCH", new_task(client), {"title": "Water the garden"}), 2),
-    "toggle": (lambda client: ("POST", f"{new_task(client)}/toggle", None), 2),
-    "delete": (lambda client: ("DELETE", new_task(client), None), 2),
-    "restore": (lambda client: ("POST", f"{trashed_task(client)}/restore", None), 3),
-    "remove": (lambda client: ("DELETE", in_trash(trashed_task(client)), None), 2),
+    "patch": (lambda client: ("PATCH", create_task(client), {"title": "Water the garden"}), 2),
+    "toggle": (lambda client: ("POST", f"{create_task(client)}/toggle", None), 2),
+    "delete": (lambda client: ("DELETE", create_task(client), None), 2),
+    "restore": (lambda client: ("POST", f"{create_trashed_task(client)}/restore", None), 3),
+    "remove": (lambda client: ("DELETE", trash_path(create_trashed_task(client)), None), 2),
 }
 
 
-def sent_at_once(port, fault, method, path, body, **headers):
-    """The answers to as many clients, which send the same request together, and again until they have one."""
-    together = Barrier(AT_ONCE + 1)
+def send_simultaneously(port, cause_fault, method, path, body, **headers):
+    """Let many clients send the same request at once, and return the record of each client's response."""
+    barrier = Barrier(SIMULTANEOUS_CLIENTS + 1)
 
-    def client(_):
-        together.wait()
-        return insist(port, method, path, body, **headers)
+    def send(_):
+        barrier.wait()
+        return send_until_answered(port, method, path, body, **headers)
 
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        answers = [threads.submit(client, number) for number in range(AT_ONCE)]
-        together.wait()
-        fault()
-        return [answer.result() for answer in answers]
+    with ThreadPoolExecutor(SIMULTANEOUS_CLIENTS) as threads:
+        clients = [threads.submit(send, number) for number in range(SIMULTANEOUS_CLIENTS)]
+        barrier.wait()
+        cause_fault()
+        return [client.result() for client in clients]
 
 
-def test_of_50_of_each_request_at_once_one_is_carried_out_whatever_is_killed(server, postgresql, figure):
-    """PostgreSQL each time, and a worker the first time."""
-    [victim, *_] = server.workers()
-    firsts = []
-    for name, (make, version) in REQUESTS.items():
-        with Client(server.port) as client:
-            method, path, body = make(client)
+def test_simultaneous_writes_with_key_are_carried_out_once(server, postgresql, report_result):
+    """PostgreSQL is killed during each write, and a worker during the first."""
+    [worker, *_] = server.workers()
+    not_replayed = []
+    for name, (prepare, version) in REQUESTS.items():
+        with RecordingClient(server.port) as client:
+            method, path, body = prepare(client)
 
-        def fault():
+        def cause_fault():
             postgresql.restart()
             if name == "create":  # noqa: B023
-                os.kill(victim, signal.SIGKILL)
+                os.kill(worker, signal.SIGKILL)
 
-        answers = sent_at_once(server.port, fault, method, path, body, Idempotency_Key=str(uuid4()))
-        [(status, text)] = {(each.status, str(each.body)) for each in answers}
-        assert (status, answers[0].body["version"]) == (201 if name == "create" else 200, version), text
-        firsts.append(sum("idempotency-replayed" not in each.headers for each in answers))
+        records = send_simultaneously(server.port, cause_fault, method, path, body, Idempotency_Key=str(uuid4()))
+        [(status, text)] = {(record.status, str(record.body)) for record in records}
+        assert (status, records[0].body["version"]) == (201 if name == "create" else 200, version), text
+        not_replayed.append(sum("idempotency-replayed" not in record.headers for record in records))
         if name == "create":
-            with Client(server.port) as client:
-                assert client.send("GET", f"/api/tasks?q={body['title']}").body == [answers[0].body]
-    figure(f"{AT_ONCE} answers alike to each of {len(REQUESTS)}; firsts that arrived: {firsts}")
-    assert max(firsts) <= 1
+            with RecordingClient(server.port) as client:
+                assert client.send("GET", f"/api/tasks?q={body['title']}").body == [records[0].body]
+    report_result(f"{SIMULTANEOUS_CLIENTS} equal responses to each write; not replayed: {not_replayed}")
+    assert max(not_replayed) <= 1

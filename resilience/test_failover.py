@@ -1,172 +1,195 @@
-"""A primary and a standby, both in ``DATABASE_URL``: the service follows the one that takes writes; none is lost."""
+"""With a primary and a standby in ``DATABASE_URL`` the service follows the primary and loses no write."""
 
 import os
 import signal
 import time
+from contextlib import contextmanager
 from shutil import rmtree
 
-import psycopg
 import pytest
 
-from resilience.clients import Crowd, slowest, statuses
-from resilience.test_away import BACK_WITHIN, FROZEN_WITHIN, WITHIN
-from resilience.test_durability import ROWS, WRITERS, acknowledged, lost, write
+from resilience.acknowledged import find_lost, last_acknowledged, read_rows
+from resilience.limits import FROZEN_SECONDS, RECOVERY_SECONDS, REQUESTS_AT_ONCE, UNAVAILABLE_SECONDS, WRITERS
+from resilience.operations import create_and_change
+from testing.api_clients import BackgroundClients, count_statuses, find_longest
 from testing.postgresql import PostgreSQL
 from testing.programs import wait_for
 from testing.servers import HOST, served
 
-NOTICED_AFTER = 4  # seconds, by whoever promotes the standby
-QUIET = {"WORKERS": "2", "LOG_LEVEL": "CRITICAL"}
+#: How long an operator takes to notice an outage and promote the standby.
+NOTICE_SECONDS = 4
+FAILOVER_SECONDS = 2 * RECOVERY_SECONDS
 
 
-@pytest.fixture
-def pair(postgresql, database_url):
-    """A primary that acknowledges what its standby has written too, and that standby; copies of the bench's server."""
-    primary = postgresql.clone("primary")
-    primary.start(synchronous_standby_names="*")
-    standby = standby_of(primary, "standby")
-    yield primary, standby
-    for server in (primary, standby):
-        server.kill()
-        rmtree(server.directory)
-
-
-def following(primary):
-    [(count,)] = primary.execute("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
-    return count
-
-
-def standby_of(primary, name, port=None):
+def start_standby(primary, name, port=None):
     standby = primary.clone(name, "--write-recovery-conf")
     standby.port = port or standby.port
     standby.start()
-    wait_for(lambda: following(primary), "the standby follows")
+    wait_for_replication(primary)
     return standby
 
 
+def wait_for_replication(primary):
+    count = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+    wait_for(lambda: primary.execute(count) == [(1,)], "the standby follows")
+
+
 @pytest.fixture
-def urls(pair, database_url):
-    """Of both servers, as the service takes it, and of each alone."""
-    name = database_url.rpartition("/")[2]
-    both = ",".join(f"{HOST}:{server.port}" for server in pair)
-    return [
-        f"postgresql://todo@{both}/{name}?target_session_attrs=read-write",
-        *(one.url(name, "todo") for one in pair),
-    ]
+def primary(postgresql, database_url):
+    """Start a copy of the server that acknowledges a write only after its standby has stored the write."""
+    primary = postgresql.clone("primary")
+    primary.start(synchronous_standby_names="*")
+    yield primary
+    primary.kill()
+    rmtree(primary.directory)
 
 
-def fall_over(crowd, fault, standby):
-    """Seconds from the order to promote the standby until every client is served, and when it was away."""
-    wait_for(lambda: crowd.all_had(0, 200, 201), "every writer writes")
-    fault()
-    away = time.monotonic()
-    wait_for(lambda: crowd.all_had(away, 503), "every writer has its 503")
-    wait_for(lambda: time.monotonic() > away + NOTICED_AFTER, "time passes")
-    promoted = time.monotonic()
+@pytest.fixture
+def standby(primary):
+    standby = start_standby(primary, "standby")
+    yield standby
+    standby.kill()
+    rmtree(standby.directory)
+
+
+@pytest.fixture
+def url(primary, standby, database_name):
+    """Return the URL that names both servers."""
+    hosts = f"{HOST}:{primary.port},{HOST}:{standby.port}"
+    return f"postgresql://todo@{hosts}/{database_name}?target_session_attrs=read-write"
+
+
+@contextmanager
+def write_to(serving):
+    """Start a server, and yield clients that write to it."""
+    with serving as server, BackgroundClients(server.port, WRITERS, create_and_change) as writers:
+        yield writers
+
+
+def serve(url):
+    return served(url, WORKERS="2", LOG_LEVEL="CRITICAL")
+
+
+def fail_over(writers, cause_fault, standby):
+    """Promote the standby some time after a fault.
+
+    Returns:
+        The seconds from the promotion until every writer is served, and the times of the fault and the promotion.
+    """
+    wait_for(lambda: writers.all_received(0, 200, 201), "every writer has written")
+    cause_fault()
+    fault_time = time.monotonic()
+    wait_for(lambda: writers.all_received(fault_time, 503), "every writer has a 503")
+    time.sleep(max(0, fault_time + NOTICE_SECONDS - time.monotonic()))
+    promotion_time = time.monotonic()
     standby.execute("SELECT pg_promote()")
-    wait_for(lambda: crowd.all_had(promoted, 200, 201), "every writer is served again", 2 * BACK_WITHIN)
-    return time.monotonic() - promoted, away, promoted
+    wait_for(lambda: writers.all_received(promotion_time, 200, 201), "every writer is served again", FAILOVER_SECONDS)
+    return time.monotonic() - promotion_time, fault_time, promotion_time
 
 
-def losses(crowd, url):
-    answers = acknowledged(crowd)
-    with psycopg.connect(url) as connection:
-        return lost(answers, connection.execute(ROWS).fetchall()), answers
+@pytest.fixture
+def find_lost_writes(standby, database_name, report_result):
+    """Return a function that finds the acknowledged writes that the standby does not have."""
+
+    def find_lost_writes(writers):
+        acknowledged = last_acknowledged(writers.records)
+        lost = find_lost(acknowledged, read_rows(standby.url(database_name, "todo")))
+        report_result(f"{len(lost)} of {len(acknowledged)} tasks lost")
+        return lost
+
+    return find_lost_writes
 
 
 @pytest.mark.parametrize(
-    ("fault", "within"), [(PostgreSQL.kill, WITHIN), (PostgreSQL.freeze, FROZEN_WITHIN)], ids=["killed", "frozen"]
+    ("cause_fault", "limit"),
+    [(PostgreSQL.kill, UNAVAILABLE_SECONDS), (PostgreSQL.freeze, FROZEN_SECONDS)],
+    ids=["killed", "frozen"],
 )
-def test_a_standby_takes_over_and_no_acknowledged_write_is_lost(pair, urls, figure, fault, within):
-    primary, standby = pair
-    with served(urls[0], **QUIET) as server, Crowd(server.port, WRITERS, write) as crowd:
-        seconds, away, promoted = fall_over(crowd, lambda: fault(primary), standby)
-    missing, answers = losses(crowd, urls[2])
-    meanwhile = [each for each in crowd.exchanges if away <= each.start and each.end <= promoted]
-    slow = slowest(crowd.exchanges)
-    figure(f"{len(missing)} of {len(answers)} tasks lost; served {seconds:.2f} s after the order; slowest {slow:.2f} s")
-    assert missing == []
-    assert seconds <= BACK_WITHIN
-    assert statuses(meanwhile).keys() == {503}
-    assert {each.headers["retry-after"] for each in meanwhile} == {"1"}
-    assert statuses(crowd.exchanges).keys() == {200, 201, 503}
-    assert slow <= within
+def test_standby_takes_over_without_losing_writes(
+    primary, standby, url, find_lost_writes, report_result, cause_fault, limit
+):
+    with write_to(serve(url)) as writers:
+        seconds, fault_time, promotion_time = fail_over(writers, lambda: cause_fault(primary), standby)
+    between = [record for record in writers.records if fault_time <= record.start and record.end <= promotion_time]
+    longest = find_longest(writers.records)
+    report_result(f"served {seconds:.2f} s after the promotion, longest {longest:.2f} s")
+    assert find_lost_writes(writers) == []
+    assert seconds <= RECOVERY_SECONDS
+    assert count_statuses(between).keys() == {503}
+    assert {record.headers["retry-after"] for record in between} == {"1"}
+    assert count_statuses(writers.records).keys() == {200, 201, 503}
+    assert longest <= limit
 
 
-def test_control_an_asynchronous_standby_that_lags_loses_some(pair, urls, figure):
-    primary, standby = pair
+def test_control_without_synchronous_standby_writes_are_lost(primary, standby, url, find_lost_writes):
     primary.restart()
-    wait_for(lambda: following(primary), "the standby follows")
+    wait_for_replication(primary)
 
-    def lag_and_die():
+    def kill_ahead_of_standby():
         [(receiver,)] = standby.execute("SELECT pid FROM pg_stat_wal_receiver")
         os.kill(receiver, signal.SIGSTOP)
-        behind = time.monotonic()
-        wait_for(lambda: crowd.all_had(behind, 200, 201), "every writer writes")
+        stop_time = time.monotonic()
+        wait_for(lambda: writers.all_received(stop_time, 200, 201), "every writer has written")
         primary.kill()
-        os.kill(receiver, signal.SIGTERM)  # before it reads what is in its socket yet
+        os.kill(receiver, signal.SIGTERM)  # Without this, the standby would read the writes in its socket.
         os.kill(receiver, signal.SIGCONT)
 
-    with served(urls[0], **QUIET) as server, Crowd(server.port, WRITERS, write) as crowd:
-        fall_over(crowd, lag_and_die, standby)
-    missing, answers = losses(crowd, urls[2])
-    figure(f"{len(missing)} of {len(answers)} tasks lost")
-    assert missing != []
+    with write_to(serve(url)) as writers:
+        fail_over(writers, kill_ahead_of_standby, standby)
+    assert find_lost_writes(writers) != []
 
 
-def test_control_with_one_host_in_the_url_nobody_is_served(pair, urls, figure):
-    primary, standby = pair
-    never = pytest.raises(TimeoutError, match="served again")
-    with served(urls[1], **QUIET) as server, Crowd(server.port, WRITERS, write) as crowd, never:
-        fall_over(crowd, primary.kill, standby)
-    figure(f"none within {2 * BACK_WITHIN:.0f} s")
+def test_control_without_second_host_no_writer_is_served(primary, standby, database_name, report_result):
+    serving = serve(primary.url(database_name, "todo"))
+    with write_to(serving) as writers, pytest.raises(TimeoutError, match="served again"):
+        fail_over(writers, primary.kill, standby)
+    report_result(f"no writer is served within {FAILOVER_SECONDS:.0f} s")
 
 
-def test_an_old_primary_that_comes_back_as_a_standby_is_passed_over(pair, urls, figure):
-    primary, standby = pair
-    with served(urls[0], **QUIET) as server, Crowd(server.port, WRITERS, write) as crowd:
-        fall_over(crowd, primary.kill, standby)
+def test_old_primary_returning_as_standby_is_skipped(primary, standby, url, find_lost_writes, report_result):
+    with write_to(serve(url)) as writers:
+        fail_over(writers, primary.kill, standby)
         rmtree(primary.directory)
-        returned = standby_of(standby, "primary", primary.port)
+        old_primary = start_standby(standby, "primary", primary.port)
         try:
-            standby.end_sessions()  # and the first host of the URL is asked first
-            ended = time.monotonic()
-            wait_for(lambda: crowd.all_had(ended, 200, 201), "every writer is served again")
-            again = time.monotonic()
-            wait_for(lambda: crowd.all_had(again, 200, 201), "every writer goes on")
-            sessions = returned.sessions(), standby.sessions()
+            standby.end_sessions()  # so that the service connects again, first to the first host
+            end_time = time.monotonic()
+            wait_for(lambda: writers.all_received(end_time, 200, 201), "every writer is served again")
+            served_time = time.monotonic()
+            wait_for(lambda: writers.all_received(served_time, 200, 201), "every writer writes on")
+            old_sessions, new_sessions = old_primary.sessions(), standby.sessions()
         finally:
-            returned.kill()
-    missing, answers = losses(crowd, urls[2])
-    since = statuses([each for each in crowd.exchanges if each.start >= ended])
-    figure(f"{len(missing)} of {len(answers)} tasks lost; {dict(since)} after its return; sessions {sessions}")
-    assert missing == []
-    assert (sessions[0], sessions[1] > 0) == (0, True)
-    assert since.keys() <= {200, 201, 503}
-    assert since[503] <= 8  # what two workers of four threads had under way
+            old_primary.kill()
+    statuses = count_statuses([record for record in writers.records if record.start >= end_time])
+    report_result(f"{dict(statuses)} after the return, sessions {old_sessions} and {new_sessions}")
+    assert find_lost_writes(writers) == []
+    assert (old_sessions, new_sessions > 0) == (0, True)
+    assert statuses.keys() <= {200, 201, 503}
+    assert statuses[503] <= REQUESTS_AT_ONCE
 
 
-def switch_over(primary):
-    """A primary that its operator makes read-only and lets live on, with all of its sessions."""
+def make_read_only(primary):
+    """Make the primary read-only, but keep its sessions, as an operator does before a switch-over."""
     primary.execute("ALTER SYSTEM SET default_transaction_read_only = on")
     primary.execute("SELECT pg_reload_conf()")
 
 
-def test_a_primary_that_has_become_read_only_is_left(pair, urls, figure):
-    primary, standby = pair
-    with served(urls[0], **QUIET) as server, Crowd(server.port, WRITERS, write) as crowd:
-        seconds, *_ = fall_over(crowd, lambda: switch_over(primary), standby)
-        wait_for(lambda: primary.sessions() == 0, "no session is left there")
-    missing, answers = losses(crowd, urls[2])
-    figure(f"{len(missing)} of {len(answers)} tasks lost; served {seconds:.2f} s after the order")
-    assert (missing, seconds <= BACK_WITHIN) == ([], True)
+def test_primary_turned_read_only_is_left(primary, standby, url, find_lost_writes, report_result):
+    with write_to(serve(url)) as writers:
+        seconds, *_ = fail_over(writers, lambda: make_read_only(primary), standby)
+        wait_for(lambda: primary.sessions() == 0, "no session with the old primary is left")
+    report_result(f"served {seconds:.2f} s after the promotion")
+    assert find_lost_writes(writers) == []
+    assert seconds <= RECOVERY_SECONDS
 
 
-def test_control_whoever_does_not_look_stays_with_it(pair, urls, figure, served_by):
-    primary, standby = pair
-    with served_by("unsafe", urls[0], WITHOUT="look at the role") as server:
-        with Crowd(server.port, WRITERS, write) as crowd, pytest.raises(TimeoutError, match="served again"):
-            fall_over(crowd, lambda: switch_over(primary), standby)
+def test_control_without_primary_check_sessions_stay(primary, standby, url, report_result, serve_without):
+    with serve_without("primary check", url) as server:
+        with (
+            BackgroundClients(server.port, WRITERS, create_and_change) as writers,
+            pytest.raises(TimeoutError, match="served again"),
+        ):
+            fail_over(writers, lambda: make_read_only(primary), standby)
         sessions = primary.sessions()
-    figure(f"none within {2 * BACK_WITHIN:.0f} s, {sessions} sessions with the old primary")
+    report_result(f"no writer is served within {FAILOVER_SECONDS:.0f} s, {sessions} sessions with the old primary")
     assert sessions > 0

@@ -1,57 +1,67 @@
-"""Ten times the load that the service can carry: what it cannot answer in time is told so at once."""
+"""At ten times the load that the service can carry, the proxy rejects the excess with 503 in time."""
 
 import time
 
-from resilience.clients import Client, Crowd, arrivals, slowest, statuses
-from resilience.instances import behind_nginx
-from resilience.test_away import MANY_TASKS
-from testing.programs import wait_for
+from resilience.instances import serve_behind_nginx
+from resilience.limits import FROZEN_SECONDS
+from resilience.operations import insert_tasks
+from testing.api_clients import (
+    BackgroundClients,
+    RecordingClient,
+    count_statuses,
+    find_longest,
+    send_at_rate,
+    summarize,
+)
 
-#: A search that finds nothing among 5,000 tasks: little to send, so that the clients of this process can be that many.
+#: A search without results, because large responses would slow down the clients in this process.
 PATH = "/api/tasks?q=zebra"
-SECONDS = 3
+TASKS = 5000
+LOAD_SECONDS = 3
+RESPONSE_SECONDS = 5
 
 
-def overloaded(postgresql, url, changes=None):
-    """What becomes of 10 times the load, then of a client that is alone again; and the workers before and after."""
-    postgresql.execute(MANY_TASKS.replace("30000", "5000"), url.rpartition("/")[2])
-    with behind_nginx(url, changes, WORKERS="1") as (port, instances):
-        before = [instance.server.workers() for instance in instances]
-        rate = 10 * capacity(port)
-        answers = arrivals(port, PATH, rate, SECONDS, timeout=5)
-        with Client(port, timeout=5) as client:
+def measure_capacity(port):
+    """Return the responses per second to clients that each wait for their response, two for each thread."""
+    start = time.monotonic()
+    with BackgroundClients(port, 16, lambda client, _: [client.send("GET", PATH)]) as clients:
+        time.sleep(2)
+    assert count_statuses(clients.records).keys() == {200}
+    return len(clients.records) / (time.monotonic() - start)
+
+
+def overload(postgresql, database_name, url, report_result, replacements=None):
+    """Return the records during the load and those of a single client after it.
+
+    Also return whether the workers are still the same.
+    """
+    insert_tasks(postgresql, database_name, TASKS)
+    with serve_behind_nginx(url, replacements, WORKERS="1") as (port, instances):
+        workers = [instance.server.workers() for instance in instances]
+        rate = 10 * measure_capacity(port)
+        during = send_at_rate(port, PATH, rate, LOAD_SECONDS, timeout=RESPONSE_SECONDS)
+        with RecordingClient(port, timeout=RESPONSE_SECONDS) as client:
             after = [client.send("GET", PATH) for _ in range(5)]
-        return rate, answers, after, before == [instance.server.workers() for instance in instances]
+        same_workers = workers == [instance.server.workers() for instance in instances]
+    for status in count_statuses(during):
+        report_result(f"{rate:.0f}/s: {summarize([record for record in during if record.status == status])}")
+    report_result(f"afterwards: {summarize(after)}")
+    return during, after, same_workers
 
 
-def capacity(port):
-    """Answers a second to clients that each wait for theirs, two for each thread."""
-    begun = time.monotonic()
-    with Crowd(port, 16, lambda client, _: [client.send("GET", PATH)]) as crowd:
-        wait_for(lambda: time.monotonic() > begun + 2, "time passes")
-    assert statuses(crowd.exchanges).keys() == {200}
-    return len(crowd.exchanges) / (time.monotonic() - begun)
+def test_overload_returns_503_in_time(postgresql, database_name, database_url, report_result):
+    during, after, same_workers = overload(postgresql, database_name, database_url, report_result)
+    rejected = [record for record in during if record.status == 503]
+    assert count_statuses(during).keys() == {200, 503}
+    assert {(record.headers["retry-after"], record.body["code"]) for record in rejected} == {
+        ("1", "service_unavailable")
+    }
+    assert find_longest(rejected) < FROZEN_SECONDS
+    assert find_longest(during) < RESPONSE_SECONDS
+    assert (count_statuses(after), find_longest(after) < 0.5, same_workers) == ({200: 5}, True, True)
 
 
-def seen(rate, answers, after):
-    by_status = {status: [each for each in answers if each.status == status] for status in statuses(answers)}
-    slow = {status: f"{len(each)} within {slowest(each):.2f} s" for status, each in by_status.items()}
-    return f"{rate:.0f} a second: {slow}; afterwards {dict(statuses(after))} within {slowest(after):.2f} s"
-
-
-def test_what_is_too_much_is_a_503_in_time(postgresql, database_url, figure):
-    rate, answers, after, same_workers = overloaded(postgresql, database_url)
-    figure(seen(rate, answers, after))
-    shed = [each for each in answers if each.status == 503]
-    assert statuses(answers).keys() == {200, 503}
-    assert all((each.headers["retry-after"], each.body["code"]) == ("1", "service_unavailable") for each in shed)
-    assert slowest(shed) < 2.5  # as a frozen database, the slowest 503 that is promised
-    assert slowest(answers) < 5
-    assert (statuses(after), slowest(after) < 0.5, same_workers) == ({200: 5}, True, True)
-
-
-def test_control_without_a_limit_nobody_is_answered_in_time(postgresql, database_url, figure):
-    rate, answers, after, _ = overloaded(postgresql, database_url, {" max_conns=128": ""})
-    figure(seen(rate, answers, after))
-    assert statuses(answers)[None] > len(answers) / 2
-    assert statuses(after)[None] > 0
+def test_control_without_max_conns_requests_time_out(postgresql, database_name, database_url, report_result):
+    during, after, _ = overload(postgresql, database_name, database_url, report_result, {" max_conns=128": ""})
+    assert count_statuses(during)[None] > len(during) / 2
+    assert count_statuses(after)[None] > 0

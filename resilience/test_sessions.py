@@ -1,83 +1,89 @@
-"""The database ends its sessions, and nobody sees it."""
+"""PostgreSQL ends the service's sessions, and no client notices unless its statement was running."""
 
 import pytest
 
-from resilience.clients import Client, Crowd, slowest, statuses
-from resilience.operations import new_task
-from resilience.test_away import CLIENTS, WITHIN
+from resilience.limits import CLIENTS, REQUESTS_AT_ONCE, UNAVAILABLE_SECONDS
+from testing.api_clients import (
+    BackgroundClients,
+    RecordingClient,
+    count_statuses,
+    create_task,
+    find_longest,
+    summarize,
+)
 from testing.programs import wait_for
 
+MOMENTS = pytest.mark.parametrize("idle", [False, True], ids=["under load", "idle"])
 
-def answered(server, postgresql, idle):
-    """What twelve clients are answered around the end of all sessions: amid their requests, or between them."""
-    with Client(server.port) as client:
-        path = new_task(client)
+
+def get_around_end_of_sessions(server, postgresql, idle):
+    """End all sessions while clients send GETs or between two series of GETs, and return the records."""
+    with RecordingClient(server.port) as client:
+        path = create_task(client)
 
     def get(client, number):
         return [client.send("GET", path)]
 
-    with Crowd(server.port, CLIENTS, get) as crowd:
-        wait_for(lambda: len(crowd.exchanges) > 500, "the pools are full")
+    with BackgroundClients(server.port, CLIENTS, get) as clients:
+        wait_for(lambda: len(clients.records) > 500, "the pools are full")
         if not idle:
             postgresql.end_sessions()
-            ended = len(crowd.exchanges)
-            wait_for(lambda: len(crowd.exchanges) > ended + 500, "the service goes on")
+            ended = len(clients.records)
+            wait_for(lambda: len(clients.records) > ended + 500, "the service answers 500 more requests")
     if idle:
         postgresql.end_sessions()
-        with Crowd(server.port, CLIENTS, get) as crowd:
-            wait_for(lambda: len(crowd.exchanges) > 500, "the service goes on")
-    return crowd.exchanges
+        with BackgroundClients(server.port, CLIENTS, get) as clients:
+            wait_for(lambda: len(clients.records) > 500, "the service answers 500 more requests")
+    return clients.records
 
 
-IDLE = pytest.mark.parametrize("idle", [False, True], ids=["under load", "idle"])
+@MOMENTS
+def test_end_of_sessions_breaks_only_running_statements(server, postgresql, report_result, idle):
+    """An operator or a switch-over ends sessions like this."""
+    records = get_around_end_of_sessions(server, postgresql, idle)
+    statuses = count_statuses(records)
+    report_result(summarize(records))
+    assert find_longest(records) < UNAVAILABLE_SECONDS
+    assert statuses.keys() <= ({200} if idle else {200, 503})
+    assert statuses[503] <= REQUESTS_AT_ONCE
 
 
-@IDLE
-def test_nobody_sees_that_every_session_is_ended(server, postgresql, figure, idle):
-    """As at a switch-over, or by an operator. A statement under way may be lost: it is a 503 that says so."""
-    exchanges = answered(server, postgresql, idle)
-    seen = statuses(exchanges)
-    figure(f"{dict(seen)}, the slowest {slowest(exchanges):.2f} s")
-    assert slowest(exchanges) < WITHIN
-    assert seen.keys() <= ({200} if idle else {200, 503})
-    assert seen[503] <= 8  # no more than were under way: two workers of four threads
-
-
-@IDLE
-def test_control_connections_that_nobody_checks_are_met_one_by_one(served_by, postgresql, figure, idle):
-    with served_by("unsafe", WITHOUT="check") as server:
-        seen = statuses(answered(server, postgresql, idle))
-    figure(f"{dict(seen)}")
-    assert seen[503] > 0
+@MOMENTS
+def test_control_without_connection_check_clients_get_503(serve_without, postgresql, report_result, idle):
+    with serve_without("connection check") as server:
+        records = get_around_end_of_sessions(server, postgresql, idle)
+    report_result(summarize(records))
+    assert count_statuses(records)[503] > 0
 
 
 @pytest.fixture
-def short_lived(postgresql, database_url):
-    """Has the server end sessions that are idle, and gives the answers to five requests, each after that."""
-    name = database_url.rpartition("/")[2]
-    postgresql.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '300ms'")
+def get_after_idle_timeout(postgresql, database_name):
+    """Make PostgreSQL end idle sessions, and return a function that sends five GETs, each after such an end."""
+    postgresql.execute(f"ALTER DATABASE {database_name} SET idle_session_timeout = '300ms'")
 
-    def answers(server):
+    def get_after_idle_timeout(server):
         postgresql.end_sessions()
-        with Client(server.port) as client:
+        records = []
+        with RecordingClient(server.port) as client:
             path = None
             while not path:
                 path = client.send("POST", "/api/tasks", {"title": "Water the plants"}).headers.get("location")
             for _ in range(5):
-                wait_for(lambda: postgresql.sessions() == 0, "the server has ended the idle sessions")
-                yield client.send("GET", path)
+                wait_for(lambda: postgresql.sessions() == 0, "PostgreSQL has ended the idle sessions")
+                records.append(client.send("GET", path))
+        return records
 
-    return answers
-
-
-def test_sessions_that_the_server_ends_when_idle_are_not_seen(server, short_lived, figure):
-    answers = list(short_lived(server))
-    figure(f"{dict(statuses(answers))}, the slowest {slowest(answers):.2f} s")
-    assert statuses(answers) == {200: 5}
+    return get_after_idle_timeout
 
 
-def test_control_without_a_check_each_of_them_is_seen(served_by, short_lived, figure):
-    with served_by("unsafe", WITHOUT="check") as server:
-        answers = list(short_lived(server))
-    figure(f"{dict(statuses(answers))}")
-    assert statuses(answers)[503] > 0
+def test_idle_session_timeout_causes_no_503(server, get_after_idle_timeout, report_result):
+    records = get_after_idle_timeout(server)
+    report_result(summarize(records))
+    assert count_statuses(records) == {200: 5}
+
+
+def test_control_without_connection_check_timeout_causes_503(serve_without, get_after_idle_timeout, report_result):
+    with serve_without("connection check") as server:
+        records = get_after_idle_timeout(server)
+    report_result(summarize(records))
+    assert count_statuses(records)[503] > 0

@@ -1,4 +1,4 @@
-"""Clients that trickle their requests, or read their answers at a thousandth of the speed, keep nobody else waiting."""
+"""Clients that send or read very slowly do not delay other clients."""
 
 import socket
 import time
@@ -7,9 +7,9 @@ from threading import Event, Thread
 
 import pytest
 
-from resilience.clients import Client, slowest, statuses
-from resilience.instances import behind_nginx
-from resilience.test_away import MANY_TASKS
+from resilience.instances import serve_behind_nginx
+from resilience.operations import insert_tasks
+from testing.api_clients import RecordingClient, count_statuses, find_longest, summarize
 from testing.servers import HOST, SERVE, served
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -19,19 +19,18 @@ BODY = (
 LIST = b"GET /api/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def trickle(connection):
+def send_byte(connection):
     connection.send(b"x")
 
 
-def sip(connection):
-    """1 KB."""
+def read_kilobyte(connection):
     connection.recv(1000)
 
 
 @contextmanager
-def slow_clients(port, number, beginning, go_on):
-    """Clients that send ``beginning``, and then a bit of the rest, or read a bit of the answer, each second."""
-    over = Event()
+def slow_clients(port, number, beginning, proceed):
+    """Let clients send the beginning of a request, and call ``proceed`` for each connection every second."""
+    stopped = Event()
     with ExitStack() as stack:
         connections = []
         for _ in range(number):
@@ -42,93 +41,89 @@ def slow_clients(port, number, beginning, go_on):
             connection.sendall(beginning)
             connections.append(connection)
 
-        def keep_on():
-            while not over.wait(1):
+        def proceed_every_second():
+            while not stopped.wait(1):
                 for connection in connections:
                     try:
-                        go_on(connection)
-                    except OSError:  # nothing to read yet, or closed by the server, which may do that
+                        proceed(connection)
+                    except OSError:  # because there is nothing to read yet, or the server has closed the connection
                         continue
 
-        thread = Thread(target=keep_on)
+        thread = Thread(target=proceed_every_second)
         thread.start()
         stack.callback(thread.join)
-        stack.callback(over.set)
+        stack.callback(stopped.set)
         yield
 
 
-def asked_meanwhile(port, seconds=3):
-    """What a quick client sees meanwhile, of requests that need the database and of those that do not."""
-    answers = []
-    over = time.monotonic() + seconds
-    with Client(port, timeout=2) as client:
-        while time.monotonic() < over:
-            answers += [client.send("GET", "/api/tasks?limit=1"), client.send("GET", "/healthz")]
-    return answers
+def send_quick_requests(port, report_result, seconds=3):
+    """Send requests that need the database and requests that do not."""
+    records = []
+    end = time.monotonic() + seconds
+    with RecordingClient(port, timeout=2) as client:
+        while time.monotonic() < end:
+            records += [client.send("GET", "/api/tasks?limit=1"), client.send("GET", "/healthz")]
+    report_result(summarize(records))
+    return records
 
 
-def seen(answers):
-    return f"{dict(statuses(answers))}, the slowest {slowest(answers):.3f} s"
-
-
-def check_undisturbed(answers):
-    assert statuses(answers).keys() == {200}
-    assert slowest(answers) < 0.5
+def check_undisturbed(records):
+    assert count_statuses(records).keys() == {200}
+    assert find_longest(records) < 0.5
 
 
 @pytest.fixture
-def proxy(database_url):
-    with behind_nginx(database_url, WORKERS="1") as (port, _):
+def proxy_port(database_url):
+    with serve_behind_nginx(database_url, WORKERS="1") as (port, _):
         yield port
 
 
-def test_200_heads_that_trickle_do_not_disturb_the_server_alone(server, figure):
-    with slow_clients(server.port, 200, HEAD, trickle):
-        answers = asked_meanwhile(server.port)
-    figure(seen(answers))
-    check_undisturbed(answers)
+def test_slow_heads_do_not_delay_server(server, report_result):
+    with slow_clients(server.port, 200, HEAD, send_byte):
+        records = send_quick_requests(server.port, report_result)
+    check_undisturbed(records)
 
 
 @pytest.mark.parametrize("beginning", [HEAD, BODY], ids=["heads", "bodies"])
-def test_200_requests_that_trickle_do_not_disturb_the_proxy(proxy, figure, beginning):
-    with slow_clients(proxy, 200, beginning, trickle):
-        answers = asked_meanwhile(proxy)
-    figure(seen(answers))
-    check_undisturbed(answers)
+def test_slow_requests_do_not_delay_proxy(proxy_port, report_result, beginning):
+    with slow_clients(proxy_port, 200, beginning, send_byte):
+        records = send_quick_requests(proxy_port, report_result)
+    check_undisturbed(records)
 
 
-def test_control_bodies_that_trickle_hold_the_threads_of_the_server_alone(server, figure):
-    with slow_clients(server.port, 200, BODY, trickle):
-        answers = asked_meanwhile(server.port)
-    figure(seen(answers))
-    assert statuses(answers)[None] > 0
+def test_control_without_proxy_slow_bodies_block_server(server, report_result):
+    with slow_clients(server.port, 200, BODY, send_byte):
+        records = send_quick_requests(server.port, report_result)
+    assert count_statuses(records)[None] > 0
 
 
-def test_16_slow_readers_of_a_long_list_do_not_disturb_the_proxy(proxy, postgresql, database_url, figure):
-    postgresql.execute(MANY_TASKS, database_url.rpartition("/")[2])
-    with slow_clients(proxy, 16, LIST, sip):
-        answers = asked_meanwhile(proxy, 6)
-    figure(seen(answers))
-    assert statuses(answers).keys() == {200}
-    # Reading the list for each of them takes a while on few cores, and then they are out of the way.
-    assert slowest(answers[len(answers) // 2 :]) < 0.5
+def test_slow_readers_do_not_block_proxy(proxy_port, postgresql, database_name, report_result):
+    insert_tasks(postgresql, database_name)
+    with slow_clients(proxy_port, 16, LIST, read_kilobyte):
+        records = send_quick_requests(proxy_port, report_result, 6)
+    assert count_statuses(records).keys() == {200}
+    # The first half may be slow, because nginx reads all the lists then.
+    assert find_longest(records[len(records) // 2 :]) < 0.5
 
 
-def test_8_slow_readers_hold_a_thread_each_and_no_connection(postgresql, database_url, figure):
-    """Eight of 16 threads are left, and all of four connections; the check that wants one a thread is passed over."""
-    postgresql.execute(MANY_TASKS, database_url.rpartition("/")[2])
-    variables = {"WORKERS": "1", "THREADS": "16", "DB_POOL_SIZE": "4", "LOG_LEVEL": "CRITICAL"}
-    served_so = served(database_url, (*SERVE, "--skip-checks"), **variables)
-    with served_so as server, slow_clients(server.port, 8, LIST, sip):
-        answers = asked_meanwhile(server.port)
-    figure(seen(answers))
-    check_undisturbed(answers)
+@pytest.fixture
+def read_slowly(postgresql, database_name, database_url, report_result):
+    """Return a function that serves a long list to eight slow readers, and sends quick requests."""
+    insert_tasks(postgresql, database_name)
+
+    def read_slowly(threads, **variables):
+        # Without --skip-checks, the service would refuse to start with fewer connections than threads.
+        command = (*SERVE, "--skip-checks")
+        serving = served(database_url, command, WORKERS="1", THREADS=str(threads), LOG_LEVEL="CRITICAL", **variables)
+        with serving as server, slow_clients(server.port, 8, LIST, read_kilobyte):
+            return send_quick_requests(server.port, report_result)
+
+    return read_slowly
 
 
-def test_control_8_slow_readers_hold_all_of_8_threads(postgresql, database_url, figure):
-    postgresql.execute(MANY_TASKS, database_url.rpartition("/")[2])
-    served_so = served(database_url, WORKERS="1", THREADS="8", LOG_LEVEL="CRITICAL")
-    with served_so as server, slow_clients(server.port, 8, LIST, sip):
-        answers = asked_meanwhile(server.port)
-    figure(seen(answers))
-    assert statuses(answers)[None] > 0
+def test_slow_readers_block_one_thread_and_no_connection(read_slowly):
+    check_undisturbed(read_slowly(threads=16, DB_POOL_SIZE="4"))
+
+
+def test_control_without_spare_threads_slow_readers_block(read_slowly):
+    assert count_statuses(read_slowly(threads=8))[None] > 0

@@ -1,4 +1,4 @@
-"""Workers and instances come and go, and no request that was accepted is dropped."""
+"""Workers and instances end and start, and the service drops no request that it has accepted."""
 
 import os
 import signal
@@ -7,144 +7,140 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
-from resilience import LONG
-from resilience.clients import Client, Crowd, slowest, statuses
-from resilience.instances import Instance, behind_nginx, listening_socket
-from resilience.nginx import nginx
+from resilience.instances import Instance, open_socket, serve_behind_nginx
+from resilience.limits import CLIENTS, LONG_RUN
+from resilience.nginx import run_nginx
+from resilience.operations import create_and_change
+from testing.api_clients import BackgroundClients, RecordingClient, count_statuses, summarize
 from testing.programs import wait_for
 
-CLIENTS = 12
-ROUNDS = 10 if LONG else 2
+RELOADS = 10 if LONG_RUN else 2
 
 
-def listeners(port):
-    """How many workers listen: each has a socket of its own (proc(5), /proc/net/tcp)."""
+def count_listeners(port):
+    """Return how many workers listen; each has a socket of its own: proc(5), /proc/net/tcp."""
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return sum(fields[1].endswith(f":{port:04X}") and fields[3] == "0A" for fields in lines)
 
 
-def test_a_killed_worker_is_back_within_a_second(server, figure):
-    assert len(server.workers()) == listeners(server.port) == 2
+def wait_until_served(clients):
+    now = time.monotonic()
+    wait_for(lambda: clients.all_received(now, 200, 201), "every client is served")
+
+
+def test_killed_worker_is_replaced_within_a_second(server, report_result):
+    assert len(server.workers()) == count_listeners(server.port) == 2
     times = []
-    for victim in server.workers():
-        os.kill(victim, signal.SIGKILL)
+    for worker in server.workers():
+        os.kill(worker, signal.SIGKILL)
         killed = time.monotonic()
-        wait_for(lambda: listeners(server.port) == 1, "the worker is gone")
-        wait_for(lambda: listeners(server.port) == 2, "another worker listens")
+        wait_for(lambda: count_listeners(server.port) == 1, "the worker is gone")
+        wait_for(lambda: count_listeners(server.port) == 2, "another worker listens")
         times.append(time.monotonic() - killed)
-    figure(f"{max(times):.2f} s")
+    report_result(f"{max(times):.2f} s")
     assert max(times) < 1
 
 
-def test_a_worker_that_is_killed_in_mid_request_leaves_nothing_half_written(server, postgresql, database_url, figure):
-    """What was sent to it is lost with its connection; every other request is answered."""
-    with Crowd(server.port, CLIENTS, write) as crowd:
-        wait_for(lambda: len(crowd.exchanges) > 200, "the clients write")
+def test_worker_killed_during_requests_loses_only_its_own(server, postgresql, database_name, report_result):
+    """Its requests get no response, but no row is half written."""
+    with BackgroundClients(server.port, CLIENTS, create_and_change) as clients:
+        wait_for(lambda: len(clients.records) > 200, "the clients write")
         os.kill(server.workers()[0], signal.SIGKILL)
-        killed = time.monotonic()
-        wait_for(lambda: crowd.all_had(killed, 200, 201), "every client is served")
-    unknown = statuses(crowd.exchanges)[None]
-    figure(f"{unknown} of {len(crowd.exchanges)} requests without an answer")
-    assert statuses(crowd.exchanges).keys() <= {200, 201, None}
-    assert unknown <= CLIENTS
-    name = database_url.rpartition("/")[2]
-    assert postgresql.execute("SELECT count(*) FROM tasks_task WHERE version NOT IN (1, 2)", name) == [(0,)]
+        wait_until_served(clients)
+    statuses = count_statuses(clients.records)
+    report_result(summarize(clients.records))
+    assert statuses.keys() <= {200, 201, None}
+    assert statuses[None] <= CLIENTS
+    invalid = "SELECT count(*) FROM tasks_task WHERE version NOT IN (1, 2, 3)"
+    assert postgresql.execute(invalid, database_name) == [(0,)]
 
 
-def write(client, number):
-    made = client.send("POST", "/api/tasks", {"title": f"By {number}"})
-    return [made, client.send("POST", f"{made.headers['location']}/toggle")] if made.status == 201 else [made]
+def test_rolling_reload_behind_proxy_loses_no_request(database_url, report_result):
+    """SIGHUP starts new workers before the old ones end."""
+    serving = serve_behind_nginx(database_url, WORKERS="1")
+    with serving as (port, instances), BackgroundClients(port, CLIENTS, create_and_change) as clients:
+        for instance in RELOADS * instances:
+            old = set(instance.server.workers())
+            os.kill(instance.process.pid, signal.SIGHUP)
+            wait_for(lambda: not old & set(instance.server.workers()), "the workers are new")  # noqa: B023
+            wait_until_served(clients)
+    report_result(summarize(clients.records))
+    assert count_statuses(clients.records).keys() == {200, 201}
 
 
-def test_rolling_reloads_behind_the_proxy_are_not_seen(database_url, figure):
-    """SIGHUP: new workers start before the old ones end."""
-    with behind_nginx(database_url, WORKERS="1") as (port, instances), Crowd(port, CLIENTS, write) as crowd:
-        for _ in range(ROUNDS):
-            for instance in instances:
-                old = instance.server.workers()
-                os.kill(instance.process.pid, signal.SIGHUP)
-                wait_for(lambda: not set(old) & set(instance.server.workers()), "the workers are new")  # noqa: B023
-                wait_until_served(crowd)
-    figure(seen(crowd.exchanges))
-    assert statuses(crowd.exchanges).keys() == {200, 201}
+def test_rolling_restart_behind_proxy_loses_no_request(database_url, report_result):
+    """While one instance restarts, the other accepts what waits in the shared socket."""
+    serving = serve_behind_nginx(database_url, WORKERS="1")
+    with serving as (port, instances), BackgroundClients(port, CLIENTS, create_and_change) as clients:
+        for instance in 10 * instances:
+            instance.restart()
+            wait_until_served(clients)
+    report_result(summarize(clients.records))
+    assert count_statuses(clients.records).keys() == {200, 201}
 
 
-def test_rolling_restarts_behind_the_proxy_are_not_seen(database_url, figure):
-    """SIGTERM, ten times each: what waits in the socket is the other instance's."""
-    with behind_nginx(database_url, WORKERS="1") as (port, instances), Crowd(port, CLIENTS, write) as crowd:
-        for _ in range(10):
-            for instance in instances:
-                instance.restart()
-                wait_until_served(crowd)
-    figure(seen(crowd.exchanges))
-    assert statuses(crowd.exchanges).keys() == {200, 201}
-
-
-def test_a_restart_of_the_only_instance_is_waited_for(database_url, figure):
-    with listening_socket() as listening:
-        exchanges = restarted_behind_nginx(Instance(database_url, listening, WORKERS="1"))
-    figure(seen(exchanges))
-    assert statuses(exchanges).keys() == {200, 201}
-
-
-def test_control_a_restart_with_a_socket_of_its_own_is_seen(database_url, figure):
-    exchanges = restarted_behind_nginx(Instance(database_url, None, WORKERS="1"))
-    figure(seen(exchanges))
-    assert statuses(exchanges)[503] > 0
-
-
-def restarted_behind_nginx(instance):
-    with nginx(instance.port) as port, Crowd(port, CLIENTS, write) as crowd:
-        wait_until_served(crowd)
+def restart_behind_nginx(instance):
+    """Restart an instance while clients write, and return their records."""
+    with run_nginx(instance.port) as port, BackgroundClients(port, CLIENTS, create_and_change) as clients:
+        wait_until_served(clients)
         instance.restart()
-        wait_until_served(crowd)
+        wait_until_served(clients)
     instance.stop()
-    return crowd.exchanges
+    return clients.records
 
 
-def wait_until_served(crowd):
-    now = time.monotonic()
-    wait_for(lambda: crowd.all_had(now, 200, 201), "every client is served")
+def test_restart_of_only_instance_delays_requests(database_url, report_result):
+    with open_socket() as listening:
+        records = restart_behind_nginx(Instance(database_url, listening, WORKERS="1"))
+    report_result(summarize(records))
+    assert count_statuses(records).keys() == {200, 201}
 
 
-def seen(exchanges):
-    return f"{dict(statuses(exchanges))}, the slowest {slowest(exchanges):.2f} s"
+def test_control_without_passed_socket_restart_returns_503(database_url, report_result):
+    records = restart_behind_nginx(Instance(database_url, None, WORKERS="1"))
+    report_result(summarize(records))
+    assert count_statuses(records)[503] > 0
 
 
-@pytest.mark.parametrize(("defer", "answered"), [("1", True), ("0", False)], ids=["shipped", "control"])
-def test_a_request_that_follows_its_connection_late_is_the_next_instance_s(database_url, defer, answered):
-    """nginx connects, and then sends: in between the instance may end, which closes what it has accepted unread."""
-    with listening_socket(deferacceptsec=defer) as listening, socket.socket() as connection:
-        instance = Instance(database_url, listening, WORKERS="1")
+def connect_before_restart(url, **socket_options):
+    """Connect, restart the instance, send a request on the connection, and return the response.
+
+    nginx also connects before it sends. An instance that ends in between closes the connections that it has accepted.
+    """
+    with open_socket(**socket_options) as listening, socket.socket() as connection:
+        instance = Instance(url, listening, WORKERS="1")
         connection.connect(listening.getsockname())
-        with Client(instance.port) as client:
-            assert client.send("GET", "/healthz").status == 200  # which came later, so that this was accepted if it is
+        with RecordingClient(instance.port) as client:
+            # The instance answers this later connection, so it has accepted the earlier one if it ever does.
+            assert client.send("GET", "/healthz").status == 200
         instance.restart()
+        response = b""
         with suppress(ConnectionError):
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert received(connection).startswith(b"HTTP/1.1 200") is answered
+        with suppress(ConnectionError):
+            response = connection.recv(1000)
         instance.stop()
+    return response
 
 
-def received(connection):
-    try:
-        return connection.recv(1000)
-    except ConnectionError:
-        return b""
+def test_request_on_earlier_connection_survives_restart(database_url):
+    assert connect_before_restart(database_url).startswith(b"HTTP/1.1 200")
 
 
-def test_control_a_restart_without_the_proxy_is_seen(database_url, figure):
-    """It closes connections that were kept, on which a client may just be sending; sooner or later one is."""
-    with listening_socket() as listening:
+def test_control_without_deferred_accept_request_is_lost(database_url):
+    assert connect_before_restart(database_url, deferacceptsec="0") == b""
+
+
+def test_control_without_proxy_restart_breaks_requests(database_url, report_result):
+    """A client may send on a persistent connection just when the server closes it, so several restarts are needed."""
+    with open_socket() as listening:
         instance = Instance(database_url, listening, WORKERS="1")
-        with Crowd(instance.port, CLIENTS, write) as crowd:
+        with BackgroundClients(instance.port, CLIENTS, create_and_change) as clients:
             for _ in range(20):
-                wait_until_served(crowd)
+                wait_until_served(clients)
                 instance.restart()
-                if statuses(crowd.exchanges)[None]:
+                if count_statuses(clients.records)[None]:
                     break
         instance.stop()
-    figure(seen(crowd.exchanges))
-    assert statuses(crowd.exchanges)[None] > 0
+    report_result(summarize(clients.records))
+    assert count_statuses(clients.records)[None] > 0

@@ -10,7 +10,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks import concurrency
+from benchmarks.concurrency import (
+    SimultaneousClients,
+    check_conditional_patches,
+    check_creates,
+    check_patch_pairs,
+    check_toggles,
+)
+from testing.api_clients import RecordingClient, create_task
 from testing.servers import served
 
 ROOT = Path(__file__).parents[2]
@@ -41,19 +48,18 @@ def lines_without_varying_parts(text):
     return [line.rstrip() for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("checks", concurrency.CHECKS, ids=lambda checks: checks.__name__)
-def test_writes_of_100_clients_are_applied_exactly_once(server, checks, monkeypatch):
-    monkeypatch.setattr(concurrency, "TOGGLES", 301)
-    monkeypatch.setattr(concurrency, "PAIRS", 100)
-    monkeypatch.setattr(concurrency, "CONDITIONAL", 200)
-    monkeypatch.setattr(concurrency, "CREATES", 300)
-    with concurrency.Clients(server, 100) as clients:
-        assert [check for check in checks(clients) if not check.held] == []
+@pytest.mark.parametrize(
+    ("run_check", "requests"),
+    [(check_toggles, 301), (check_patch_pairs, 100), (check_conditional_patches, 200), (check_creates, 300)],
+)
+def test_writes_of_100_clients_are_applied_exactly_once(server, run_check, requests):
+    with SimultaneousClients(server, 100) as clients:
+        assert [check for check in run_check(clients, requests) if not check.passed] == []
 
 
 def test_tasks_survive_a_restart(database_url):
-    with served(database_url) as server, concurrency.Clients(server, 1) as clients:
-        path = concurrency.create(clients)
+    with served(database_url) as server, RecordingClient(server.port) as client:
+        path = create_task(client)
         before = server.get(path)
     with served(database_url) as server:
         assert server.get(path) == before
@@ -61,10 +67,10 @@ def test_tasks_survive_a_restart(database_url):
 
 @pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite locks no row")
 def test_write_answered_with_503_is_not_applied_later(server, database_url):
-    with psycopg.connect(database_url) as holder, concurrency.Clients(server, 1) as clients:
-        path = concurrency.create(clients)
+    with psycopg.connect(database_url) as holder, RecordingClient(server.port) as client:
+        path = create_task(client)
         holder.execute("SELECT 1 FROM tasks_task FOR UPDATE")
-        assert clients.send_one(concurrency.Request("POST", f"{path}/toggle")).status == 503
+        assert client.send("POST", f"{path}/toggle").status == 503
         [(waiting,)] = holder.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         holder.rollback()
     assert (waiting, json.loads(server.get(path)[1])["version"]) == (0, 1)

@@ -1,0 +1,62 @@
+"""The service without the safeguard that ``WITHOUT_SAFEGUARD`` names, for the controls."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+# isort: off
+from database import errors  # First, because other modules import its functions by name.
+from database.connections import BoundedConnection
+
+# isort: on
+from django.conf import settings
+from django.db import Error, OperationalError
+
+__all__ = ["application"]
+
+SAFEGUARD = os.environ["WITHOUT_SAFEGUARD"]
+
+match SAFEGUARD:
+    case "error handling":
+        errors.is_unavailable = lambda error: False
+    case "sqlstates":
+        errors.is_unavailable = lambda error: isinstance(error, OperationalError)
+    case "retry":
+        errors.RETRYABLE_STATES = frozenset()
+    case "primary check":
+        BoundedConnection.is_primary = lambda self: True  # type: ignore[method-assign]
+
+# isort: off
+from todo_project.wsgi import application  # noqa: E402  # Sets Django up with the replacements above.
+from tasks.api.listing import Listing  # noqa: E402
+# isort: on
+
+DATABASE = settings.DATABASES["default"]
+POOL = DATABASE["OPTIONS"]["pool"]
+
+
+def close_array(stream: Any) -> Any:
+    """Make a list end with a bracket even if the database fails."""
+
+    def stream_closed(self: Listing, *chunk: Any) -> Iterator[bytes]:
+        try:
+            yield from stream(self, *chunk)
+        except Error:
+            yield b"]"
+
+    return stream_closed
+
+
+match SAFEGUARD:
+    case "wait limits":
+        del POOL["connection_class"]
+    case "connection check":
+        DATABASE["CONN_HEALTH_CHECKS"] = False
+    case "reconnecting":
+        del POOL["reconnect_failed"]
+    case "queue limit":
+        del POOL["max_waiting"]
+    case "unclosed array":
+        Listing._stream = close_array(Listing._stream)  # type: ignore[method-assign]  # noqa: SLF001
+    case "atomic writes":
+        import resilience.read_modify_write  # noqa: F401
