@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras
 
-# What `check --deploy` is asked about: the settings that README.md gives for production.
+# The production settings of docs/settings.md, which `check --deploy` checks.
 PRODUCTION := ENV_FILE=/dev/null AUTH_MODE=single-user HTTPS=on ALLOWED_HOSTS=todo.example.org \
 	SECRET_KEY=only-for-make-check-0123456789-abcdefghijklmnopqrstuvwxyz
 
