@@ -1,8 +1,8 @@
-"""``Authorization`` headers that are refused, and what the log says of each.
+"""``Authorization`` headers that the service refuses, and the reasons that it logs.
 
-``make`` makes the header from an identity provider, whose key ``first`` is an Ed25519 key that the service knows; the
-provider has ``more`` keys, ``rsa`` and ``ec``. ``None`` sends no header. ``reason`` is what the log says; without one
-there is no token, and the log says nothing.
+``make`` builds the header from a provider whose first key, ``first``, is an Ed25519 key that the service knows. The
+provider also publishes ``MORE_KEYS``. If ``make`` returns ``None``, no header is sent. If ``reason`` is ``None``, the
+request has no bearer token, and the service logs nothing.
 """
 
 import base64
@@ -20,21 +20,21 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from testing.identity_provider import AUDIENCE, ISSUER, LEFT_OUT, Provider
 
 TOO_LONG = "it is too long"
-FORM = "it is not three parts in base64url"
+NOT_BASE64URL = "it is not three parts in base64url"
 NO_HEADER = "its header is not a JSON object with kid and alg"
-KID_OR_ALG = "its kid is not a string, or its alg not among JWT_ALGORITHMS"
-NO_KEY = "the provider has no key of its kid and alg"
-SIGNATURE = "InvalidSignatureError"
-DECODE = "DecodeError"
-MISSING = "MissingRequiredClaimError"
-TYPE = "its typ is of another kind of token, or its crit not understood"
-SUBJECT = "its sub is not 1 to 255 visible ASCII characters"
-TIMES = "its iat, nbf or exp is not an integer"
+KID_OR_ALG = "its kid is not a string, or its alg is not in JWT_ALGORITHMS"
+NO_KEY = "the provider has no key with its kid and alg"
+WRONG_SIGNATURE = "InvalidSignatureError"
+UNDECODABLE = "DecodeError"
+MISSING_CLAIM = "MissingRequiredClaimError"
+WRONG_TYPE = "its typ is not a JWT's, or its crit is not supported"
+BAD_SUBJECT = "its sub must be 1 to 255 visible ASCII characters"
+NOT_INTEGER = "its iat, nbf or exp is not an integer"
 EXPIRED = "it has expired"
-EARLY = "its nbf or iat is yet to come"
-LONG = "it lives longer than JWT_MAX_LIFETIME"
+NOT_YET_VALID = "its nbf or iat is in the future"
+LONG_LIFETIME = "its lifetime exceeds JWT_MAX_LIFETIME"
 
-YEAR = 365 * 24 * 60 * 60
+YEAR_SECONDS = 365 * 24 * 60 * 60
 
 RSA = rsa.generate_private_key(65537, 2048)
 WEAK_RSA = rsa.generate_private_key(65537, 1024)
@@ -49,8 +49,8 @@ def public_jwk(key, algorithm, kid):
 MORE_KEYS = [public_jwk(RSA, "RS256", "rsa"), public_jwk(EC, "ES256", "ec"), public_jwk(WEAK_RSA, "RS256", "weak")]
 
 
-class Sign(NamedTuple):
-    """A key, as ``Provider.signed`` takes it, that signs as ``sign`` does."""
+class Signer(NamedTuple):
+    """A key for ``Provider.sign`` that signs with the function ``sign``."""
 
     sign: Callable[[bytes], bytes]
 
@@ -61,7 +61,7 @@ def hmac_with(secret):
         code.update(data)
         return code.finalize()
 
-    return Sign(sign)
+    return Signer(sign)
 
 
 def pem(key):
@@ -69,11 +69,11 @@ def pem(key):
     return key.public_key().public_bytes(serialization.Encoding.PEM, spki)
 
 
-RS256 = Sign(lambda data: RSA.sign(data, padding.PKCS1v15(), hashes.SHA256()))
-WEAK_RS256 = Sign(lambda data: WEAK_RSA.sign(data, padding.PKCS1v15(), hashes.SHA256()))
-DER_ES256 = Sign(lambda data: EC.sign(data, ec.ECDSA(hashes.SHA256())))
-UNSIGNED = Sign(lambda _: b"")
-ZEROS = Sign(lambda _: bytes(64))
+RS256 = Signer(lambda data: RSA.sign(data, padding.PKCS1v15(), hashes.SHA256()))
+WEAK_RS256 = Signer(lambda data: WEAK_RSA.sign(data, padding.PKCS1v15(), hashes.SHA256()))
+DER_ES256 = Signer(lambda data: EC.sign(data, ec.ECDSA(hashes.SHA256())))
+UNSIGNED = Signer(lambda _: b"")
+ZEROS = Signer(lambda _: bytes(64))
 
 
 def es256(data):
@@ -81,7 +81,7 @@ def es256(data):
     return b"".join(number.to_bytes(32, "big") for number in numbers)
 
 
-ES256 = Sign(es256)
+ES256 = Signer(es256)
 
 
 class BadToken(NamedTuple):
@@ -94,17 +94,17 @@ def bearer(name, token, reason):
     return BadToken(name, lambda provider: f"Bearer {token(provider)}", reason)
 
 
-def header(name, reason, key=None, **members):
-    """A token whose header is sound but for these members."""
+def with_header(name, reason, key=None, **members):
+    """Return a row for a valid token with these header members replaced."""
     return bearer(name, lambda provider: provider.token(header=members, key=key), reason)
 
 
-def claims(name, reason, **claims):
-    """A token whose payload is sound but for these claims, or what they are some seconds from now."""
-    return bearer(name, lambda provider: provider.token(**{n: settled(value) for n, value in claims.items()}), reason)
+def with_claims(name, reason, **claims):
+    """Return a row for a valid token with these claims replaced."""
+    return bearer(name, lambda provider: provider.token(**{n: resolve(value) for n, value in claims.items()}), reason)
 
 
-def settled(value):
+def resolve(value):
     return int(time.time()) + value.seconds if isinstance(value, FromNow) else value
 
 
@@ -112,47 +112,52 @@ class FromNow(NamedTuple):
     seconds: int
 
 
-def payload(name, text, reason):
-    """A signed token of any payload; ``{…}`` around it, and the sound claims but for ``exp`` before it, are given."""
+def with_payload(name, text, reason):
+    """Return a row for a signed token with this payload.
+
+    ``%(valid)s`` in the payload becomes all required claims but ``exp``.
+    """
 
     def token(provider):
-        sound = json.dumps({"iss": ISSUER, "aud": AUDIENCE, "sub": "alice"})[1:-1]
-        return provider.signed(sound_header(provider), text % {b"sound": sound.encode()})
+        valid = json.dumps({"iss": ISSUER, "aud": AUDIENCE, "sub": "alice"})[1:-1]
+        return provider.sign(valid_header(provider), text % {b"valid": valid.encode()})
 
     return bearer(name, token, reason)
 
 
-def sound_header(provider):
+def valid_header(provider):
     return json.dumps({"alg": "EdDSA", "kid": next(iter(provider.keys))}).encode()
 
 
-def raw_header(name, text, reason):
-    return bearer(name, lambda provider: provider.signed(text, b"{}"), reason)
+def with_raw_header(name, text, reason):
+    return bearer(name, lambda provider: provider.sign(text, b"{}"), reason)
 
 
-def changed(name, change, reason):
-    """A sound token whose text is then changed."""
+def with_change(name, change, reason):
+    """Return a row for a valid token that ``change`` alters after signing."""
     return bearer(name, lambda provider: change(provider.token()), reason)
 
 
-def parts(change):
-    return lambda token: ".".join(change(*token.split(".")))
+def with_changed_parts(name, change, reason):
+    """Return a row for a valid token whose three parts ``change`` alters after signing."""
+    return with_change(name, lambda token: ".".join(change(*token.split("."))), reason)
 
 
-def flipped(part, bit=1):
-    """The same text in base64url, with one bit of what it stands for flipped."""
+def flip_bit(part):
+    """Flip one bit of the bytes that ``part`` encodes."""
     value = bytearray(base64.urlsafe_b64decode(part + "=="))
-    value[len(value) // 2] ^= bit
+    value[len(value) // 2] ^= 1
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
-def edited(part, **members):
+def edit(part, **members):
+    """Replace members of the JSON object that ``part`` encodes."""
     value = json.loads(base64.urlsafe_b64decode(part + "=="))
     return base64.urlsafe_b64encode(json.dumps({**value, **members}).encode()).rstrip(b"=").decode()
 
 
-def unused_bits(part):
-    """The same bytes, from another text: the last character's unused bits are set."""
+def set_unused_bit(part):
+    """Set a bit of the last character that base64url ignores, so that the decoded bytes stay the same."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return part[:-1] + alphabet[alphabet.index(part[-1]) ^ 1]
 
@@ -165,7 +170,7 @@ NO_TOKEN = [
     BadToken("a scheme and a space", lambda _: "Bearer ", None),
     BadToken("a scheme and white space", lambda _: "Bearer    ", None),
     BadToken("another scheme", lambda _: "Basic YWxpY2U6c2VjcmV0", None),
-    BadToken("another scheme with a sound token", lambda provider: f"Token {provider.token()}", None),
+    BadToken("another scheme with a valid token", lambda provider: f"Token {provider.token()}", None),
     BadToken("DPoP", lambda provider: f"DPoP {provider.token()}", None),
     BadToken("a token without a scheme", lambda provider: provider.token(), None),
     BadToken("a comma after the scheme", lambda provider: f"Bearer, {provider.token()}", None),
@@ -181,135 +186,145 @@ FORMS = [
     bearer("five parts, encrypted", lambda _: "YQ.YQ.YQ.YQ.YQ", NO_HEADER),
     bearer("three empty parts", lambda _: "..", NO_HEADER),
     bearer("not base64", lambda _: "%%%.???.!!!", NO_HEADER),
-    bearer("not ASCII", lambda provider: provider.token() + "é", FORM),
-    bearer("NUL inside", lambda provider: provider.token() + "\0", FORM),
+    bearer("not ASCII", lambda provider: provider.token() + "é", NOT_BASE64URL),
+    bearer("NUL inside", lambda provider: provider.token() + "\0", NOT_BASE64URL),
     bearer("quoted", lambda provider: f'"{provider.token()}"', NO_HEADER),
-    bearer("padded", lambda provider: f"{provider.token()}=", FORM),
-    bearer("two tokens", lambda provider: f"{provider.token()} {provider.token()}", FORM),
-    bearer("two headers, joined", lambda provider: f"{provider.token()}, Bearer {provider.token()}", FORM),
+    bearer("padded", lambda provider: f"{provider.token()}=", NOT_BASE64URL),
+    bearer("two tokens", lambda provider: f"{provider.token()} {provider.token()}", NOT_BASE64URL),
+    bearer("two joined headers", lambda provider: f"{provider.token()}, Bearer {provider.token()}", NOT_BASE64URL),
     bearer("the scheme twice", lambda provider: f"Bearer {provider.token()}", NO_HEADER),
     bearer("100 KB", lambda _: "YQ.YQ." + "YQ" * 50_000, TOO_LONG),
     bearer("8 KB and a character, signed", lambda provider: provider.token(more="x" * 8192), TOO_LONG),
-    changed("two parts of a sound token", parts(lambda head, body, _: (head, body)), FORM),
-    changed("four parts, three of them sound", lambda token: f"{token}.YQ", FORM),
-    changed("no signature", parts(lambda head, body, _: (head, body, "")), FORM),
+    with_changed_parts("two parts of a valid token", lambda head, body, _: (head, body), NOT_BASE64URL),
+    with_change("a valid token and a fourth part", lambda token: f"{token}.YQ", NOT_BASE64URL),
+    with_changed_parts("no signature", lambda head, body, _: (head, body, ""), NOT_BASE64URL),
 ]
 
 HEADERS = [
-    bearer("a length that base64 does not have", lambda _: "Y.YQ.YQ", NO_HEADER),
-    raw_header("a header that is not JSON", b"alg=EdDSA", NO_HEADER),
-    raw_header("a header that is not UTF-8", b'{"alg":"\xff"}', NO_HEADER),
-    raw_header("a header that nests", b"[" * 3000, NO_HEADER),
-    raw_header("a header that is a list", b'["EdDSA"]', NO_HEADER),
-    raw_header("a header that is a text", b'"EdDSA"', NO_HEADER),
-    raw_header("a header without members", b"{}", NO_HEADER),
-    header("no alg", NO_HEADER, alg=LEFT_OUT),
-    header("alg none, unsigned", KID_OR_ALG, UNSIGNED, alg="none"),
-    header("alg none", KID_OR_ALG, alg="none"),
-    header("alg None", KID_OR_ALG, alg="None"),
-    header("alg NONE", KID_OR_ALG, alg="NONE"),
-    header("alg null", KID_OR_ALG, alg=None),
-    header("alg a list", KID_OR_ALG, alg=["EdDSA"]),
-    header("alg an object", KID_OR_ALG, alg={}),
-    header("alg in another case", KID_OR_ALG, alg="eddsa"),
-    header("an algorithm that is not on the list", KID_OR_ALG, alg="ES384"),
-    header("an algorithm that nobody knows", KID_OR_ALG, alg="XYZ"),
-    header("HS256 with the public key", KID_OR_ALG, hmac_with(pem(RSA)), alg="HS256", kid="rsa"),
-    header("HS256 with the public key as JWK", KID_OR_ALG, hmac_with(json.dumps(MORE_KEYS[0]).encode()), alg="HS256"),
-    header("HS256 with an empty secret", KID_OR_ALG, hmac_with(b""), alg="HS256"),
-    header("an algorithm that does not fit the key", NO_KEY, alg="ES256"),
-    header("RS256 with the id of an elliptic key", NO_KEY, RS256, alg="RS256", kid="ec"),
-    header("no kid", NO_HEADER, kid=LEFT_OUT),
-    header("kid null", KID_OR_ALG, kid=None),
-    header("kid a number", KID_OR_ALG, kid=1),
-    header("kid a list", KID_OR_ALG, kid=["first"]),
-    header("an unknown kid", NO_KEY, kid="unknown"),
-    header("an empty kid", NO_KEY, kid=""),
-    header("kid of a file", NO_KEY, kid="../../../../dev/null"),
-    header("kid of a query", NO_KEY, kid="first' OR '1'='1"),
-    header("kid with a line feed", NO_KEY, kid="first\nINFO all is well"),
-    header("kid of 10 KB", TOO_LONG, kid="k" * 10_000),
-    header("kid of 4 KB", NO_KEY, kid="k" * 4_000),
-    header("crit", "InvalidTokenError", crit=["exp"]),
-    header("crit, empty", "InvalidTokenError", crit=[]),
-    header("crit of what is there", TYPE, crit=["b64"], b64=True),
-    header("an unencoded payload", DECODE, crit=["b64"], b64=False),
-    header("typ of a logout token", TYPE, typ="logout+jwt"),
-    header("typ of a security event", TYPE, typ="secevent+jwt"),
-    header("typ of a proof", TYPE, typ="dpop+jwt"),
-    header("typ null", TYPE, typ=None),
-    header("typ a list", TYPE, typ=["JWT"]),
+    bearer("a part of one character", lambda _: "Y.YQ.YQ", NO_HEADER),
+    with_raw_header("a header that is not JSON", b"alg=EdDSA", NO_HEADER),
+    with_raw_header("a header that is not UTF-8", b'{"alg":"\xff"}', NO_HEADER),
+    with_raw_header("a deeply nested header", b"[" * 3000, NO_HEADER),
+    with_raw_header("a header that is a list", b'["EdDSA"]', NO_HEADER),
+    with_raw_header("a header that is a string", b'"EdDSA"', NO_HEADER),
+    with_raw_header("a header without members", b"{}", NO_HEADER),
+    with_header("no alg", NO_HEADER, alg=LEFT_OUT),
+    with_header("alg none, unsigned", KID_OR_ALG, UNSIGNED, alg="none"),
+    with_header("alg none", KID_OR_ALG, alg="none"),
+    with_header("alg None", KID_OR_ALG, alg="None"),
+    with_header("alg NONE", KID_OR_ALG, alg="NONE"),
+    with_header("alg null", KID_OR_ALG, alg=None),
+    with_header("alg a list", KID_OR_ALG, alg=["EdDSA"]),
+    with_header("alg an object", KID_OR_ALG, alg={}),
+    with_header("alg in another case", KID_OR_ALG, alg="eddsa"),
+    with_header("an algorithm that JWT_ALGORITHMS lacks", KID_OR_ALG, alg="ES384"),
+    with_header("an unknown algorithm", KID_OR_ALG, alg="XYZ"),
+    with_header("HS256 with the public key", KID_OR_ALG, hmac_with(pem(RSA)), alg="HS256", kid="rsa"),
+    with_header(
+        "HS256 with the public key as JWK", KID_OR_ALG, hmac_with(json.dumps(MORE_KEYS[0]).encode()), alg="HS256"
+    ),
+    with_header("HS256 with an empty secret", KID_OR_ALG, hmac_with(b""), alg="HS256"),
+    with_header("an algorithm that does not fit the key", NO_KEY, alg="ES256"),
+    with_header("RS256 with the id of an elliptic key", NO_KEY, RS256, alg="RS256", kid="ec"),
+    with_header("no kid", NO_HEADER, kid=LEFT_OUT),
+    with_header("kid null", KID_OR_ALG, kid=None),
+    with_header("kid a number", KID_OR_ALG, kid=1),
+    with_header("kid a list", KID_OR_ALG, kid=["first"]),
+    with_header("an unknown kid", NO_KEY, kid="unknown"),
+    with_header("an empty kid", NO_KEY, kid=""),
+    with_header("kid with a path", NO_KEY, kid="../../../../dev/null"),
+    with_header("kid with SQL", NO_KEY, kid="first' OR '1'='1"),
+    with_header("kid with a line feed", NO_KEY, kid="first\nINFO all is well"),
+    with_header("kid of 10 KB", TOO_LONG, kid="k" * 10_000),
+    with_header("kid of 4 KB", NO_KEY, kid="k" * 4_000),
+    with_header("crit", "InvalidTokenError", crit=["exp"]),
+    with_header("an empty crit", "InvalidTokenError", crit=[]),
+    with_header("crit of a header that is present", WRONG_TYPE, crit=["b64"], b64=True),
+    with_header("an unencoded payload", UNDECODABLE, crit=["b64"], b64=False),
+    with_header("typ of a logout token", WRONG_TYPE, typ="logout+jwt"),
+    with_header("typ of a security event", WRONG_TYPE, typ="secevent+jwt"),
+    with_header("typ of a proof", WRONG_TYPE, typ="dpop+jwt"),
+    with_header("typ null", WRONG_TYPE, typ=None),
+    with_header("typ a list", WRONG_TYPE, typ=["JWT"]),
 ]
 
 SIGNATURES = [
-    changed("a bit of the signature flipped", parts(lambda head, body, sig: (head, body, flipped(sig))), SIGNATURE),
-    changed("another subject put in", parts(lambda head, body, sig: (head, edited(body, sub="bob"), sig)), SIGNATURE),
-    changed("a header put in", parts(lambda head, body, sig: (edited(head, typ="JWT"), body, sig)), SIGNATURE),
-    changed("half a signature", parts(lambda head, body, sig: (head, body, sig[:44])), SIGNATURE),
-    changed("a signature spelled otherwise", parts(lambda head, body, sig: (head, body, unused_bits(sig))), DECODE),
-    header("another key under the same kid", SIGNATURE, STRANGER),
-    header("zeros for a signature", SIGNATURE, ZEROS),
-    header("zeros for an elliptic signature", SIGNATURE, ZEROS, alg="ES256", kid="ec"),
-    header("an elliptic signature in DER", SIGNATURE, DER_ES256, alg="ES256", kid="ec"),
-    header("an RSA key of 1024 bits", "InvalidKeyError", WEAK_RS256, alg="RS256", kid="weak"),
+    with_changed_parts(
+        "a bit of the signature flipped", lambda head, body, sig: (head, body, flip_bit(sig)), WRONG_SIGNATURE
+    ),
+    with_changed_parts(
+        "another subject after signing", lambda head, body, sig: (head, edit(body, sub="bob"), sig), WRONG_SIGNATURE
+    ),
+    with_changed_parts(
+        "another header after signing", lambda head, body, sig: (edit(head, typ="JWT"), body, sig), WRONG_SIGNATURE
+    ),
+    with_changed_parts("half a signature", lambda head, body, sig: (head, body, sig[:44]), WRONG_SIGNATURE),
+    with_changed_parts(
+        "a signature with an unused bit set", lambda head, body, sig: (head, body, set_unused_bit(sig)), UNDECODABLE
+    ),
+    with_header("another key under the same kid", WRONG_SIGNATURE, STRANGER),
+    with_header("zeros for a signature", WRONG_SIGNATURE, ZEROS),
+    with_header("zeros for an elliptic signature", WRONG_SIGNATURE, ZEROS, alg="ES256", kid="ec"),
+    with_header("an elliptic signature in DER", WRONG_SIGNATURE, DER_ES256, alg="ES256", kid="ec"),
+    with_header("an RSA key of 1024 bits", "InvalidKeyError", WEAK_RS256, alg="RS256", kid="weak"),
 ]
 
 CLAIMS = [
-    payload("a payload that is not JSON", b"%%", DECODE),
-    payload("a payload that is a list", b"[]", DECODE),
-    payload("a payload that is not UTF-8", b'{"sub": "\xff"}', DECODE),
-    payload("a payload that nests", b'{"a":' + b"[" * 3000, DECODE),
-    payload("an empty payload", b"{}", MISSING),
-    claims("expired", EXPIRED, iat=FromNow(-100), exp=FromNow(-31)),
-    claims("expired in 1970", EXPIRED, iat=0, exp=0),
-    claims("expired long before", EXPIRED, iat=-(10**30), exp=-(10**30)),
-    claims("not yet valid", EARLY, nbf=FromNow(40)),
-    claims("issued in the future", EARLY, iat=FromNow(40), exp=FromNow(900)),
-    claims("valid in 10^30", EARLY, nbf=10**30),
-    claims("no exp", MISSING, exp=LEFT_OUT),
-    claims("exp null", MISSING, exp=None),
-    claims("exp a text", TIMES, exp="4102444800"),
-    claims("exp a fraction", TIMES, exp=4102444800.5),
-    claims("exp true", TIMES, exp=True),
-    claims("exp a list", TIMES, exp=[4102444800]),
-    payload("exp NaN", b'{%(sound)s, "exp": NaN}', TIMES),
-    payload("exp Infinity", b'{%(sound)s, "exp": Infinity}', TIMES),
-    payload("exp 1e30", b'{%(sound)s, "exp": 1e30}', TIMES),
-    payload("exp of 5,000 digits", b'{%%(sound)s, "exp": %s}' % (b"9" * 5000), DECODE),
-    claims("exp 10^30", LONG, exp=10**30),
-    claims("exp 10^30, issued at no time", LONG, exp=10**30, iat=LEFT_OUT),
-    claims("a life of a year", LONG, exp=FromNow(YEAR)),
-    claims("a life of a year, issued at no time", LONG, exp=FromNow(YEAR), iat=LEFT_OUT),
-    claims("a life of a year, nearly over", LONG, iat=FromNow(60 - YEAR), exp=FromNow(60)),
-    claims("a life of an hour and a second", LONG, iat=FromNow(0), exp=FromNow(3601)),
-    claims("nbf a text", TIMES, nbf="0"),
-    claims("nbf null", TIMES, nbf=None),
-    claims("iat a text", TIMES, iat="0"),
-    claims("iat a fraction", TIMES, iat=0.5),
-    claims("no issuer", MISSING, iss=LEFT_OUT),
-    claims("another issuer", "InvalidIssuerError", iss="https://evil.example.org"),
-    claims("an issuer with a slash", "InvalidIssuerError", iss=f"{ISSUER}/"),
-    claims("an empty issuer", "InvalidIssuerError", iss=""),
-    claims("a list of issuers", "InvalidIssuerError", iss=[ISSUER]),
-    claims("no audience", MISSING, aud=LEFT_OUT),
-    claims("another audience", "InvalidAudienceError", aud="https://other.example.org"),
-    claims("an audience that begins alike", "InvalidAudienceError", aud=f"{AUDIENCE}.evil.example"),
-    claims("a list of audiences without this one", "InvalidAudienceError", aud=["a", "b"]),
-    claims("an empty list of audiences", MISSING, aud=[]),
-    claims("a list of audiences that are no texts", "InvalidAudienceError", aud=[AUDIENCE, 1]),
-    claims("an audience that is an object", "InvalidAudienceError", aud={AUDIENCE: 1}),
-    claims("no subject", MISSING, sub=LEFT_OUT),
-    claims("subject null", MISSING, sub=None),
-    claims("an empty subject", SUBJECT, sub=""),
-    claims("a subject that is a number", SUBJECT, sub=1),
-    claims("a subject that is a list", SUBJECT, sub=["alice"]),
-    claims("a subject of 256 characters", SUBJECT, sub="a" * 256),
-    claims("a subject with NUL", SUBJECT, sub="ali\0ce"),
-    claims("a subject with a surrogate", SUBJECT, sub="ali\ud800ce"),
-    claims("a subject with a space", SUBJECT, sub="alice smith"),
-    claims("a subject with a line feed", SUBJECT, sub="alice\n"),
-    claims("a subject that is not ASCII", SUBJECT, sub="älice"),
-    claims("a jti that is no text", "InvalidJTIError", jti=1),
+    with_payload("a payload that is not JSON", b"%%", UNDECODABLE),
+    with_payload("a payload that is a list", b"[]", UNDECODABLE),
+    with_payload("a payload that is not UTF-8", b'{"sub": "\xff"}', UNDECODABLE),
+    with_payload("a deeply nested payload", b'{"a":' + b"[" * 3000, UNDECODABLE),
+    with_payload("an empty payload", b"{}", MISSING_CLAIM),
+    with_claims("expired", EXPIRED, iat=FromNow(-100), exp=FromNow(-31)),
+    with_claims("expired in 1970", EXPIRED, iat=0, exp=0),
+    with_claims("expired at -10^30", EXPIRED, iat=-(10**30), exp=-(10**30)),
+    with_claims("not yet valid", NOT_YET_VALID, nbf=FromNow(40)),
+    with_claims("issued in the future", NOT_YET_VALID, iat=FromNow(40), exp=FromNow(900)),
+    with_claims("valid from 10^30", NOT_YET_VALID, nbf=10**30),
+    with_claims("no exp", MISSING_CLAIM, exp=LEFT_OUT),
+    with_claims("exp null", MISSING_CLAIM, exp=None),
+    with_claims("exp a string", NOT_INTEGER, exp="4102444800"),
+    with_claims("exp a fraction", NOT_INTEGER, exp=4102444800.5),
+    with_claims("exp true", NOT_INTEGER, exp=True),
+    with_claims("exp a list", NOT_INTEGER, exp=[4102444800]),
+    with_payload("exp NaN", b'{%(valid)s, "exp": NaN}', NOT_INTEGER),
+    with_payload("exp Infinity", b'{%(valid)s, "exp": Infinity}', NOT_INTEGER),
+    with_payload("exp 1e30", b'{%(valid)s, "exp": 1e30}', NOT_INTEGER),
+    with_payload("exp of 5,000 digits", b'{%%(valid)s, "exp": %s}' % (b"9" * 5000), UNDECODABLE),
+    with_claims("exp 10^30", LONG_LIFETIME, exp=10**30),
+    with_claims("exp 10^30, no iat", LONG_LIFETIME, exp=10**30, iat=LEFT_OUT),
+    with_claims("a lifetime of a year", LONG_LIFETIME, exp=FromNow(YEAR_SECONDS)),
+    with_claims("a lifetime of a year, no iat", LONG_LIFETIME, exp=FromNow(YEAR_SECONDS), iat=LEFT_OUT),
+    with_claims("a lifetime of a year, nearly over", LONG_LIFETIME, iat=FromNow(60 - YEAR_SECONDS), exp=FromNow(60)),
+    with_claims("a lifetime of an hour and a second", LONG_LIFETIME, iat=FromNow(0), exp=FromNow(3601)),
+    with_claims("nbf a string", NOT_INTEGER, nbf="0"),
+    with_claims("nbf null", NOT_INTEGER, nbf=None),
+    with_claims("iat a string", NOT_INTEGER, iat="0"),
+    with_claims("iat a fraction", NOT_INTEGER, iat=0.5),
+    with_claims("no issuer", MISSING_CLAIM, iss=LEFT_OUT),
+    with_claims("another issuer", "InvalidIssuerError", iss="https://evil.example.org"),
+    with_claims("an issuer with a slash", "InvalidIssuerError", iss=f"{ISSUER}/"),
+    with_claims("an empty issuer", "InvalidIssuerError", iss=""),
+    with_claims("a list of issuers", "InvalidIssuerError", iss=[ISSUER]),
+    with_claims("no audience", MISSING_CLAIM, aud=LEFT_OUT),
+    with_claims("another audience", "InvalidAudienceError", aud="https://other.example.org"),
+    with_claims("an audience with the same beginning", "InvalidAudienceError", aud=f"{AUDIENCE}.evil.example"),
+    with_claims("a list of audiences without this one", "InvalidAudienceError", aud=["a", "b"]),
+    with_claims("an empty list of audiences", MISSING_CLAIM, aud=[]),
+    with_claims("a list of audiences with a number", "InvalidAudienceError", aud=[AUDIENCE, 1]),
+    with_claims("an audience that is an object", "InvalidAudienceError", aud={AUDIENCE: 1}),
+    with_claims("no subject", MISSING_CLAIM, sub=LEFT_OUT),
+    with_claims("subject null", MISSING_CLAIM, sub=None),
+    with_claims("an empty subject", BAD_SUBJECT, sub=""),
+    with_claims("a subject that is a number", BAD_SUBJECT, sub=1),
+    with_claims("a subject that is a list", BAD_SUBJECT, sub=["alice"]),
+    with_claims("a subject of 256 characters", BAD_SUBJECT, sub="a" * 256),
+    with_claims("a subject with NUL", BAD_SUBJECT, sub="ali\0ce"),
+    with_claims("a subject with a surrogate", BAD_SUBJECT, sub="ali\ud800ce"),
+    with_claims("a subject with a space", BAD_SUBJECT, sub="alice smith"),
+    with_claims("a subject with a line feed", BAD_SUBJECT, sub="alice\n"),
+    with_claims("a subject that is not ASCII", BAD_SUBJECT, sub="älice"),
+    with_claims("a jti that is a number", "InvalidJTIError", jti=1),
 ]
 
 BAD_TOKENS = [*NO_TOKEN, *FORMS, *HEADERS, *SIGNATURES, *CLAIMS]

@@ -1,0 +1,10 @@
+"""The rule for a user id, which tokens, stored tasks and commands share."""
+
+import re
+
+#: In code points.
+USER_ID_MAX_LENGTH = 255
+
+USER_ID_RULE = f"must be 1 to {USER_ID_MAX_LENGTH} visible ASCII characters"
+
+USER_ID = re.compile(rf"[\x21-\x7e]{{1,{USER_ID_MAX_LENGTH}}}")
