@@ -1,4 +1,4 @@
-"""The identity provider's keys (RFC 7517), by which the signatures of its tokens are verified."""
+"""Fetch the keys of the identity provider (RFC 7517), which verify the signatures of its tokens."""
 
 import json
 import logging
@@ -19,25 +19,35 @@ from rest.problems.types import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES = 64 * 1024
+MAX_JWKS_BYTES = 64 * 1024
 
-#: By ``kid`` and ``alg``: a key serves the one algorithm that it is made for (RFC 8725, section 3.1).
+#: By ``kid`` and ``alg``, because a key serves exactly one algorithm (RFC 8725, section 3.1).
 Keys = Mapping[tuple[str, str], PyJWK]
 
 
 class KeySet:
-    """The keys at ``url``, which a thread of this process keeps fresh.
+    """The keys at ``url``, which one thread of this process keeps fresh.
 
-    They are fetched when the first one is asked for, then every ``lifespan`` seconds, and when one is asked for that is
-    not among them; at most once in ``interval`` seconds, whatever is asked. Only who asks for a key that is not known
-    waits for a fetch, and no longer than ``wait_timeout`` seconds from its beginning. Once keys are known no more than
-    ``waiters`` do at a time, so that callers with a known key find a free thread.
+    The thread starts when the first key is asked for. It fetches the keys every ``lifespan`` seconds, and whenever an
+    unknown key is asked for, but at most once in ``interval`` seconds.
 
-    While the provider is away, or answers with anything but a JWKS, the keys that were fetched last hold for ``grace``
-    seconds.
+    Only a caller that asks for an unknown key waits for a fetch. Once keys are known, at most ``waiters`` callers wait
+    at a time, so that callers with a known key find a free thread.
+
+    If fetches fail, the keys of the last successful fetch stay valid for ``grace`` seconds.
+
+    Args:
+        url: the address of the JWKS (RFC 7517, section 5).
+        lifespan: seconds until the thread fetches the keys again.
+        grace: seconds until keys expire, counted from the start of their fetch.
+        waiters: how many callers may wait at a time once keys are known.
+        interval: the least number of seconds between the starts of two fetches.
+        deadline: seconds that a whole fetch may take.
+        wait_timeout: seconds that a caller waits, counted from the start of the fetch.
 
     Attributes:
-        fetches: how many fetches have ended, well or not.
+        fetches: how many fetches have ended, successful or not.
+        free_waiters: how many more callers may wait.
     """
 
     def __init__(
@@ -57,14 +67,15 @@ class KeySet:
         self.free_waiters = waiters
         self.fetches = 0
         self._keys: Keys = {}
-        self._good_until = self._next_fetch = 0.0
-        self._begun: float | None = None
-        self._changed = Condition()
-        self._wanted, self._closed = Event(), Event()
+        # In seconds of time.monotonic.
+        self._keys_expire = self._next_fetch = 0.0
+        self._fetch_started: float | None = None
+        self._fetch_ended = Condition()
+        self._fetch_wanted, self._closed = Event(), Event()
         self._thread: Thread | None = None
 
     def find(self, kid: str, algorithm: str) -> PyJWK | None:
-        """The key of that id for that algorithm, if the provider has one.
+        """Return the key with that id for that algorithm, or ``None`` if the provider has none.
 
         Raises:
             ServiceUnavailable: no key at all is known.
@@ -79,79 +90,81 @@ class KeySet:
 
     @property
     def known(self) -> Keys:
-        return self._keys if monotonic() < self._good_until else {}
+        """The keys that have not expired."""
+        return self._keys if monotonic() < self._keys_expire else {}
 
     def close(self) -> None:
         """End the thread."""
         self._closed.set()
-        self._wanted.set()
+        self._fetch_wanted.set()
         if self._thread:
             self._thread.join()
 
     def _wait_for_fetch(self) -> None:
-        """Have the keys fetched, now or as soon as it may be; wait for that only if it is now."""
-        with self._changed:
+        """Request a fetch, and wait for it unless ``interval`` delays it or too many callers wait."""
+        with self._fetch_ended:
             if self._thread is None:
                 self._thread = Thread(target=self._keep_fresh, name="keys of the identity provider", daemon=True)
                 self._thread.start()
-            fetches, begun = self.fetches, self._begun or monotonic()
-            self._wanted.set()
-            if (self._begun is None and begun < self._next_fetch) or (self.known and self.free_waiters <= 0):
+            fetches, started = self.fetches, self._fetch_started or monotonic()
+            self._fetch_wanted.set()
+            delayed = self._fetch_started is None and started < self._next_fetch
+            if delayed or (self.known and self.free_waiters <= 0):
                 return
             self.free_waiters -= 1
-            self._changed.wait_for(lambda: self.fetches > fetches, begun + self.wait_timeout - monotonic())
+            self._fetch_ended.wait_for(lambda: self.fetches > fetches, started + self.wait_timeout - monotonic())
             self.free_waiters += 1
 
     def _keep_fresh(self) -> None:
         while not self._closed.is_set():
-            with self._changed:
-                self._wanted.clear()
-                self._begun = begun = monotonic()
-                self._next_fetch = begun + self.interval
+            with self._fetch_ended:
+                self._fetch_wanted.clear()
+                self._fetch_started = started = monotonic()
+                self._next_fetch = started + self.interval
             keys = self._fetch()
-            with self._changed:
+            with self._fetch_ended:
                 if keys is not None:
-                    self._keys, self._good_until = keys, begun + self.grace
-                self._begun = None
+                    self._keys, self._keys_expire = keys, started + self.grace
+                self._fetch_started = None
                 self.fetches += 1
-                self._changed.notify_all()
+                self._fetch_ended.notify_all()
             self._closed.wait(self._next_fetch - monotonic())
             if keys is not None:
-                self._wanted.wait(self.lifespan - self.interval)
+                self._fetch_wanted.wait(self.lifespan - self.interval)
 
     def _fetch(self) -> Keys | None:
         try:
-            return read_keys(fetch(self.url, self.deadline))
-        except Exception as error:  # whatever it is, the thread must go on
+            return read_keys(download(self.url, self.deadline))
+        except Exception as error:  # an error would end the thread, and nothing starts another one
             logger.warning("No keys from %s: %s: %.200s", self.url, type(error).__name__, error)
             return None
 
 
-def fetch(url: str, deadline: float) -> bytes:
-    """What stands at ``url``, without following redirects.
+def download(url: str, deadline: float) -> bytes:
+    """Return the body at ``url``, without following redirects.
 
     Raises:
-        OSError, HTTPException: it did not come whole within ``deadline`` seconds.
-        ValueError: the answer is another than 200, or longer than ``MAX_BYTES``.
+        OSError, HTTPException: the whole body did not arrive within ``deadline`` seconds.
+        ValueError: the status is not 200, or the body exceeds ``MAX_JWKS_BYTES``.
     """
     parts = urlsplit(url)
-    scheme = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    with closing(scheme(parts.hostname or "", parts.port, timeout=deadline)) as connection:
+    connection_class = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    with closing(connection_class(parts.hostname or "", parts.port, timeout=deadline)) as connection:
         connection.connect()
         with shut_down_after(deadline, connection.sock):
             connection.request("GET", parts._replace(scheme="", netloc="").geturl(), headers={"Accept": "*/*"})
             response = connection.getresponse()
             if response.status != 200:
                 raise ValueError(f"status {response.status}")
-            body = response.read(MAX_BYTES + 1)
-    if len(body) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES} bytes")
+            body = response.read(MAX_JWKS_BYTES + 1)
+    if len(body) > MAX_JWKS_BYTES:
+        raise ValueError(f"more than {MAX_JWKS_BYTES} bytes")
     return body
 
 
 @contextmanager
 def shut_down_after(seconds: float, connected: socket.socket) -> Iterator[None]:
-    """A time-out of a socket is for each read; this one is for all of them together."""
+    """Shut a socket down after ``seconds``, because a socket's own timeout restarts with each read."""
 
     def shut_down() -> None:
         with suppress(OSError):
@@ -167,10 +180,10 @@ def shut_down_after(seconds: float, connected: socket.socket) -> Iterator[None]:
 
 
 def read_keys(body: bytes) -> Keys:
-    """The keys of a JWKS (RFC 7517, section 5) that can verify a token; others are ignored, as it says there.
+    """Return the keys of a JWKS that can verify a token; ignore the others (RFC 7517, section 5).
 
     Raises:
-        ValueError: it is no JWKS.
+        ValueError: the body is not a JWKS.
     """
     try:
         members = json.loads(body)["keys"]
@@ -187,14 +200,14 @@ def _read_key(member: Any) -> PyJWK | None:
         key = PyJWK(member)
         verifies = member.get("use", "sig") == "sig" and "verify" in member.get("key_ops", ["verify"])
         usable = verifies and isinstance(member["kid"], str) and key.algorithm_name in settings.JWT_ALGORITHMS
-    except Exception:  # of many kinds, by what it is about the key that PyJWT stumbles over
+    except Exception:  # PyJWT raises many types of error for a malformed key
         return None
     return key if usable else None
 
 
 @cache
 def provider_keys() -> KeySet:
-    """The keys of the identity provider that the settings name."""
+    """Return the keys at ``JWT_JWKS_URL``, one set per process."""
     return KeySet(
         settings.JWT_JWKS_URL,
         lifespan=settings.JWT_JWKS_LIFESPAN,

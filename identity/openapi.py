@@ -7,7 +7,7 @@ from drf_spectacular.openapi import AutoSchema
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """``AUTH_MODE=jwt``: a token that the identity provider signed."""
+    """The security scheme of ``AUTH_MODE=jwt``: every request needs a token."""
 
     target_class = "identity.authentication.JWTAuthentication"
     name = "bearer"
@@ -17,13 +17,13 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "A token of the identity provider, whose `sub` is the user. In single-user mode none is "
-            "asked for, and every task belongs to `default`.",
+            "description": "A token from the identity provider. Its `sub` is the user id. In single-user mode no token "
+            "is needed, and every task belongs to `default`.",
         }
 
 
 class SingleUserScheme(BearerScheme):  # type: ignore[no-untyped-call]
-    """``AUTH_MODE=single-user``: the same document, in which a token may be left out."""
+    """The security scheme of ``AUTH_MODE=single-user``: a token is optional."""
 
     target_class = "identity.authentication.SingleUserAuthentication"
 

@@ -1,4 +1,4 @@
-"""An identity provider of the tests: it signs tokens, and serves its JWKS over HTTP in all the ways that go wrong."""
+"""An identity provider for tests, which signs tokens and serves its JWKS over HTTP, correctly or not."""
 
 import json
 import time
@@ -12,19 +12,31 @@ from jwt.utils import base64url_encode
 
 ISSUER = "https://auth.example.org"
 AUDIENCE = "https://todo.example.org"
+
+#: The value of a claim or header member that a token omits.
 LEFT_OUT = object()
+
+EVENTUALLY_TIMEOUT_SECONDS = 10
 
 
 class Provider:
-    """At ``url`` it answers as ``answer`` says, and counts in ``requests`` the paths that it was asked for."""
+    """A running HTTP server that publishes its keys at ``url``.
+
+    Attributes:
+        keys: private keys by ``kid``. The first one signs.
+        more_keys: further JWKs to publish.
+        answer: the method that answers each request.
+        requests: the paths of all requests so far.
+        ended: ends the answers that hang or drip.
+    """
 
     def __init__(self):
         self.keys = {"first": Ed25519PrivateKey.generate()}
-        self.more = []
-        self.answer = self.jwks
+        self.more_keys = []
+        self.answer = self.send_jwks
         self.requests = []
         self.ended = Event()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler_class())
         self.server.daemon_threads = True
         self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
@@ -33,13 +45,13 @@ class Provider:
     def url(self):
         return f"http://127.0.0.1:{self.server.server_port}/jwks"
 
-    def handler(self):
+    def handler_class(self):
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 provider.requests.append(self.path)
-                with suppress(OSError):  # the client has gone
+                with suppress(OSError):  # the client may have closed the connection
                     provider.answer(self)
 
             def log_message(self, *_):
@@ -53,10 +65,10 @@ class Provider:
         self.server.server_close()
         self.thread.join()
 
-    # What it may answer.
+    # Answers
 
-    def jwks(self, handler):
-        self.send(handler, json.dumps({"keys": [*map(self.jwk, self.keys), *self.more]}).encode())
+    def send_jwks(self, handler):
+        self.send(handler, json.dumps({"keys": [*map(self.jwk, self.keys), *self.more_keys]}).encode())
 
     def send(self, handler, body, status=200, **headers):
         handler.send_response(status)
@@ -66,55 +78,59 @@ class Provider:
         handler.end_headers()
         handler.wfile.write(body)
 
-    def sending(self, body, status=200, **headers):
-        return lambda handler: self.send(handler, body, status, **headers)
+    def answer_with(self, body, status=200, **headers):
+        """Answer every later request with this body, status and these headers."""
+        self.answer = lambda handler: self.send(handler, body, status, **headers)
 
     def hang(self, handler):
-        """Accept, and never say a word."""
+        """Accept the request, and send nothing."""
         self.ended.wait()
 
     def drip(self, handler):
-        """A header that comes a byte at a time, so that no single read ever takes long."""
+        """Send a header byte by byte, so that no single read takes long."""
         while not self.ended.wait(0.01):
             handler.wfile.write(b"H")
 
     def drip_body(self, handler):
+        """Send a body byte by byte, so that no single read takes long."""
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
         while not self.ended.wait(0.01):
             handler.wfile.write(b" ")
 
-    # Keys and tokens.
+    # Keys and tokens
 
     def jwk(self, kid):
         return {**jwt.get_algorithm_by_name("EdDSA").to_jwk(self.keys[kid].public_key(), as_dict=True), "kid": kid}
 
     def rotate(self, kid):
-        """From now on that is the one key."""
+        """Replace all keys by a new one."""
         self.keys = {kid: Ed25519PrivateKey.generate()}
 
     def token(self, sub="alice", *, header=None, key=None, **claims):
-        """A sound token, but for what is given; ``LEFT_OUT`` leaves a claim or a part of the header out."""
+        """Return a token that is valid except for the given claims and header members."""
         kid = next(iter(self.keys))
         now = int(time.time())
-        sound = {"iss": ISSUER, "aud": AUDIENCE, "sub": sub, "iat": now, "exp": now + 900}
-        return self.signed(
-            _dumped({"alg": "EdDSA", "kid": kid, **(header or {})}), _dumped({**sound, **claims}), key or self.keys[kid]
+        valid = {"iss": ISSUER, "aud": AUDIENCE, "sub": sub, "iat": now, "exp": now + 900}
+        return self.sign(
+            _as_json({"alg": "EdDSA", "kid": kid, **(header or {})}),
+            _as_json({**valid, **claims}),
+            key or self.keys[kid],
         )
 
-    def signed(self, header, payload, key=None):
-        """A token of any bytes; ``key`` signs with a method ``sign``."""
+    def sign(self, header, payload, key=None):
+        """Return a token with these bytes. ``key`` is an object with a method ``sign``."""
         key = key or next(iter(self.keys.values()))
         signed = base64url_encode(header) + b"." + base64url_encode(payload)
         return (signed + b"." + base64url_encode(key.sign(signed))).decode()
 
 
-def _dumped(members):
+def _as_json(members):
     return json.dumps({name: value for name, value in members.items() if value is not LEFT_OUT}).encode()
 
 
-def eventually(holds):
-    """Waits until that is so."""
-    deadline = time.monotonic() + 10
-    while not holds():
+def eventually(condition):
+    """Wait until ``condition`` returns a true value; fail after ``EVENTUALLY_TIMEOUT_SECONDS``."""
+    deadline = time.monotonic() + EVENTUALLY_TIMEOUT_SECONDS
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Who is asking, in single-user mode: nobody is asked for a token, and every task belongs to ``default``."""
+"""Single-user mode: a request needs no token, and every task belongs to ``default``."""
 
 import json
 
@@ -11,12 +11,12 @@ from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
 
-def test_every_request_is_the_single_users():
+def test_every_request_authenticates_the_single_user():
     assert SingleUserAuthentication().authenticate(APIRequestFactory().get("/")) == (SINGLE_USER, None)
     assert Caller("default") == SINGLE_USER
 
 
-def test_the_single_user_is_let_in_and_cannot_be_changed():
+def test_single_user_is_authenticated_and_immutable():
     request = APIRequestFactory().get("/")
     request.user = SINGLE_USER
     assert IsAuthenticated().has_permission(request, None) is True
@@ -28,7 +28,7 @@ def test_the_single_user_is_let_in_and_cannot_be_changed():
 @pytest.mark.parametrize(
     "authorization", [None, "", "Bearer", "Bearer a.b.c", "Basic YTpi", "Token a", "é", "Bearer \0"]
 )
-def test_a_token_is_neither_asked_for_nor_looked_at(client, authorization):
+def test_authorization_header_is_ignored(client, authorization):
     headers = {} if authorization is None else {"authorization": authorization}
     response = client.post("/api/tasks", {"title": "a"}, "application/json", headers=headers)
     assert (response.status_code, response.json()["user_id"]) == (201, "default")
@@ -36,14 +36,14 @@ def test_a_token_is_neither_asked_for_nor_looked_at(client, authorization):
 
 
 @pytest.mark.django_db
-def test_the_owner_cannot_be_sent(client):
+def test_user_id_in_the_body_is_ignored(client):
     response = client.post("/api/tasks", {"title": "a", "user_id": "other"}, "application/json")
     assert (response.status_code, response.json()["user_id"]) == (201, "default")
     assert [task.user_id for task in Task.objects.all()] == ["default"]
 
 
 @pytest.mark.django_db
-def test_the_tasks_of_another_owner_are_not_the_single_users(client):
+def test_tasks_of_other_owners_are_not_found(client):
     other = TaskFactory(user_id="other")
     path = f"/api/tasks/{other.id}"
     assert json.loads(client.get("/api/tasks").getvalue()) == []
@@ -57,6 +57,6 @@ def test_the_tasks_of_another_owner_are_not_the_single_users(client):
 
 
 @pytest.mark.django_db
-def test_a_session_of_the_admin_is_not_who_asks_the_api(admin_client):
+def test_admin_session_does_not_change_the_caller(admin_client):
     response = admin_client.post("/api/tasks", {"title": "a"}, "application/json")
     assert (response.status_code, response.json()["user_id"]) == (201, "default")

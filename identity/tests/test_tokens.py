@@ -1,4 +1,4 @@
-"""Who is asking, in JWT mode: a token that holds lets its subject in, and whatever is wrong with one tells nothing."""
+"""JWT mode: a valid token authenticates its subject, and a refusal does not give the reason."""
 
 import json
 import logging
@@ -24,13 +24,13 @@ INVALID_TOKEN = 'Bearer error="invalid_token"'
 
 @pytest.fixture
 def provider(provider):
-    provider.more = MORE_KEYS
+    provider.more_keys = MORE_KEYS
     return provider
 
 
 @pytest.fixture
 def answer(caplog):
-    """The answer to a request, and the lines that the log has of it."""
+    """Return a function that sends a request, and returns the response and the logged messages."""
     caplog.set_level(logging.DEBUG)
 
     def ask(authorization, path="/api/tasks", method="GET", **options):
@@ -49,7 +49,7 @@ def assert_refused(response, code, authenticate, path="/api/tasks"):
 
 
 @pytest.mark.parametrize("row", BAD_TOKENS, ids=lambda row: row.name)
-def test_a_bad_token_is_refused(answer, provider, caplog, row):
+def test_bad_token_is_refused(answer, provider, caplog, row):
     response, logged = answer(row.make(provider))
     if row.reason is None:
         assert_refused(response, "not_authenticated", NOT_AUTHENTICATED)
@@ -60,7 +60,7 @@ def test_a_bad_token_is_refused(answer, provider, caplog, row):
 
 
 @pytest.mark.parametrize("row", BAD_TOKENS, ids=lambda row: row.name)
-def test_no_token_stands_in_the_log(answer, provider, caplog, row):
+def test_log_contains_no_part_of_a_token(answer, provider, caplog, row):
     authorization = row.make(provider) or ""
     answer(authorization)
     secrets = {part for word in authorization.split() for part in [word, *word.split(".")] if len(part) > 8}
@@ -68,38 +68,38 @@ def test_no_token_stands_in_the_log(answer, provider, caplog, row):
     assert "all is well" not in caplog.text
 
 
-def test_there_are_enough_rows_and_none_stands_twice():
+def test_bad_tokens_are_many_and_unique():
     assert len(BAD_TOKENS) >= 60
     assert len({row.name for row in BAD_TOKENS}) == len(BAD_TOKENS)
 
 
 GOOD_TOKENS = {
-    "as it comes": {},
-    "the scheme in small letters": {"scheme": "bearer"},
-    "the scheme in capitals": {"scheme": "BEARER"},
-    "white space around it": {"scheme": "Bearer  "},
+    "a plain token": {},
+    "the scheme in lower case": {"scheme": "bearer"},
+    "the scheme in upper case": {"scheme": "BEARER"},
+    "white space around the token": {"scheme": "Bearer  "},
     "RS256": {"key": RS256, "header": {"alg": "RS256", "kid": "rsa"}},
     "ES256": {"key": ES256, "header": {"alg": "ES256", "kid": "ec"}},
     "typ JWT": {"header": {"typ": "JWT"}},
     "typ of an access token": {"header": {"typ": "at+jwt"}},
     "typ of an access token, in full": {"header": {"typ": "application/AT+JWT"}},
     "a list of audiences with this one": {"aud": ["https://other.example.org", AUDIENCE]},
-    "issued at no time": {"iat": LEFT_OUT},
-    "valid for some time": {"nbf": 0},
+    "no iat": {"iat": LEFT_OUT},
+    "nbf in the past": {"nbf": 0},
     "more claims": {"name": "Alice", "email": "alice@example.org", "scope": "a b", "roles": [{"a": None}]},
     "a jti": {"jti": "1"},
 }
 
 
 @pytest.mark.parametrize("token", GOOD_TOKENS.values(), ids=GOOD_TOKENS)
-def test_a_token_that_holds_lets_its_subject_in(answer, provider, token):
-    mine = TaskFactory(user_id="alice")
+def test_valid_token_authenticates_its_subject(answer, provider, token):
+    task = TaskFactory(user_id="alice")
     scheme = token.get("scheme", "Bearer")
-    sound = provider.token(**{name: value for name, value in token.items() if name != "scheme"})
-    for _ in range(2):  # the second time from what is remembered of it
-        response, logged = answer(f"{scheme} {sound}")
+    valid = provider.token(**{name: value for name, value in token.items() if name != "scheme"})
+    for _ in range(2):  # the second request uses the cached claims
+        response, logged = answer(f"{scheme} {valid}")
         assert response.status_code == 200
-        assert [task["id"] for task in json.loads(response.getvalue())] == [str(mine.id)]
+        assert [listed["id"] for listed in json.loads(response.getvalue())] == [str(task.id)]
         assert logged == []
 
 
@@ -118,7 +118,7 @@ def test_a_token_that_holds_lets_its_subject_in(answer, provider, token):
         "\"'",
     ],
 )
-def test_a_subject_is_opaque(answer, provider, subject):
+def test_subject_is_stored_unchanged(answer, provider, subject):
     authorization = f"Bearer {provider.token(subject)}"
     body = {"data": b'{"title": "a"}', "content_type": "application/json"}
     created, _ = answer(authorization, method="POST", **body)
@@ -145,12 +145,12 @@ def test_a_subject_is_opaque(answer, provider, subject):
 )
 def test_clocks_may_differ_by_the_leeway(answer, provider, claims, status):
     now = int(time.time())
-    moments = {name: value if value is LEFT_OUT else now + value for name, value in claims.items()}
-    response, _ = answer(f"Bearer {provider.token(**{'iat': now, **moments})}")
+    times = {name: value if value is LEFT_OUT else now + value for name, value in claims.items()}
+    response, _ = answer(f"Bearer {provider.token(**{'iat': now, **times})}")
     assert response.status_code == status
 
 
-def test_a_token_that_was_let_in_expires_all_the_same(answer, provider, settings):
+def test_cached_token_expires(answer, provider, settings):
     settings.JWT_LEEWAY = 0
     expires = int(time.time()) + 2
     token = provider.token(exp=expires)
@@ -161,65 +161,67 @@ def test_a_token_that_was_let_in_expires_all_the_same(answer, provider, settings
     assert_refused(response, "authentication_failed", INVALID_TOKEN)
 
 
-def test_a_token_that_was_let_in_goes_with_its_key(answer, provider, monkeypatch):
+def test_cached_token_is_refused_once_its_key_is_gone(answer, provider, monkeypatch):
     with closing(KeySet(provider.url, lifespan=0.05, grace=600, interval=0.05)) as keys:
         monkeypatch.setattr("identity.authentication.provider_keys", lambda: keys)
         token = provider.token()
         assert answer(f"Bearer {token}")[0].status_code == 200
-        provider.rotate("first")  # another key, under the same id
-        rotated = keys.fetches + 2
-        eventually(lambda: keys.fetches >= rotated)
+        provider.rotate("first")  # another key, with the same kid
+        later_fetch = keys.fetches + 2  # the next one may have begun before the rotation
+        eventually(lambda: keys.fetches >= later_fetch)
         response, _ = answer(f"Bearer {token}")
         assert_refused(response, "authentication_failed", INVALID_TOKEN)
         assert answer(f"Bearer {provider.token()}")[0].status_code == 200
 
 
-def test_what_is_remembered_of_tokens_is_bounded_and_has_no_refusals(answer, provider):
+def test_claims_cache_is_bounded_and_holds_no_refusals(answer, provider):
     answer(f"Bearer {provider.token(exp=0, iat=0)}")
     answer(f"Bearer {provider.token(aud='other')}")
     assert read_claims.cache_info().maxsize == 4096
-    assert read_claims.cache_info().currsize == 1  # the signature of the first one holds; that it has expired is new
+    assert read_claims.cache_info().currsize == 1  # the expired token, because its signature is valid
 
 
-def test_a_token_in_the_query_is_no_token(answer, provider, caplog):
+def test_token_in_the_query_is_ignored(answer, provider, caplog):
     response, _ = answer(None, f"/api/tasks?access_token={provider.token()}")
     assert_refused(response, "not_authenticated", NOT_AUTHENTICATED)
     assert "eyJ" not in caplog.text
 
 
-def test_a_token_in_the_body_is_no_token(answer, provider):
+def test_token_in_the_body_is_ignored(answer, provider):
     form = {"data": f"access_token={provider.token()}".encode(), "content_type": "application/x-www-form-urlencoded"}
     response, _ = answer(None, method="POST", **form)
     assert_refused(response, "not_authenticated", NOT_AUTHENTICATED)
 
 
 @pytest.mark.parametrize("parameter", ["jku", "x5u", "jwk", "x5c"])
-def test_a_key_that_the_token_brings_is_neither_fetched_nor_used(answer, provider, parameter):
-    with closing(Provider()) as stranger:
-        value = {"jku": stranger.url, "x5u": stranger.url, "jwk": stranger.jwk("first"), "x5c": ["MIIB"]}[parameter]
-        for kid in ("first", "theirs"):
-            token = stranger.token(header={parameter: value, "kid": kid})
+def test_key_named_by_the_token_is_not_fetched(answer, provider, parameter):
+    with closing(Provider()) as attacker:
+        value = {"jku": attacker.url, "x5u": attacker.url, "jwk": attacker.jwk("first"), "x5c": ["MIIB"]}[parameter]
+        for kid in ("first", "attackers"):
+            token = attacker.token(header={parameter: value, "kid": kid})
             response, _ = answer(f"Bearer {token}")
             assert_refused(response, "authentication_failed", INVALID_TOKEN)
-    assert stranger.requests == []
+    assert attacker.requests == []
     assert set(provider.requests) == {"/jwks"}
 
 
-def test_a_key_that_the_token_brings_does_not_matter(answer, provider):
-    """The control: these headers are ignored, not refused."""
+def test_key_address_in_a_valid_token_is_ignored(answer, provider):
     response, _ = answer(f"Bearer {provider.token(header={'jku': 'https://evil.example.org'})}")
     assert response.status_code == 200
 
 
-# Where there is no key at all.
+# Without any key
 
 
-@pytest.mark.parametrize("trouble", ["hang", "drip", "drip_body", "nothing"])
-def test_without_any_key_the_service_is_away(answer, provider, trouble, monkeypatch):
-    monkeypatch.setattr(provider_keys(), "wait_timeout", 1)  # as outside of tests
+@pytest.mark.parametrize("trouble", ["hang", "drip", "drip_body", "empty body"])
+def test_service_without_keys_answers_503_in_time(answer, provider, trouble, monkeypatch):
+    monkeypatch.setattr(provider_keys(), "wait_timeout", 1)  # the default
     monkeypatch.setattr(provider_keys(), "deadline", 2)
     token = provider.token()
-    provider.answer = provider.sending(b"", 500) if trouble == "nothing" else getattr(provider, trouble)
+    if trouble == "empty body":
+        provider.answer_with(b"", 500)
+    else:
+        provider.answer = getattr(provider, trouble)
     start = time.monotonic()
     response, _ = answer(f"Bearer {token}")
     assert time.monotonic() - start < 1.5
@@ -239,20 +241,20 @@ def test_without_any_key_the_service_is_away(answer, provider, trouble, monkeypa
 
 
 @pytest.mark.parametrize("authorization", [None, "Basic YTpi", "Bearer a.b.c", "Bearer undefined"])
-def test_without_any_key_what_is_no_token_is_refused_all_the_same(answer, provider, authorization):
+def test_malformed_token_without_keys_is_refused(answer, provider, authorization):
     provider.answer = provider.hang
     assert answer(authorization)[0].status_code == 401
     assert provider.requests == []
 
 
-# Where a refusal stands among the others.
+# The order of refusals
 
 
 @pytest.mark.parametrize(
     ("method", "path", "code"),
     [("GET", "/api/nowhere", "not_found"), ("PUT", "/api/tasks", "method_not_allowed")],
 )
-def test_what_is_refused_before_a_token_is_looked_at(answer, method, path, code):
+def test_path_and_method_are_refused_before_the_token(answer, method, path, code):
     response, _ = answer(None, path, method)
     assert headers(response) == problem_headers()
     assert response.json() == problem(code, path)
@@ -270,23 +272,23 @@ def test_what_is_refused_before_a_token_is_looked_at(answer, method, path, code)
     ids=str,
 )
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE", "HEAD", "OPTIONS"])
-def test_a_token_comes_before_all_else_that_may_be_wrong(answer, method, options):
+def test_token_is_refused_before_all_other_faults(answer, method, options):
     path = f"/api/tasks/{uuid7()}"
     response, _ = answer("Bearer a.b.c", path, method, **options)
     assert_refused(response, "authentication_failed", INVALID_TOKEN, path)
 
 
 @pytest.mark.parametrize("path", ["/api/schema", "/api/docs", "/api/redoc", "/problems/not_authenticated", "/healthz"])
-def test_what_is_not_anybodys_is_open_to_everybody(answer, path):
+def test_public_pages_need_no_token(answer, path):
     assert answer(None, path)[0].status_code == 200
     assert answer("Bearer a.b.c", path)[0].status_code == 200
 
 
-def test_no_django_user_is_made(answer, provider, django_user_model):
+def test_token_creates_no_django_user(answer, provider, django_user_model):
     assert answer(f"Bearer {provider.token()}")[0].status_code == 200
     assert list(django_user_model.objects.all()) == []
 
 
-def test_a_session_of_the_admin_is_no_token(admin_client):
+def test_admin_session_is_not_a_token(admin_client):
     response = admin_client.get("/api/tasks")
     assert_refused(response, "not_authenticated", NOT_AUTHENTICATED)
