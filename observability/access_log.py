@@ -1,4 +1,4 @@
-"""Log each request, where ``ACCESS_LOG`` is on."""
+"""Log one line per request if ``ACCESS_LOG`` is on."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ logger = logging.getLogger("todo_project.access")
 def access_log_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Log method, path and status of each request; of a streamed list when the stream begins."""
+    """Log method, path and status of each request; log a streamed response when its stream begins."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)

@@ -1,6 +1,6 @@
-"""The log: a JSON object a line, or a line for a person where DEBUG is on. Each says which request it is of.
+"""Format the log: one JSON object per line, or readable lines if ``DEBUG`` is on.
 
-Imports nothing of Django, since granian's own process logs by it too: ``granian_logs.json``.
+This module imports nothing from Django, because granian's main process uses it too (``granian_logs.json``).
 """
 
 import json
@@ -10,23 +10,23 @@ import time
 from datetime import UTC, datetime
 from types import TracebackType
 
-from observability.request_id import current
+from observability.request_id import current_request
 
-#: What ends a line, or tells a terminal what to do: Cc, and the separators of lines and paragraphs.
-CONTROLS = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
-CONTROLS_BUT_LINES = {code: text for code, text in CONTROLS.items() if chr(code) not in "\n\t"}
+#: Escapes of control characters and line separators, which could end a line or control a terminal.
+ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+ESCAPES_IN_TRACEBACKS = {code: escape for code, escape in ESCAPES.items() if chr(code) not in "\n\t"}
 
-#: The part of PostgreSQL's message that quotes a row, and a task's texts with it; up to the next exception, or the end.
+#: The part of a PostgreSQL error that quotes a row, with the texts of a task. It ends at the next exception.
 QUOTED_ROW = re.compile(r"\nDETAIL:.*?(?=\n\n(?:The above exception was|During handling of)|\Z)", re.DOTALL)
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class RequestFilter(logging.Filter):
-    """Gives every record the request that it was written for: ``request_id``, ``method``, ``path``, ``duration_ms``."""
+    """A filter that adds id, method, path and duration of the current request to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id, request, started = current.get()
+        record.request_id, request, started = current_request.get()
         if request is not None:
             record.method, record.path = request.method, request.path
             record.duration_ms = round((time.perf_counter() - started) * 1000, 3)
@@ -34,12 +34,12 @@ class RequestFilter(logging.Filter):
 
 
 class JSONFormatter(logging.Formatter):
-    """One line of JSON, whatever the event has in it: ``json`` escapes all but printable ASCII."""
+    """A formatter that writes one line of printable ASCII per event, because ``json`` escapes all else."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        logged_at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         event = {
-            "time": moment.replace("+00:00", "Z"),
+            "time": logged_at.replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
             "request_id": getattr(record, "request_id", None),
@@ -57,13 +57,13 @@ class JSONFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """A line for a person, and a traceback below it."""
+    """A formatter that writes one readable line per event, followed by the traceback."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return super().formatMessage(record).translate(CONTROLS)
+        return super().formatMessage(record).translate(ESCAPES)
 
     def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802
-        return QUOTED_ROW.sub("", super().formatException(ei)).translate(CONTROLS_BUT_LINES)
+        return QUOTED_ROW.sub("", super().formatException(ei)).translate(ESCAPES_IN_TRACEBACKS)

@@ -1,4 +1,4 @@
-"""Give every request an id, and keep the request at hand for the log."""
+"""Give every request an id, and make the current request available to the log."""
 
 import re
 import time
@@ -16,7 +16,13 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class CurrentRequest(NamedTuple):
-    """The request that this thread answers, and when it began by ``time.perf_counter``."""
+    """The request that this thread answers.
+
+    Attributes:
+        id: the request id, or ``-`` outside of requests.
+        request: the request, or ``None`` outside of requests.
+        started: its start, in seconds of ``time.perf_counter``.
+    """
 
     id: str
     request: "HttpRequest | None" = None
@@ -24,23 +30,23 @@ class CurrentRequest(NamedTuple):
 
 
 NO_REQUEST = CurrentRequest("-")
-current: ContextVar[CurrentRequest] = ContextVar("current", default=NO_REQUEST)
+current_request: ContextVar[CurrentRequest] = ContextVar("current_request", default=NO_REQUEST)
 
 
 def current_request_id() -> str:
     """Return the id of the current request, or ``-``."""
-    return current.get().id
+    return current_request.get().id
 
 
 def request_id_middleware(
     get_response: "Callable[[HttpRequest], HttpResponseBase]",
 ) -> "Callable[[HttpRequest], HttpResponseBase]":
-    """Use the caller's ``X-Request-ID`` if it is valid, else a new one; the response repeats it."""
+    """Take the id from ``X-Request-ID`` if it is valid, or make a new one; repeat it in the response."""
 
     def middleware(request: "HttpRequest") -> "HttpResponseBase":
-        sent = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = sent if REQUEST_ID.fullmatch(sent) else str(uuid7())
-        current.set(CurrentRequest(request_id, request, time.perf_counter()))
+        requested_id = request.META.get("HTTP_X_REQUEST_ID", "")
+        request_id = requested_id if REQUEST_ID.fullmatch(requested_id) else str(uuid7())
+        current_request.set(CurrentRequest(request_id, request, time.perf_counter()))
         response = get_response(request)
         response.headers["X-Request-ID"] = request_id
         return response

@@ -1,4 +1,4 @@
-"""The log: its form, what stands in a line, and what never does."""
+"""The log: its format, the fields of an event, and the secrets that it never contains."""
 
 import json
 import logging
@@ -14,25 +14,25 @@ from observability.log import JSONFormatter, LineFormatter
 from tasks.models import Task
 from tasks.tests.api.contract import JSON
 from tasks.tests.factories import TaskFactory
-from testing.python_processes import SOUND, run
+from testing.python_processes import REQUIRED_SETTINGS, run_python
 from testing.servers import served
 
 SECRET = "a-secret-that-nobody-should-read"
 FORGED = '\n{"level":"ERROR","message":"forged"}\r\x00\x1b[2J\x7f\x85\u2028\ud800'
 
-ACCESS_LOG = "observability.access_log.access_log_middleware"
+ACCESS_LOG_MIDDLEWARE = "observability.access_log.access_log_middleware"
 
 logger = logging.getLogger("todo_project.tests")
 
 
 @pytest.fixture
 def log():
-    """The lines that the server writes to its log, until now."""
+    """Return a function that returns the log lines so far."""
     (console,) = (handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler)
     written = StringIO()
-    before = console.setStream(written)
+    stream = console.setStream(written)
     yield lambda: written.getvalue().splitlines()
-    console.setStream(before)
+    console.setStream(stream)
 
 
 @pytest.fixture
@@ -41,8 +41,13 @@ def events(log):
 
 
 @pytest.fixture
-def views(settings):
+def test_urls(settings):
     settings.ROOT_URLCONF = "rest.tests.urls"
+
+
+@pytest.fixture
+def access_log(settings):
+    settings.MIDDLEWARE = [settings.MIDDLEWARE[0], ACCESS_LOG_MIDDLEWARE, *settings.MIDDLEWARE[1:]]
 
 
 def record(message="happened", *args, **attributes):
@@ -51,21 +56,21 @@ def record(message="happened", *args, **attributes):
     )
 
 
-def raised(error):
+def exception_info(error):
     try:
         raise error
     except type(error) as caught:
         return (type(caught), caught, caught.__traceback__)
 
 
-def test_an_event_is_one_line_of_json():
+def test_event_is_one_line_of_json():
     assert JSONFormatter().format(record("%s of %d", "one", 2)) == (
         '{"time":"2026-01-11T09:30:00.500Z","level":"INFO","logger":"a.b","message":"one of 2"}'
     )
 
 
-def test_a_traceback_is_one_field():
-    event = json.loads(JSONFormatter().format(record(exc_info=raised(RuntimeError("went wrong")))))
+def test_traceback_is_one_field():
+    event = json.loads(JSONFormatter().format(record(exc_info=exception_info(RuntimeError("went wrong")))))
     assert event == {
         "time": "2026-01-11T09:30:00.500Z",
         "level": "INFO",
@@ -81,9 +86,8 @@ def test_a_traceback_is_one_field():
 @pytest.mark.parametrize(
     "text", ["".join(map(chr, range(256))), "\n", "\u2028", "\u2029", "\u202e", "\U0001f4a9", "\ud800", FORGED]
 )
-def test_nothing_that_is_logged_leaves_its_line(text):
-    """Nor does anything but printable ASCII stand in it."""
-    line = JSONFormatter().format(record("%s", text, path=text, exc_info=raised(RuntimeError(text))))
+def test_event_with_any_text_is_one_line_of_ascii(text):
+    line = JSONFormatter().format(record("%s", text, path=text, exc_info=exception_info(RuntimeError(text))))
     assert re.fullmatch("[ -~]+", line)
     event = json.loads(line)
     assert (event["message"], event["path"]) == (text, text)
@@ -91,15 +95,15 @@ def test_nothing_that_is_logged_leaves_its_line(text):
 
 
 @pytest.mark.parametrize("text", ["\n", "\r", "\x00", "\x1b[2J", "\x7f", "\x85", "\u2028", "\u2029"])
-def test_a_line_for_a_person_is_one_too(text):
+def test_readable_event_with_control_character_is_one_line(text):
     line = LineFormatter().format(record("one %s two", text, request_id="-"))
     escaped = "".join(f"\\u{ord(character):04x}" for character in text[:1]) + text[1:]
     assert line == f"{line[:23]} INFO a.b [-] one {escaped} two"
 
 
-def test_a_traceback_for_a_person_stands_below():
+def test_readable_event_ends_with_the_traceback():
     error = RuntimeError("\x1b[2Jwent wrong")
-    first, *traceback = LineFormatter().format(record(request_id="-", exc_info=raised(error))).splitlines()
+    first, *traceback = LineFormatter().format(record(request_id="-", exc_info=exception_info(error))).splitlines()
     assert first.endswith(" INFO a.b [-] happened")
     assert (traceback[0], traceback[-1]) == (
         "Traceback (most recent call last):",
@@ -107,32 +111,33 @@ def test_a_traceback_for_a_person_stands_below():
     )
 
 
-def test_outside_of_a_request_there_is_none():
-    lines = run("-c", "import django, logging; django.setup(); logging.getLogger('a').warning('b')", **NO_DEBUG)
-    assert json.loads(lines.stderr) == {
+VARIABLES = {"DJANGO_SETTINGS_MODULE": "todo_project.settings", **REQUIRED_SETTINGS}
+LOG_AN_EVENT = "import django, logging; django.setup(); logging.getLogger('a').warning('b')"
+
+
+def test_event_outside_of_requests_has_no_request_id():
+    process = run_python("-c", LOG_AN_EVENT, **VARIABLES)
+    assert json.loads(process.stderr) == {
         "time": ANY,
         "level": "WARNING",
         "logger": "a",
         "request_id": "-",
         "message": "b",
     }
-    assert lines.stdout == ""
+    assert process.stdout == ""
 
 
-NO_DEBUG = {"DJANGO_SETTINGS_MODULE": "todo_project.settings", **SOUND}
+def test_event_with_debug_is_a_readable_line():
+    process = run_python("-c", LOG_AN_EVENT, DEBUG="on", **VARIABLES)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING a \[-\] b\n", process.stderr)
 
 
-def test_with_debug_the_lines_are_for_people():
-    code = "import django, logging; django.setup(); logging.getLogger('a').warning('b')"
-    lines = run("-c", code, DEBUG="on", **NO_DEBUG)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING a \[-\] b\n", lines.stderr)
-
-
-# Of a request
+# Events of a request
 
 
 @pytest.mark.django_db
-def test_every_line_of_a_request_says_which_it_is(client, views, events):
+@pytest.mark.usefixtures("test_urls")
+def test_event_of_a_request_names_the_request(client, events):
     for request_id in ("a-1", "b-2"):
         client.get("/api/log?q=not+this", headers={"X-Request-ID": request_id})
     one = {"time": ANY, "logger": "todo_project.tests", "method": "GET", "path": "/api/log", "duration_ms": ANY}
@@ -148,7 +153,7 @@ def test_every_line_of_a_request_says_which_it_is(client, views, events):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/api/rest-framework", "/api/django", "/django"])
-def test_a_failure_is_one_event_with_its_traceback(client, fail_with, events, path):
+def test_failure_is_one_event_with_its_traceback(client, fail_with, events, path):
     fail_with(RuntimeError("what went wrong"))
     problem = client.get(path).json()
     [event] = events()
@@ -168,7 +173,7 @@ def test_a_failure_is_one_event_with_its_traceback(client, fail_with, events, pa
 
 
 @pytest.mark.django_db
-def test_a_path_cannot_forge_a_line(client, fail_with, log, events):
+def test_path_with_line_breaks_cannot_forge_an_event(client, fail_with, log, events):
     fail_with(RuntimeError(f"went wrong{FORGED}"))
     client.get('/api/forged/%0A{"level":"ERROR","message":"forged"}%0D%00%1B%7F%C2%85%E2%80%A8')
     assert len(log()) == 1
@@ -176,17 +181,12 @@ def test_a_path_cannot_forge_a_line(client, fail_with, log, events):
     assert events()[0]["path"] == '/api/forged/\n{"level":"ERROR","message":"forged"}\r\x00\x1b\x7f\x85\u2028'
 
 
-# What never stands in it
+# Secrets
 
 
 @pytest.mark.django_db
-def test_no_tasks_text_and_no_secret_is_logged(as_user, log, settings):
-    """With a line a request, which is as much as there is at INFO."""
-    settings.MIDDLEWARE = [
-        *settings.MIDDLEWARE[:1],
-        "observability.access_log.access_log_middleware",
-        *settings.MIDDLEWARE[1:],
-    ]
+@pytest.mark.usefixtures("access_log")
+def test_log_contains_no_text_of_a_task_and_no_secret(as_user, log):
     credentials = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "Idempotency-Key": SECRET}
     body = {"title": SECRET, "description": SECRET}
     created = as_user.post("/api/tasks", body, content_type=JSON, headers=credentials)
@@ -201,33 +201,24 @@ def test_no_tasks_text_and_no_secret_is_logged(as_user, log, settings):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("formatter", [JSONFormatter(), LineFormatter()], ids=["json", "line"])
-def test_a_row_that_the_database_quotes_is_left_out(formatter):
+def test_log_omits_rows_that_the_database_quotes(formatter):
     text = f"{SECRET}\n\n{SECRET}\nDETAIL: {SECRET}"
     with pytest.raises(IntegrityError) as refused, transaction.atomic():
         Task.objects.filter(id=TaskFactory(description=text).id).update(version=0)
-    shown = formatter.format(record(request_id="-", exc_info=(refused.type, refused.value, refused.tb)))
+    logged = formatter.format(record(request_id="-", exc_info=(refused.type, refused.value, refused.tb)))
     if connection.vendor == "postgresql":
-        assert SECRET in str(refused.value), "the control: were it not left out, it would be there"
-    assert SECRET not in shown
-    assert shown.count("The above exception was the direct cause") == 1
-    assert shown.count("task_version_positive") == 2
+        assert SECRET in str(refused.value), "control: without the formatter the row would be logged"
+    assert SECRET not in logged
+    assert logged.count("The above exception was the direct cause") == 1
+    assert logged.count("task_version_positive") == 2
 
 
-# A line a request
-
-
-def access_log_of(client, settings):
-    settings.MIDDLEWARE = [
-        *settings.MIDDLEWARE[:1],
-        "observability.access_log.access_log_middleware",
-        *settings.MIDDLEWARE[1:],
-    ]
-    return client
+# The access log
 
 
 @pytest.mark.django_db
-def test_an_access_line_has_all_that_is_asked_of_one(client, settings, events):
-    access_log_of(client, settings)
+@pytest.mark.usefixtures("access_log")
+def test_access_log_has_one_event_per_request(client, events):
     for method, path, status in (("GET", "/api/tasks", 200), ("PUT", "/api/tasks", 405), ("GET", "/api/nowhere", 404)):
         response = client.generic(method, f"{path}?x=1" if status == 405 else path)
         assert events()[-1] == {
@@ -246,16 +237,16 @@ def test_an_access_line_has_all_that_is_asked_of_one(client, settings, events):
 @pytest.mark.parametrize(
     ("variables", "on"), [({}, False), ({"ACCESS_LOG": "on"}, True), ({"ACCESS_LOG": "off"}, False)]
 )
-def test_an_access_line_is_a_setting(variables, on):
-    code = "from django.conf import settings; print('" + ACCESS_LOG + "' in settings.MIDDLEWARE)"
-    assert run("-c", code, **NO_DEBUG, **variables).stdout == f"{on}\n"
+def test_access_log_is_off_unless_the_setting_is_on(variables, on):
+    code = f"from django.conf import settings; print('{ACCESS_LOG_MIDDLEWARE}' in settings.MIDDLEWARE)"
+    assert run_python("-c", code, **VARIABLES, **variables).stdout == f"{on}\n"
 
 
-# Of the server
+# The running server
 
 
-def test_whatever_the_server_writes_is_a_line_of_json(database_url, tmp_path):
-    """granian's own events, those of its workers, and one line a request."""
+def test_every_line_of_the_running_server_is_json(database_url, tmp_path):
+    """The service, granian's main process and its workers write to the same log."""
     variables = {"LOG_LEVEL": "INFO", "ACCESS_LOG": "on"}
     with (tmp_path / "log").open("wb") as log, served(database_url, log=log, **variables) as server:
         assert server.get("/api/tasks")[0] == 200
@@ -266,6 +257,6 @@ def test_whatever_the_server_writes_is_a_line_of_json(database_url, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/?next=/admin/"])
-def test_a_host_that_is_not_served_is_the_client_s_affair(client, log, path):
+def test_request_to_an_unknown_host_is_not_logged(client, log, path):
     assert client.get(path, headers={"Host": "evil"}).status_code == 400
     assert log() == []
