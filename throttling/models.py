@@ -1,13 +1,13 @@
-"""What each client has used of its quota. One table for all workers, one statement a request."""
+"""Count the requests of each client in one table for all workers, with one statement per request."""
 
 from time import time
 
 from django.db import connection, models
 
-#: Rows of one purge: a request carries it out.
-PURGED_AT_ONCE = 1000
+#: The most rows that one purge deletes, because a client's request waits for it.
+PURGE_BATCH_SIZE = 1000
 
-ADD = """
+COUNT_REQUEST = """
 INSERT INTO throttling_window AS stored (client, used, ends) VALUES (%(client)s, 1, %(ends)s)
 ON CONFLICT (client) DO UPDATE SET
     used = CASE WHEN stored.ends <= %(now)s THEN 1 ELSE stored.used + 1 END,
@@ -17,28 +17,31 @@ RETURNING used, ends
 
 
 class WindowManager(models.Manager["Window"]):
-    def add(self, client: str, seconds: int) -> "Window":
-        """Count one request of ``client``, in the window of so many seconds that is running or that it begins."""
+    """The writes to the table of windows."""
+
+    def count_request(self, client: str, seconds: int) -> "Window":
+        """Count one request in the client's current window, or in a new one of ``seconds`` seconds."""
         now = time()
         with connection.cursor() as cursor:
-            cursor.execute(ADD, {"client": client, "now": now, "ends": now + seconds})
+            cursor.execute(COUNT_REQUEST, {"client": client, "now": now, "ends": now + seconds})
             used, ends = cursor.fetchone()
         return Window(client=client, used=used, ends=ends)
 
     def purge(self) -> None:
-        """Remove windows that have ended, some at a time; a client that comes again begins a new one."""
-        ended = self.filter(ends__lte=time()).values("client")[:PURGED_AT_ONCE]
+        """Delete up to ``PURGE_BATCH_SIZE`` windows that have ended."""
+        ended = self.filter(ends__lte=time()).values("client")[:PURGE_BATCH_SIZE]
+        # Without the second condition, a window that its client has renewed meanwhile would be lost.
         self.filter(client__in=ended, ends__lte=time()).delete()
 
 
 class Window(models.Model):
-    """The requests of one client since it began."""
+    """A period in which the requests of one client are counted."""
 
     client = models.CharField(
         primary_key=True, max_length=64, help_text="SHA-256 of the scope and of the user id or the address."
     )
-    used = models.BigIntegerField(help_text="Requests in this window, those that were refused too.")
-    ends = models.FloatField(help_text="When it ends, in seconds since 1970.")
+    used = models.BigIntegerField(help_text="Requests in this window, including refused ones.")
+    ends = models.FloatField(help_text="End of this window, in seconds since 1970.")
 
     objects = WindowManager()
 

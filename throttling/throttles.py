@@ -1,6 +1,6 @@
-"""Rate limits: ``THROTTLE_READ`` and ``THROTTLE_WRITE``, which hold across workers and servers.
+"""Limit the rate of requests by ``THROTTLE_READ`` and ``THROTTLE_WRITE``, across workers and servers.
 
-docs/decisions/0009-rate-limits.md says why in a table of the database.
+docs/decisions/0009-rate-limits.md explains why a table of the database holds the counts.
 """
 
 from collections.abc import Callable
@@ -19,53 +19,55 @@ from rest_framework.throttling import BaseThrottle
 
 from throttling.models import Window
 
-if TYPE_CHECKING:  # it imports what DEFAULT_THROTTLE_CLASSES names
+if TYPE_CHECKING:  # rest_framework.views imports this module by DEFAULT_THROTTLE_CLASSES
     from rest_framework.views import APIView
 
-#: Seconds between two purges of a worker.
-PURGE_EVERY = 600
+#: Between two purges by one worker.
+PURGE_INTERVAL_SECONDS = 600
 
 
 class Throttle(BaseThrottle):
-    """Counts requests by user id, or by address where nobody is asked who they are; reads and writes apart.
+    """A throttle that counts reads and writes separately, by user id, or by address in single-user mode.
 
-    A window begins with a client's first request, and lets through as many as the quota says.
+    A window begins with the client's first request, and allows as many requests as the quota.
     """
 
-    purged_at = 0.0
+    last_purge = 0.0
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         scope = "read" if request.method in SAFE_METHODS else "write"
         if scope not in settings.THROTTLES:
             return True
         quota, seconds = settings.THROTTLES[scope]
-        window = Window.objects.add(sha256(f"{scope} {self.client(request)}".encode()).hexdigest(), seconds)
+        client = sha256(f"{scope} {self.identify_client(request)}".encode()).hexdigest()
+        window = Window.objects.count_request(client, seconds)
         self.seconds_left = max(1, ceil(window.ends - time()))
         request._request.rate_limit = {  # type: ignore[attr-defined]
             "RateLimit-Policy": f'"{scope}";q={quota};w={seconds}',
             "RateLimit": f'"{scope}";r={max(0, quota - window.used)};t={self.seconds_left}',
         }
         if window.used == 1:
-            self.purge_now_and_then()
+            self.purge_if_due()
         return window.used <= quota
 
     def wait(self) -> float:
         return self.seconds_left
 
-    def client(self, request: Request) -> str:
-        """The user of a token, or where the request comes from."""
+    def identify_client(self, request: Request) -> str:
+        """Return the user of the token, or the address or network of the client if there is no token."""
         if request.auth is not None:
             return f"user {request.user.pk}"
-        return f"address {network(str(self.get_ident(request)))}"
+        return f"address {address_or_network(str(self.get_ident(request)))}"
 
-    def purge_now_and_then(self) -> None:
-        if monotonic() - Throttle.purged_at > PURGE_EVERY:
-            Throttle.purged_at = monotonic()
+    def purge_if_due(self) -> None:
+        """Delete ended windows if this worker's last purge was more than ``PURGE_INTERVAL_SECONDS`` ago."""
+        if monotonic() - Throttle.last_purge > PURGE_INTERVAL_SECONDS:
+            Throttle.last_purge = monotonic()
             Window.objects.purge()
 
 
-def network(address: str) -> str:
-    """An address, or the network of 64 bits that one of IPv6 is in: whoever has one of its addresses has them all."""
+def address_or_network(address: str) -> str:
+    """Return an IPv4 address, or the /64 network of an IPv6 address, which one client usually owns."""
     try:
         ip = ip_address(address)
         if isinstance(ip, IPv4Address):
@@ -75,10 +77,10 @@ def network(address: str) -> str:
         return address
 
 
-def rate_limit_headers(
+def rate_limit_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Tell the client where it stands: RateLimit and RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-10."""
+    """Add ``RateLimit`` and ``RateLimit-Policy`` of draft-ietf-httpapi-ratelimit-headers-10."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)

@@ -1,8 +1,8 @@
 from django.db import migrations, models
 
 
-def keep_out_of_the_log(apps, schema_editor):
-    """An unlogged table: counting a request waits for no disk. After a crash everybody's window begins anew."""
+def make_table_unlogged(apps, schema_editor):
+    """Make the table unlogged, so that counting does not wait for the disk. A crash empties the table."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("ALTER TABLE throttling_window SET UNLOGGED")
 
@@ -25,9 +25,9 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("used", models.BigIntegerField(help_text="Requests in this window, those that were refused too.")),
-                ("ends", models.FloatField(help_text="When it ends, in seconds since 1970.")),
+                ("used", models.BigIntegerField(help_text="Requests in this window, including refused ones.")),
+                ("ends", models.FloatField(help_text="End of this window, in seconds since 1970.")),
             ],
         ),
-        migrations.RunPython(keep_out_of_the_log, migrations.RunPython.noop),
+        migrations.RunPython(make_table_unlogged, migrations.RunPython.noop),
     ]

@@ -1,4 +1,4 @@
-"""Rate limits: how many requests of whom are let through, and what a client is told."""
+"""Rate limits: how many requests each client may send, and the headers and refusals it receives."""
 
 import json
 import re
@@ -22,25 +22,25 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def limit(settings, monkeypatch):
-    """Sets quotas, as ``THROTTLE_READ`` and ``THROTTLE_WRITE`` at the start of the service do."""
+    """Return a function that sets quotas as ``THROTTLE_READ`` and ``THROTTLE_WRITE`` do."""
 
     def set_quotas(**quotas):
         settings.THROTTLES = quotas
-        settings.MIDDLEWARE = [*project.MIDDLEWARE, "throttling.throttles.rate_limit_headers"]
+        settings.MIDDLEWARE = [*project.MIDDLEWARE, "throttling.throttles.rate_limit_middleware"]
         monkeypatch.setattr(APIView, "throttle_classes", [throttles.Throttle])
 
     return set_quotas
 
 
-def rate(response):
-    """The policy, how many requests remain, and the seconds until the window ends, if they are more than a few."""
-    policy, scope, remaining, left = re.fullmatch(
+def read_rate_limit(response):
+    """Return the policy and the remaining requests, and assert that the window has just begun."""
+    policy, scope, remaining, seconds_left = re.fullmatch(
         r'("(?:read|write)";q=\d+;w=\d+), ("(?:read|write)");r=(\d+);t=(\d+)',
         f"{response.headers['RateLimit-Policy']}, {response.headers['RateLimit']}",
     ).groups()
     assert policy.startswith(scope)
     window = int(policy.rpartition("=")[2])
-    assert window - 10 < int(left) <= window
+    assert window - 10 < int(seconds_left) <= window
     return policy, int(remaining)
 
 
@@ -52,7 +52,7 @@ def create(client):
     return client.post("/api/tasks", {"title": "a"}, content_type=JSON)
 
 
-def test_without_a_limit_nothing_is_counted(as_user):
+def test_service_without_limits_counts_nothing(as_user):
     with CaptureQueriesContext(connection) as queries:
         response = as_user.get("/api/tasks")
     assert len(queries) == 1
@@ -60,14 +60,16 @@ def test_without_a_limit_nothing_is_counted(as_user):
     assert Window.objects.count() == 0
 
 
-def test_a_client_is_told_where_it_stands(as_user, limit):
+def test_headers_tell_the_remaining_requests(as_user, limit):
     limit(read=(3, 60))
     answers = [as_user.get("/api/tasks") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-    assert [rate(answer) for answer in answers] == [('"read";q=3;w=60', left) for left in (2, 1, 0, 0)]
+    assert [read_rate_limit(answer) for answer in answers] == [
+        ('"read";q=3;w=60', remaining) for remaining in (2, 1, 0, 0)
+    ]
 
 
-def test_one_request_too_many_is_refused_whole(as_user, limit):
+def test_request_over_the_quota_is_refused(as_user, limit):
     limit(write=(1, 3600))
     assert create(as_user).status_code == 201
     response = create(as_user)
@@ -82,15 +84,18 @@ def test_one_request_too_many_is_refused_whole(as_user, limit):
     }
     seconds = response.headers["Retry-After"]
     assert headers(response) == problem_headers(**{"Retry-After": seconds})
-    assert (rate(response), response.headers["RateLimit"]) == (('"write";q=1;w=3600', 0), f'"write";r=0;t={seconds}')
+    assert (read_rate_limit(response), response.headers["RateLimit"]) == (
+        ('"write";q=1;w=3600', 0),
+        f'"write";r=0;t={seconds}',
+    )
     assert Task.objects.count() == 1
 
 
-def test_a_window_is_called_by_its_client():
+def test_window_is_shown_as_its_client():
     assert str(Window(client="one")) == "one"
 
 
-def test_reads_and_writes_are_counted_apart(as_user, limit):
+def test_reads_and_writes_have_separate_quotas(as_user, limit):
     limit(read=(2, 60), write=(1, 60))
     assert create(as_user).status_code == 201
     assert create(as_user).status_code == 429
@@ -98,13 +103,13 @@ def test_reads_and_writes_are_counted_apart(as_user, limit):
     assert as_user.options("/api/tasks").status_code == 429
 
 
-def test_what_has_no_limit_is_not_counted(as_user, limit):
+def test_scope_without_a_limit_is_not_counted(as_user, limit):
     limit(write=(1, 60))
     assert statuses(as_user, 3) == [200, 200, 200]
     assert Window.objects.count() == 0
 
 
-def test_counting_is_one_statement(as_user, limit):
+def test_counting_a_request_takes_one_statement(as_user, limit):
     limit(read=(2, 60))
     for expected in (200, 200, 429):
         with CaptureQueriesContext(connection) as queries:
@@ -113,24 +118,24 @@ def test_counting_is_one_statement(as_user, limit):
         assert [sql.split()[0] for sql in counting if not sql.startswith("DELETE")] == ["INSERT"]
 
 
-def test_a_window_that_has_ended_begins_anew(as_user, limit):
+def test_request_after_the_window_starts_a_new_one(as_user, limit):
     limit(read=(1, 60))
     assert statuses(as_user, 2) == [200, 429]
     Window.objects.update(ends=time.time())
     response = as_user.get("/api/tasks")
-    assert (response.status_code, rate(response)) == (200, ('"read";q=1;w=60', 0))
+    assert (response.status_code, read_rate_limit(response)) == (200, ('"read";q=1;w=60', 0))
     assert Window.objects.get().used == 1
 
 
-def test_a_refused_request_does_not_make_the_wait_longer(as_user, limit):
+def test_refused_request_does_not_extend_the_window(as_user, limit):
     limit(read=(1, 60))
     assert statuses(as_user, 1) == [200]
-    before = Window.objects.get().ends
+    ends = Window.objects.get().ends
     assert statuses(as_user, 3) == [429] * 3
-    assert Window.objects.get().ends == before
+    assert Window.objects.get().ends == ends
 
 
-# Who is counted.
+# Clients
 
 
 def test_each_user_has_a_quota(client_of, limit):
@@ -140,19 +145,19 @@ def test_each_user_has_a_quota(client_of, limit):
     assert statuses(alice, 1, REMOTE_ADDR="192.0.2.1") == [429]
 
 
-def test_another_token_of_a_user_has_no_quota_of_its_own(client_of, provider, limit):
+def test_tokens_of_a_user_share_a_quota(client_of, provider, limit):
     limit(read=(1, 60))
     assert statuses(client_of("alice"), 1) == [200]
     assert statuses(Client(headers={"Authorization": f"Bearer {provider.token('alice', jti='2')}"}), 1) == [429]
 
 
-def test_a_request_without_a_token_is_nobodys(client_of, limit):
+def test_request_without_a_token_is_not_counted(client_of, limit):
     limit(read=(1, 60))
     assert statuses(client_of(), 3) == [401] * 3
     assert Window.objects.count() == 0
 
 
-def test_in_single_user_mode_each_address_has_a_quota(as_user, limit):
+def test_each_address_has_a_quota_in_single_user_mode(as_user, limit):
     limit(read=(1, 60))
     assert statuses(as_user, 2, REMOTE_ADDR="192.0.2.1") == [200, 429]
     assert statuses(as_user, 2, REMOTE_ADDR="192.0.2.2") == [200, 429]
@@ -171,7 +176,7 @@ def test_in_single_user_mode_each_address_has_a_quota(as_user, limit):
         ("fe80::1%eth0", "192.0.2.1", False),
     ],
 )
-def test_who_has_one_address_of_a_network_of_ipv6_has_them_all(as_user, limit, first, second, same):
+def test_addresses_of_an_ipv6_network_share_a_quota(as_user, limit, first, second, same):
     limit(read=(1, 60))
     assert statuses(as_user, 1, REMOTE_ADDR=first) == [200]
     assert statuses(as_user, 1, REMOTE_ADDR=second) == [429 if same else 200]
@@ -188,9 +193,7 @@ def test_who_has_one_address_of_a_network_of_ipv6_has_them_all(as_user, limit, f
         (1, "x" * 50_000, "x" * 50_000),
     ],
 )
-def test_behind_proxies_the_address_is_the_one_that_the_outermost_saw(
-    as_user, limit, monkeypatch, proxies, forwarded, seen
-):
+def test_client_address_is_the_one_the_outermost_proxy_saw(as_user, limit, monkeypatch, proxies, forwarded, seen):
     from rest_framework.settings import api_settings
 
     limit(read=(1, 60))
@@ -202,70 +205,71 @@ def test_behind_proxies_the_address_is_the_one_that_the_outermost_saw(
     assert statuses(as_user, 1, REMOTE_ADDR="203.0.113.9") == [200]
 
 
-def test_no_address_and_no_user_is_stored(client_of, limit):
+def test_table_stores_no_user_id(client_of, limit):
     limit(read=(1, 60))
     statuses(client_of("alice"), 1)
     assert "alice" not in json.dumps(list(Window.objects.values()))
 
 
-# What is not limited.
+# Requests without a limit
 
 
 @pytest.mark.parametrize("path", ["/api/schema", "/api/docs", "/problems/throttled", "/healthz", "/readyz"])
-def test_what_is_not_anybodys_is_not_limited(as_user, limit, path):
+def test_public_pages_have_no_limit(as_user, limit, path):
     limit(read=(1, 60))
     assert statuses(as_user, 3, path) == [200] * 3
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/api/nowhere", 404), ("PUT", "/api/tasks", 405)])
-def test_what_is_refused_before_is_not_counted(as_user, limit, method, path, status):
+def test_unknown_path_or_method_is_not_counted(as_user, limit, method, path, status):
     limit(read=(1, 60), write=(1, 60))
     assert [as_user.generic(method, path).status_code for _ in range(3)] == [status] * 3
     assert Window.objects.count() == 0
 
 
-def test_too_many_comes_before_all_else_that_may_be_wrong(as_user, limit):
+def test_429_precedes_all_other_refusals(as_user, limit):
     limit(read=(1, 60))
     statuses(as_user, 1)
     assert as_user.get("/api/tasks?colour=red", headers={"Accept": "text/html"}).status_code == 429
 
 
-# The table.
+# The table
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_at_once_just_as_many_are_let_through():
-    """As workers do, each on a connection of its own."""
+def test_concurrent_requests_are_each_counted_once():
+    """Each thread has a connection of its own, as workers do."""
 
-    def add(_):
+    def count(_):
         try:
-            return Window.objects.add("somebody", 60).used
+            return Window.objects.count_request("somebody", 60).used
         finally:
             connections.close_all()
 
     if connection.vendor == "sqlite":
-        pytest.skip("a database in memory has one connection")
+        pytest.skip("threads cannot share an in-memory database")
     with ThreadPoolExecutor(8) as threads:
-        assert sorted(threads.map(add, range(100))) == list(range(1, 101))
+        assert sorted(threads.map(count, range(100))) == list(range(1, 101))
 
 
-def test_windows_that_have_ended_are_removed_now_and_then(as_user, limit, monkeypatch):
+#: Names, and seconds from now until the window ends.
+WINDOWS = [("long ago", -86_400), ("just now", -0.1), ("running", 30)]
+
+
+def test_ended_windows_are_deleted_once_per_interval(as_user, limit, monkeypatch):
     limit(read=(9, 60))
-    monkeypatch.setattr(throttles.Throttle, "purged_at", time.monotonic())
-    Window.objects.bulk_create([Window(client=name, used=1, ends=time.time() + ends) for name, ends in OLD_AND_NEW])
+    monkeypatch.setattr(throttles.Throttle, "last_purge", time.monotonic())
+    Window.objects.bulk_create([Window(client=name, used=1, ends=time.time() + ends) for name, ends in WINDOWS])
     statuses(as_user, 1, REMOTE_ADDR="192.0.2.1")
     assert Window.objects.count() == 4
-    monkeypatch.setattr(throttles.Throttle, "purged_at", time.monotonic() - throttles.PURGE_EVERY - 1)
+    monkeypatch.setattr(throttles.Throttle, "last_purge", time.monotonic() - throttles.PURGE_INTERVAL_SECONDS - 1)
     statuses(as_user, 1, REMOTE_ADDR="192.0.2.2")
     assert Window.objects.count() == 3
     assert set(Window.objects.values_list("client", flat=True)) > {"running"}
 
 
-OLD_AND_NEW = [("long ago", -86_400), ("just now", -0.1), ("running", 30)]
-
-
-@pytest.mark.skipif("postgresql" not in project.DATABASES["default"]["ENGINE"], reason="SQLite has no such tables")
-def test_counting_waits_for_no_disk():
+@pytest.mark.skipif("postgresql" not in project.DATABASES["default"]["ENGINE"], reason="SQLite has no unlogged tables")
+def test_table_is_unlogged():
     with connection.cursor() as cursor:
         cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = 'throttling_window'")
         assert cursor.fetchone() == ("u",)

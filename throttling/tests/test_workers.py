@@ -1,4 +1,4 @@
-"""A limit holds for all workers together."""
+"""All workers share the quota of a client."""
 
 import os
 from collections import Counter
@@ -19,7 +19,7 @@ def server(pytestconfig, monkeypatch):
         yield server
 
 
-def test_of_a_hundred_requests_to_two_workers_just_fifty_are_let_through(server):
+def test_two_workers_share_a_quota_exactly(server):
     assert len(server.workers()) >= 2
     with ThreadPoolExecutor(16) as threads:
         answers = threads.map(lambda _: server.get("/api/tasks")[0], range(100))
