@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from database.row_security import policy
+from database.row_security import create_policy
 
 
 class Migration(migrations.Migration):
@@ -8,4 +8,4 @@ class Migration(migrations.Migration):
         ("idempotency", "0001_keptresponse"),
     ]
 
-    operations = [policy("idempotency_keptresponse")]
+    operations = [create_policy("idempotency_keptresponse")]

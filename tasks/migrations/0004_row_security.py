@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from database.row_security import policy
+from database.row_security import create_policy
 
 
 class Migration(migrations.Migration):
@@ -8,4 +8,4 @@ class Migration(migrations.Migration):
         ("tasks", "0003_trash_indexes"),
     ]
 
-    operations = [policy("tasks_task")]
+    operations = [create_policy("tasks_task")]
