@@ -16,6 +16,7 @@ from tasks.tests.api.contract import JSON
 from tasks.tests.factories import TaskFactory
 from testing.python_processes import REQUIRED_SETTINGS, run_python
 from testing.servers import served
+from todo_project import __version__
 
 SECRET = "a-secret-that-nobody-should-read"
 FORGED = '\n{"level":"ERROR","message":"forged"}\r\x00\x1b[2J\x7f\x85\u2028\ud800'
@@ -245,13 +246,20 @@ def test_access_log_is_off_unless_the_setting_is_on(variables, on):
 # The running server
 
 
-def test_every_line_of_the_running_server_is_json(database_url, tmp_path):
-    """The service, granian's main process and its workers write to the same log."""
+def test_running_server_logs_its_version_first_and_only_json(database_url, tmp_path):
+    """The command ``serve``, granian's main process and its workers write to the same log."""
     variables = {"LOG_LEVEL": "INFO", "ACCESS_LOG": "on"}
     with (tmp_path / "log").open("wb") as log, served(database_url, log=log, **variables) as server:
         assert server.get("/api/tasks")[0] == 200
     events = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert {event["logger"] for event in events} == {"_granian", "_granian.serve", "todo_project.access"}
+    assert events[0] == {
+        "time": ANY,
+        "level": "INFO",
+        "logger": "todo_project.server",
+        "request_id": "-",
+        "message": f"To-do tasks {__version__} starts",
+    }
+    assert {event["logger"] for event in events[1:]} == {"_granian", "_granian.serve", "todo_project.access"}
     assert [event["status"] for event in events if event.get("path") == "/api/tasks"] == [200]
     assert all(event.keys() >= {"time", "level", "message"} for event in events)
 

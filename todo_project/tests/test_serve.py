@@ -1,4 +1,4 @@
-"""``manage.py serve``: what it prints, what it becomes, and when it refuses to."""
+"""``manage.py serve``: its output, the program it becomes, and its refusals."""
 
 import os
 import socket
@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 
+from testing.servers import free_port
 from todo_project.management.commands import serve
 from todo_project.server import socket_activation
 
@@ -21,27 +22,21 @@ LACKS_MIGRATIONS = "The database lacks migrations; run manage.py migrate"
 
 
 @pytest.fixture
-def became(monkeypatch):
-    """The programs that the command became: path and arguments."""
+def programs(monkeypatch):
+    """Record path and arguments of each program that the command becomes."""
     programs = []
     monkeypatch.setattr(serve.os, "execv", lambda *program: programs.append(program))
     return programs
 
 
 @pytest.fixture(autouse=True)
-def settings_of_a_server(settings):
+def server_settings(settings):
     settings.HOST, settings.PORT = "127.0.0.1", free_port()
     settings.WORKERS, settings.THREADS, settings.LOG_LEVEL = 3, 5, "WARNING"
     return settings
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def ipv6():
-    """Whether this machine has an IPv6 address of its own."""
+def has_ipv6():
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -49,20 +44,20 @@ def ipv6():
     return True
 
 
-needs_ipv6 = pytest.mark.skipif(not ipv6(), reason="this machine has no IPv6")
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 
 
-def served():
-    """What the command prints."""
-    output, log = StringIO(), StringIO()
-    call_command("serve", stdout=log, stderr=output)
-    assert log.getvalue() == "", "the standard output is the log's"
-    return output.getvalue()
+def serve_output():
+    """Run the command, and return its standard error; its standard output is for the log."""
+    stdout, stderr = StringIO(), StringIO()
+    call_command("serve", stdout=stdout, stderr=stderr)
+    assert stdout.getvalue() == ""
+    return stderr.getvalue()
 
 
-def test_it_becomes_granian_with_the_settings(settings, became):
-    served()
-    [(path, arguments)] = became
+def test_serve_becomes_granian_with_the_settings(settings, programs):
+    call_command("serve")
+    [(path, arguments)] = programs
     assert path == sys.executable
     assert arguments == [
         sys.executable,
@@ -84,21 +79,20 @@ def test_it_becomes_granian_with_the_settings(settings, became):
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
-def test_granian_knows_every_option_and_level(settings, level):
-    """Its own parser reads them; it would end with 2."""
+def test_granian_accepts_every_option_and_log_level(settings, level):
     from granian.cli import cli
 
     settings.LOG_LEVEL = level
-    options = serve.server_options(settings.HOST, settings.PORT)
+    options = serve.granian_options(settings.HOST, settings.PORT)
     with cli.make_context("granian", [*options, "--runtime-mode=st", "todo_project.wsgi:application"]) as context:
         assert context.params["port"] == settings.PORT
         assert context.params["log_level"].value == level.lower()
 
 
-def test_in_development_granian_logs_in_its_own_way(settings, became):
+def test_serve_with_debug_keeps_the_log_format_of_granian(settings, programs):
     settings.DEBUG = True
-    served()
-    assert [option for option in became[0][1] if "log" in option] == ["--log-level=warning"]
+    call_command("serve")
+    assert [option for option in programs[0][1] if "log" in option] == ["--log-level=warning"]
 
 
 @pytest.mark.parametrize(
@@ -111,103 +105,102 @@ def test_in_development_granian_logs_in_its_own_way(settings, became):
         pytest.param("::", "[::]", "::", marks=needs_ipv6),
     ],
 )
-def test_it_says_where_it_is(settings, became, host, address, listens_on):
-    settings.HOST, settings.AUTH_MODE = host, "jwt"  # in single-user mode it would warn of the others
-    assert served() == (
+def test_serve_prints_its_addresses(settings, programs, host, address, listens_on):
+    settings.HOST, settings.AUTH_MODE = host, "jwt"  # single-user mode would warn about other hosts
+    assert serve_output() == (
         f"API            http://{address}:{settings.PORT}/api/tasks\n"
         f"Documentation  http://{address}:{settings.PORT}/api/docs\n"
         f"Admin          http://{address}:{settings.PORT}/admin/\n"
     )
-    assert f"--host={listens_on}" in became[0][1], "granian takes no names"
+    assert f"--host={listens_on}" in programs[0][1]  # granian takes no host names
 
 
-def check_refused(became, message):
-    """It says so in one sentence, prints no address and starts nothing."""
+def assert_refused(programs, message):
+    """Assert that the command fails with ``message``, prints no address and becomes no program."""
     output = StringIO()
-    with pytest.raises(CommandError) as raised:
+    with pytest.raises(CommandError) as refusal:
         call_command("serve", stdout=output, stderr=output)
-    assert str(raised.value) == message
-    assert (output.getvalue(), became) == ("", [])
+    assert str(refusal.value) == message
+    assert (output.getvalue(), programs) == ("", [])
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
-def test_a_port_in_use_is_refused(settings, became, host):
+def test_port_in_use_is_refused(settings, programs, host):
     settings.HOST = host
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.PORT = server.getsockname()[1]
-        check_refused(became, IN_USE.format(settings.PORT))
+        assert_refused(programs, IN_USE.format(settings.PORT))
 
 
 @needs_ipv6
-def test_a_port_in_use_is_refused_on_ipv6_too(settings, became):
+def test_port_in_use_on_ipv6_is_refused(settings, programs):
     settings.HOST = "::1"
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
         settings.PORT = server.getsockname()[1]
-        check_refused(became, IN_USE.format(settings.PORT))
+        assert_refused(programs, IN_USE.format(settings.PORT))
 
 
-def test_a_port_that_another_granian_shares_among_its_workers_is_in_use(settings, became):
-    """They listen with SO_REUSEPORT, and another with the same would join them."""
+def test_port_of_another_granian_is_refused(settings, programs):
+    """Granian listens with SO_REUSEPORT, so a second one could share the port."""
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as server:
         settings.PORT = server.getsockname()[1]
-        check_refused(became, IN_USE.format(settings.PORT))
+        assert_refused(programs, IN_USE.format(settings.PORT))
 
 
-def test_a_port_that_a_server_has_just_left_is_free(settings, became):
-    """Its last connections linger in TIME_WAIT."""
+def test_port_with_connections_in_time_wait_is_free(settings, programs):
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.PORT = server.getsockname()[1]
         with closing(socket.create_connection(server.getsockname())) as client:
             accepted, _ = server.accept()
             accepted.close()
             assert client.recv(1) == b""
-    served()
-    assert len(became) == 1
+    call_command("serve")
+    assert len(programs) == 1
 
 
-def test_the_port_is_free_for_the_server_itself(settings, became):
-    served()
+def test_serve_leaves_the_port_free_for_granian(settings, programs):
+    call_command("serve")
     with socket.create_server(("127.0.0.1", settings.PORT)):
-        assert len(became) == 1
+        assert len(programs) == 1
 
 
 @pytest.fixture
 def passed(monkeypatch):
-    """A socket that systemd has passed (sd_listen_fds(3))."""
+    """Pass a socket to this process as systemd does (sd_listen_fds(3))."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        monkeypatch.setattr(socket_activation, "PASSED", listening.fileno())
+        monkeypatch.setattr(socket_activation, "LISTEN_FDS_START", listening.fileno())
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
         monkeypatch.setenv("LISTEN_FDS", "1")
         yield listening
 
 
-def test_a_socket_that_was_passed_takes_the_place_of_host_and_port(settings, became, passed):
+def test_passed_socket_replaces_host_and_port(settings, programs, passed):
     port = passed.getsockname()[1]
-    assert served() == (
+    assert serve_output() == (
         f"API            http://127.0.0.1:{port}/api/tasks\n"
         f"Documentation  http://127.0.0.1:{port}/api/docs\n"
         f"Admin          http://127.0.0.1:{port}/admin/\n"
     )
-    [(_, [_, *arguments])] = became
+    [(_, [_, *arguments])] = programs
     assert arguments == [
         "-m",
         "todo_project.server",
         "--runtime-mode=st",
-        *serve.server_options("127.0.0.1", port),
+        *serve.granian_options("127.0.0.1", port),
         "todo_project.wsgi:application",
     ]
-    assert passed.fileno() == socket_activation.PASSED, "it is left open"
+    assert passed.fileno() == socket_activation.LISTEN_FDS_START  # the socket is still open
 
 
 @pytest.mark.parametrize(("name", "value"), [("LISTEN_PID", "1"), ("LISTEN_FDS", "2"), ("LISTEN_FDS", "")])
-def test_a_socket_that_was_passed_to_another_process_is_not_taken(monkeypatch, became, passed, name, value):
+def test_socket_for_another_process_is_ignored(monkeypatch, programs, passed, name, value):
     monkeypatch.setenv(name, value)
-    served()
-    assert became[0][1][2] == "granian"
+    call_command("serve")
+    assert programs[0][1][2] == "granian"
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_whoever_started_it_is_told_when_it_can_serve(monkeypatch, tmp_path, abstract):
+def test_notify_ready_tells_systemd(monkeypatch, tmp_path, abstract):
     path = f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0{path}" if abstract else path)
@@ -216,29 +209,29 @@ def test_whoever_started_it_is_told_when_it_can_serve(monkeypatch, tmp_path, abs
         assert manager.recv(100) == b"READY=1"
 
 
-def test_whoever_listens_no_more_is_told_nothing(monkeypatch, tmp_path):
-    """A worker that is started anew is no failure then."""
+def test_notify_ready_without_a_listener_does_nothing(monkeypatch, tmp_path):
+    """Workers that start later would fail otherwise."""
     monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/nowhere")
     socket_activation.notify_ready()
 
 
 @pytest.mark.parametrize("app", ["tasks", "auth"])
-def test_a_database_that_lacks_a_migration_is_refused(became, app):
+def test_database_without_a_migration_is_refused(programs, app):
     last = MigrationRecorder.Migration.objects.filter(app=app).order_by("name").last()
     last.delete()
-    check_refused(became, LACKS_MIGRATIONS)
+    assert_refused(programs, LACKS_MIGRATIONS)
 
 
-def test_a_database_that_is_away_is_told_of_in_one_sentence(became, monkeypatch):
+def test_unavailable_database_is_refused_in_one_sentence(programs, monkeypatch):
     def fail():
         raise OperationalError("connection refused\nIs the server running?")
 
     monkeypatch.setattr(serve, "lacks_migrations", fail)
-    check_refused(became, "The database of DATABASE_URL cannot be used: connection refused")
+    assert_refused(programs, "The database of DATABASE_URL cannot be used: connection refused")
 
 
-def test_an_address_of_another_machine_is_named(settings):
+def test_address_of_another_machine_is_refused(settings):
     settings.HOST, settings.PORT = "192.0.2.1", 8000
     with pytest.raises(CommandError) as refusal:
-        serve.free_address()
-    assert str(refusal.value) == ("192.0.2.1 cannot be listened on: Cannot assign requested address; set HOST and PORT")
+        serve.resolve_free_address()
+    assert str(refusal.value) == "Cannot listen on 192.0.2.1: Cannot assign requested address; set HOST and PORT"

@@ -1,6 +1,7 @@
-"""``manage.py serve``: the production server, as the settings have it."""
+"""``manage.py serve``: replace this process by granian, the production server."""
 
 import errno
+import logging
 import os
 import socket
 import sys
@@ -13,32 +14,52 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from database import row_security
 from database.connections import lacks_migrations
+from tasks.models import Task
+from todo_project import __version__
 from todo_project.server.socket_activation import passed_address
 
-#: granian's own events in the form of the service's: observability/log.py.
+logger = logging.getLogger("todo_project.server")
+
+#: The format of granian's own events, which is the service's: observability/log.py.
 GRANIAN_LOGS = settings.BASE_DIR / "todo_project" / "server" / "granian_logs.json"
 
 
 class Command(BaseCommand):
-    """Becomes granian, so that signals and the exit code are the server's own.
+    """A command that becomes granian by ``exec``, so that signals and the exit code are granian's own.
 
-    Why granian, and why so many workers and threads: docs/decisions/0002-server.md. A socket that systemd passes takes
-    the place of HOST and PORT: docs/decisions/0013-socket.md.
+    docs/decisions/0002-server.md explains the server, docs/decisions/0013-socket.md the sockets of systemd.
     """
 
-    help = "Serve the API, its documentation and the admin with HOST, PORT, WORKERS and THREADS of the settings."
+    help = "Serve the API, its documentation and the admin. HOST, PORT, WORKERS and THREADS configure the server."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self.refuse_database()
+            self.refuse_unusable_database()
         except DatabaseError as error:
             reason = str(error).partition("\n")[0]
             raise CommandError(f"The database of DATABASE_URL cannot be used: {reason}") from error
         passed = passed_address()
-        listens_on = passed or free_address()
-        host, port = passed or (settings.HOST, settings.PORT)
+        bind_address = passed or resolve_free_address()
+        logger.info("To-do tasks %s starts", __version__)
+        self.print_addresses(*(passed or (settings.HOST, settings.PORT)))
+        program = ("todo_project.server", "--runtime-mode=st") if passed else ("granian",)
+        arguments = ("-m", *program, *granian_options(*bind_address), "todo_project.wsgi:application")
+        os.execv(sys.executable, [sys.executable, *arguments])
+
+    def refuse_unusable_database(self) -> None:
+        """Check migrations, role and limits of the database.
+
+        Raises:
+            CommandError: the service could not run on this database.
+        """
+        if lacks_migrations():
+            raise CommandError("The database lacks migrations; run manage.py migrate")
+        refuse_wrong_role()
+        self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
+
+    def print_addresses(self, host: str, port: int) -> None:
+        """Print the addresses to standard error, because the log uses standard output."""
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        # The standard output is the log's.
         for line in (
             f"API            {address}/api/tasks",
             f"Documentation  {address}/api/docs",
@@ -46,36 +67,30 @@ class Command(BaseCommand):
         ):
             self.stderr.write(line, style_func=str)
         self.stderr.flush()
-        program = ("todo_project.server", "--runtime-mode=st") if passed else ("granian",)
-        arguments = ("-m", *program, *server_options(*listens_on), "todo_project.wsgi:application")
-        os.execv(sys.executable, [sys.executable, *arguments])
-
-    def refuse_database(self) -> None:
-        """Refuse a database that the service could not run on."""
-        if lacks_migrations():
-            raise CommandError("The database lacks migrations; run manage.py migrate")
-        refuse_other_row_security()
-        self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
 
 
-def refuse_other_row_security() -> None:
-    """A role that its policy does not bind would be one floor less, and one that it does bind would see no tasks."""
-    if row_security.is_active() == settings.DB_ROW_SECURITY:
+def refuse_wrong_role() -> None:
+    """Refuse a role that ``DB_ROW_SECURITY`` does not match: it would see no tasks, or ignore the policy.
+
+    Raises:
+        CommandError: the role does not match.
+    """
+    if row_security.is_active(Task._meta.db_table) == settings.DB_ROW_SECURITY:
         return
     if settings.DB_ROW_SECURITY:
         raise CommandError(
-            "DB_ROW_SECURITY is on, and the role of DATABASE_URL owns the tables or bypasses it; set DATABASE_URL to a "
-            "role of its own: docs/decisions/0010-row-security.md"
+            "DB_ROW_SECURITY is on, but the role of DATABASE_URL owns the tables or bypasses row-level security; set "
+            "DATABASE_URL to another role: docs/decisions/0010-row-security.md"
         )
-    raise CommandError("The role of DATABASE_URL sees no tasks by itself; set DB_ROW_SECURITY=on")
+    raise CommandError("Row-level security hides all tasks from the role of DATABASE_URL; set DB_ROW_SECURITY=on")
 
 
-def free_address() -> tuple[str, int]:
-    """HOST as an address, which is all that granian knows, and PORT.
+def resolve_free_address() -> tuple[str, int]:
+    """Return ``HOST`` as an IP address, because granian takes no host names, and ``PORT``.
 
     Raises:
-        CommandError: the port is in use: granian's workers share it, and so would two servers on two databases; or
-            there is no such address here.
+        CommandError: this machine lacks the address, or the port is in use. Granian would share the port with another
+            granian, and clients would then reach either database.
     """
     family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
     with socket.socket(family) as probe:
@@ -86,11 +101,12 @@ def free_address() -> tuple[str, int]:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise CommandError(f"Port {settings.PORT} is in use; set PORT to a free one") from error
-            raise CommandError(f"{settings.HOST} cannot be listened on: {error.strerror}; set HOST and PORT") from error
+            raise CommandError(f"Cannot listen on {settings.HOST}: {error.strerror}; set HOST and PORT") from error
     return address, port
 
 
-def server_options(host: str, port: int) -> list[str]:
+def granian_options(host: str, port: int) -> list[str]:
+    """Return granian's command-line options."""
     return [
         "--interface=wsgi",
         "--http=1",
