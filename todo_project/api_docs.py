@@ -16,11 +16,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-import identity.openapi  # noqa: F401  # drf-spectacular finds the extension once it is imported
+import identity.openapi  # noqa: F401  # drf-spectacular finds an extension only after its import
 
 
 class PageNegotiation(DefaultContentNegotiation):
-    """What a page can be shown as; its first form to whoever accepts none, as RFC 9110, section 12.4.1, allows."""
+    """Content negotiation that falls back to the first renderer, as RFC 9110, section 12.4.1, allows."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
@@ -32,47 +32,47 @@ class PageNegotiation(DefaultContentNegotiation):
             return renderer, renderer.media_type
 
 
-class Page(APIView):
-    """Mixin: open to everybody, and no part of the document."""
+class PublicPage(APIView):
+    """A mixin for pages that need no token, have no rate limit and are not part of the OpenAPI document."""
 
     schema = None
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
     content_negotiation_class = PageNegotiation
-    options = View.options  # type: ignore[assignment]  # answers Allow, and no more
+    options = View.options  # type: ignore[assignment]  # it answers Allow and no body
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         request.get_host()
         super().initial(request, *args, **kwargs)
 
 
-class SchemaView(Page, SpectacularAPIView):
-    """This document, as YAML or JSON."""
+class SchemaView(PublicPage, SpectacularAPIView):
+    """The OpenAPI document, as YAML or JSON."""
 
     def get(self, request: Request) -> HttpResponse:
         renderer = request.accepted_renderer
         headers = {"Content-Disposition": f'inline; filename="openapi.{renderer.format}"'}
-        body = document(type(renderer))  # type: ignore[arg-type]  # a class is hashable
+        body = render_document(type(renderer))  # type: ignore[arg-type]  # a class is hashable
         return HttpResponse(body, content_type=renderer.media_type, headers=headers)
 
 
 @cache
-def document(renderer: type[BaseRenderer]) -> str | bytes:
-    """The document in one of its forms, which takes a tenth of a second to make, and is the same for everybody."""
+def render_document(renderer: type[BaseRenderer]) -> str | bytes:
+    """Render the OpenAPI document, once per process, because this takes a tenth of a second."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
     return renderer().render(schema, renderer_context={})
 
 
-class SwaggerUIView(Page, SpectacularSwaggerSplitView):
-    """The document as a page to try it on."""
+class SwaggerUIView(PublicPage, SpectacularSwaggerSplitView):
+    """Swagger UI, a page to try the API on."""
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
-        """With the policy of the admin's pages; the icons stand in the style sheet."""
+        """Add the admin's Content-Security-Policy, and allow the icons in Swagger UI's style sheet."""
         response = super().finalize_response(*args, **kwargs)
         response.headers["Content-Security-Policy"] = build_policy(update={"img-src": "data:"})
         return response
 
 
-class RedocView(Page, SpectacularRedocView):
-    """The document as a page to read."""
+class RedocView(PublicPage, SpectacularRedocView):
+    """Redoc, a page to read the document on."""

@@ -1,4 +1,4 @@
-"""System checks of settings that are sound each by itself and unsafe together."""
+"""Check settings that are valid alone and unsafe together."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,24 +9,27 @@ from django.db import connection
 
 from database.connections import connection_limit
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 @checks.register
-def single_user_mode_stays_on_this_machine(**_: Any) -> list[checks.CheckMessage]:
-    if settings.AUTH_MODE != "single-user" or settings.HOST in LOOPBACK:
+def check_single_user_mode(**_: Any) -> list[checks.CheckMessage]:
+    """Warn if single-user mode accepts connections from other machines."""
+    if settings.AUTH_MODE != "single-user" or settings.HOST in LOOPBACK_HOSTS:
         return []
     return [
         checks.Warning(
-            f"AUTH_MODE is single-user and HOST is {settings.HOST}: whoever reaches it may read and change every task.",
-            hint="Set HOST=127.0.0.1, or let in only whom you trust at a proxy or firewall in front.",
+            f"AUTH_MODE is single-user and HOST is {settings.HOST}: every client that can connect can read and change "
+            "every task.",
+            hint="Set HOST=127.0.0.1, or restrict the clients by a proxy or a firewall.",
             id="todo.W001",
         )
     ]
 
 
 @checks.register
-def every_thread_gets_a_connection(**_: Any) -> list[checks.CheckMessage]:
+def check_pool_size(**_: Any) -> list[checks.CheckMessage]:
+    """Report a pool that is too small for the threads of a worker."""
     pool = settings.DATABASES["default"]["OPTIONS"].get("pool")
     if pool is None or pool["max_size"] >= settings.THREADS:
         return []
@@ -40,18 +43,21 @@ def every_thread_gets_a_connection(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.database)
-def server_admits_every_connection(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """Asked by ``serve`` and ``migrate``, and by ``check --database default``; behind a pooler, it has the limit."""
+def check_connection_limit(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Warn if the pools of all workers exceed PostgreSQL's limit; a pooler has a limit of its own.
+
+    ``serve``, ``migrate`` and ``check --database default`` run this check.
+    """
     pool = settings.DATABASES["default"]["OPTIONS"].get("pool")
     if not databases or pool is None or settings.DB_POOLER != "none":
         return []
-    wanted, limit = settings.WORKERS * pool["max_size"], connection_limit()
-    if wanted <= limit:
+    most, limit = settings.WORKERS * pool["max_size"], connection_limit()
+    if most <= limit:
         return []
     return [
         checks.Warning(
-            f"WORKERS is {settings.WORKERS} and DB_POOL_SIZE is {pool['max_size']}, which makes {wanted} connections, "
-            f"and PostgreSQL admits {limit}: under load, requests will be answered with 503.",
+            f"WORKERS is {settings.WORKERS} and DB_POOL_SIZE is {pool['max_size']}, so the service opens up to {most} "
+            f"connections, but PostgreSQL admits {limit}: under load, requests will be answered with 503.",
             hint=f"Set DB_POOL_SIZE={max(1, limit // settings.WORKERS)} or fewer WORKERS, or raise max_connections of "
             "the server or the CONNECTION LIMIT of the role or database.",
             id="todo.W002",
@@ -60,8 +66,11 @@ def server_admits_every_connection(databases: Sequence[str] | None = None, **_: 
 
 
 @checks.register(checks.Tags.database)
-def server_knows_letters_beyond_ascii(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """Asked like the one before, behind a pooler too."""
+def check_letter_case(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Warn if PostgreSQL does not know the case of letters beyond ASCII.
+
+    ``serve``, ``migrate`` and ``check --database default`` run this check.
+    """
     if not databases or connection.vendor != "postgresql":
         return []
     with connection.cursor() as cursor:
@@ -70,8 +79,8 @@ def server_knows_letters_beyond_ascii(databases: Sequence[str] | None = None, **
             return []
     return [
         checks.Warning(
-            "The database's LC_CTYPE is C: a search with q finds letters beyond ASCII only in the case they are in.",
-            hint="Create the database with LOCALE 'C.UTF-8', or another locale of UTF-8, and move the tasks there.",
+            "The database's LC_CTYPE is C, so a search with q is case-sensitive for letters beyond ASCII.",
+            hint="Create a database with LOCALE 'C.UTF-8', or another UTF-8 locale, and move the tasks there.",
             id="todo.W003",
         )
     ]

@@ -1,4 +1,4 @@
-"""The probes of an orchestrator: is the process alive, and can it serve."""
+"""Answer the probes of an orchestrator: whether the process lives, and whether it can serve requests."""
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,13 +12,13 @@ from rest.problems.types import ServiceUnavailable
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 while the process lives; asks no database, so that one that is away restarts nobody."""
+    """Answer 200 without the database, because a restart does not repair an unavailable database."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers and has every migration, else 503."""
+    """Answer 200 if the database is available and has every migration, else 503."""
     try:
         migrated = not lacks_migrations()
     except Error as error:

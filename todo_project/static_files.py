@@ -1,12 +1,14 @@
+"""Name and compress static files."""
+
 from typing import Any
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # is untyped
-    """Static files under names with a hash, compressed; one that was not collected goes by its own name.
+class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise is untyped
+    """A storage of compressed files with a hash in their names.
 
-    So the tests and ``make dev`` need no ``collectstatic``.
+    A file that ``collectstatic`` has not collected keeps its name, so that tests and ``make dev`` work without it.
     """
 
     manifest_strict = False

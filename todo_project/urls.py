@@ -1,4 +1,7 @@
-"""Every address of the service. ``rest/problems/responses.py`` answers for those that lead nowhere."""
+"""Map the paths of the service to views.
+
+``rest/problems/responses.py`` answers unknown paths and failures.
+"""
 
 from django.contrib import admin
 from django.shortcuts import redirect
@@ -10,7 +13,7 @@ from rest.problems import responses
 from todo_project import health
 from todo_project.api_docs import RedocView, SchemaView, SwaggerUIView
 
-# drf-problems looks its documentation up by these two names.
+# drf-problems resolves the address of its documentation by these two names.
 problem_urls = ([path("<slug:code>", responses.documentation, name="error-documentation")], "drf_problems")
 
 urlpatterns = [
@@ -19,7 +22,7 @@ urlpatterns = [
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", SwaggerUIView.as_view()),
     path("api/redoc", RedocView.as_view()),
-    re_path(r"^api(?:/|$)", responses.nowhere),
+    re_path(r"^api(?:/|$)", responses.unknown_path),
     path("problems/", include(problem_urls)),
     path("favicon.ico", lambda _: redirect(static("todo_project/mark.svg"))),
     path("healthz", health.healthz),

@@ -1,4 +1,4 @@
-"""The service as a WSGI application, which the server runs (``manage.py serve``)."""
+"""The WSGI application that the server runs (``manage.py serve``)."""
 
 import os
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
 
 
-class Request(WSGIRequest):
-    """A request whose ``Content-Type`` may be malformed, or name a charset.
+class TolerantRequest(WSGIRequest):
+    """A request that accepts a malformed ``Content-Type``, and ignores its charset.
 
-    Django fails at the one, outside of every middleware, and decodes the query by the other.
+    Django would raise for a malformed one before any middleware runs, and would decode the query with its charset.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
@@ -33,15 +33,16 @@ class Request(WSGIRequest):
 
 
 django_application = get_wsgi_application()
-django_application.request_class = Request
+django_application.request_class = TolerantRequest
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    """Django's application between two of WSGI's gaps.
+    """Run Django, after reading a chunked body and before sending a complete response.
 
-    Django takes a request without ``Content-Length`` for one without a body, so that of a chunked request
-    (RFC 9112, section 7.1) is read here, up to one byte more than is taken. And a response that is whole is handed
-    over as a list, closed, so that its length is known and its database connection is back before its bytes travel.
+    - Django ignores the body of a request without ``Content-Length``. So the body of a chunked request (RFC 9112,
+      section 7.1) is read here, up to one byte more than the limit.
+    - A complete response is returned as a list, so that the server knows its length. It is closed first, so that its
+      database connection is free while a slow client receives it.
     """
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
         in_api = environ["PATH_INFO"].startswith(settings.API_PREFIX)

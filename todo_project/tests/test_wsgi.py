@@ -1,4 +1,4 @@
-"""The WSGI application as the server calls it: what stands before and after Django."""
+"""The WSGI application as the server calls it: request bodies before Django, and responses after it."""
 
 import json
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _connection_of_the_test():
-    """Keep the requests on the connection that the test rolls back, as Django's own test client does."""
+def _keep_test_connection():
+    """Keep requests on the connection that the test rolls back, as Django's test client does."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield
@@ -27,14 +27,16 @@ def _connection_of_the_test():
 
 
 class Body(BytesIO):
-    """A request body that remembers how far it was read."""
+    """A request body that refuses to be read without a limit."""
 
     def read(self, size=-1):
-        assert size >= 0, "a body that never ends would be read for ever"
+        assert size >= 0, "an endless body would be read forever"
         return super().read(size)
 
 
 class Answer:
+    """A call of the application, and the response."""
+
     def __init__(self, environ):
         self.result = application(environ, self.start_response)
 
@@ -71,7 +73,7 @@ def environ(method="GET", path="/api/tasks", body=b"", query="", **others):
 
 
 def chunked(body, **others):
-    """A request as servers hand over ``Transfer-Encoding: chunked``: decoded, without a length, ended by the input."""
+    """Return a chunked request as servers pass it on: decoded, without a length."""
     return environ(
         "POST",
         body=body,
@@ -85,31 +87,30 @@ def chunked(body, **others):
 
 
 def padded(size):
-    """A sound body of exactly ``size`` bytes."""
+    """Return a valid body of exactly ``size`` bytes."""
     return b'{"title": "Buy milk"}'.ljust(size)
 
 
-def test_a_body_of_a_known_length_is_read():
+def test_body_with_a_length_is_read():
     body = padded(30)
     answer = Answer(environ("POST", body=body, CONTENT_TYPE="application/json", CONTENT_LENGTH="30"))
     assert (answer.status, answer.json()["title"]) == (201, "Buy milk")
 
 
-def test_a_body_that_is_cut_short_is_refused():
-    """A client that has gone may have meant to send more."""
+def test_body_shorter_than_its_length_is_refused():
     answer = Answer(environ("POST", body=padded(30), CONTENT_TYPE="application/json", CONTENT_LENGTH="31"))
     assert (answer.status, answer.json()["detail"]) == (400, "The body ended before its Content-Length")
     assert not Task.objects.exists()
 
 
-def test_a_chunked_body_is_read():
+def test_chunked_body_is_read():
     answer = Answer(chunked(padded(30)))
     task = Task.objects.get()
     assert (answer.status, answer.headers["Location"]) == (201, f"/api/tasks/{task.id}")
     assert (answer.json()["title"], task.title) == ("Buy milk", "Buy milk")
 
 
-def test_a_chunked_body_may_have_64_kib():
+def test_chunked_body_of_64_kib_is_accepted():
     assert Answer(chunked(padded(65_536))).status == 201
 
 
@@ -125,23 +126,23 @@ def too_large(instance="/api/tasks"):
 
 
 @pytest.mark.parametrize("size", [65_537, 1_000_000])
-def test_a_chunked_body_of_more_is_too_large_and_not_read_to_its_end(size):
+def test_chunked_body_over_64_kib_is_read_up_to_the_limit(size):
     request = chunked(padded(size))
-    sent = request["wsgi.input"]
+    body = request["wsgi.input"]
     answer = Answer(request)
     assert (answer.status, answer.json()) == (413, too_large())
-    assert sent.tell() == 65_537
+    assert body.tell() == 65_537
     assert not Task.objects.exists()
 
 
-def test_a_body_that_says_that_it_is_larger_is_not_read():
+def test_body_with_a_length_over_64_kib_is_not_read():
     request = environ("POST", body=padded(65_537), CONTENT_TYPE="application/json", CONTENT_LENGTH="65537")
     answer = Answer(request)
     assert (answer.status, answer.json()) == (413, too_large())
     assert request["wsgi.input"].tell() == 0
 
 
-def test_a_chunked_body_that_is_ignored_has_the_same_limit():
+def test_ignored_chunked_body_has_the_same_limit():
     path = f"/api/tasks/{TaskFactory().id}/toggle"
     answer = Answer(chunked(b"a" * 65_537, PATH_INFO=path))
     assert (answer.status, answer.json()) == (413, too_large(path))
@@ -149,24 +150,23 @@ def test_a_chunked_body_that_is_ignored_has_the_same_limit():
 
 
 @pytest.mark.parametrize(("size", "status"), [(65_537, 200), (2_621_440, 200), (2_621_441, 400)])
-def test_a_chunked_form_of_the_admin_may_have_what_django_takes(size, status):
-    """And is never read in part."""
+def test_chunked_admin_form_has_the_limit_of_django(size, status):
     token = "t" * 32
-    body = f"csrfmiddlewaretoken={token}&username=".encode().ljust(size, b"u")
-    form = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "HTTP_COOKIE": f"csrftoken={token}"}
-    request = chunked(body, PATH_INFO="/admin/login/", **form)
-    sent = request["wsgi.input"]
+    form = f"csrfmiddlewaretoken={token}&username=".encode().ljust(size, b"u")
+    headers = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "HTTP_COOKIE": f"csrftoken={token}"}
+    request = chunked(form, PATH_INFO="/admin/login/", **headers)
+    body = request["wsgi.input"]
     assert Answer(request).status == status
-    assert sent.tell() == size
+    assert body.tell() == size
 
 
-def test_a_chunked_body_may_be_empty():
+def test_empty_chunked_body_is_a_parse_error():
     answer = Answer(chunked(b""))
     assert (answer.status, answer.json()["code"]) == (400, "parse_error")
 
 
-def test_a_body_is_never_read_from_an_input_that_does_not_end():
-    """``wsgi.input_terminated`` is the server's word that reading to the end does not wait for ever."""
+def test_body_of_an_unterminated_input_is_not_read():
+    """Without ``wsgi.input_terminated`` a read to the end could wait forever."""
     request = chunked(padded(30), **{"wsgi.input_terminated": False})
     answer = Answer(request)
     assert (answer.status, answer.json()["code"]) == (400, "parse_error")
@@ -175,33 +175,33 @@ def test_a_body_is_never_read_from_an_input_that_does_not_end():
 
 @pytest.fixture
 def finished():
-    """How often Django was told that a request is over, upon which it gives its database connection back."""
-    times = []
+    """Record each ``request_finished`` signal, which releases the database connection."""
+    signals = []
 
     def receive(**_):
-        times.append(1)
+        signals.append(request_finished)
 
     request_finished.connect(receive)
-    yield times
+    yield signals
     request_finished.disconnect(receive)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/api/nowhere", "/problems/conflict", "/api/schema"])
-def test_a_whole_response_is_a_list_of_its_bytes_and_over(finished, path):
+def test_complete_response_is_a_closed_list_of_bytes(finished, path):
     answer = Answer(environ(path=path))
     assert isinstance(answer.result, list)
     assert [type(part) for part in answer.result] == [bytes]
-    assert finished == [1]
+    assert len(finished) == 1
 
 
-def test_a_task_is_answered_in_one_piece(finished):
+def test_task_is_sent_in_one_part(finished):
     task = TaskFactory()
     answer = Answer(environ(path=f"/api/tasks/{task.id}"))
     assert (len(answer.result), answer.json()["id"]) == (1, str(task.id))
-    assert finished == [1]
+    assert len(finished) == 1
 
 
-def test_a_streamed_response_is_not_gathered(finished):
+def test_streamed_response_stays_an_open_stream(finished):
     tasks = TaskFactory.create_batch(3)
     answer = Answer(environ())
     assert isinstance(answer.result, Iterable)
@@ -210,11 +210,10 @@ def test_a_streamed_response_is_not_gathered(finished):
     assert finished == []
     assert {task["id"] for task in answer.json()} == {str(task.id) for task in tasks}
     answer.result.close()
-    assert finished == [1]
+    assert len(finished) == 1
 
 
-def test_a_request_without_a_host_is_served():
-    """HTTP/1.0 knows no Host."""
+def test_http_1_0_request_without_host_is_served():
     request = environ(path="/api/tasks/1", SERVER_PROTOCOL="HTTP/1.0")
     del request["HTTP_HOST"]
     assert Answer(request).status == 404
@@ -233,7 +232,7 @@ def test_a_request_without_a_host_is_served():
     ],
 )
 @pytest.mark.parametrize("query", ["", "nope=%41"])
-def test_a_content_type_that_django_cannot_read_is_unsupported(content_type, query):
+def test_malformed_content_type_is_unsupported(content_type, query):
     body = padded(30)
     answer = Answer(environ("POST", body=body, query=query, CONTENT_TYPE=content_type, CONTENT_LENGTH="30"))
     assert answer.status == 415
@@ -243,7 +242,7 @@ def test_a_content_type_that_django_cannot_read_is_unsupported(content_type, que
 
 
 @pytest.mark.parametrize("charset", ["rot13", "undefined", "idna", "utf-16", "utf-16-le", "utf-7"])
-def test_the_charset_of_no_body_does_not_change_the_query(charset):
+def test_charset_does_not_change_the_query(charset):
     answer = Answer(environ(query="nope=%41&other=1", CONTENT_TYPE=f"text/plain; charset={charset}"))
     assert answer.status == 400
     assert [fault["parameter"] for fault in answer.json()["errors"]] == ["nope", "other"]
@@ -252,26 +251,26 @@ def test_the_charset_of_no_body_does_not_change_the_query(charset):
 @pytest.mark.parametrize(
     "path", ["/api/B\u00c3\u00a4ume", "/api/\u00f0\u009f\u008c\u00b3", "/api/\u00ff", "/api/\0", "/api/\n"]
 )
-def test_no_path_is_beyond_the_problems(path):
+def test_unknown_path_with_any_bytes_is_a_problem(path):
     answer = Answer(environ(path=path))
     assert (answer.status, answer.json()["code"]) == (404, "not_found")
     assert answer.headers["X-Request-ID"]
 
 
 @pytest.mark.parametrize("length", ["", "0", "abc", "-1", "\u00b2", "9" * 5000])
-def test_no_content_length_is_a_failure(length):
+def test_unusable_content_length_is_refused(length):
     answer = Answer(environ("POST", CONTENT_TYPE="application/json", CONTENT_LENGTH=length))
     assert answer.status in {400, 413}
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_a_head_request_is_told_what_a_get_would_be():
+def test_head_request_gets_the_headers_of_get():
     task = TaskFactory()
     answer = Answer(environ("HEAD", f"/api/tasks/{task.id}"))
     assert (answer.status, answer.headers["ETag"]) == (200, '"1"')
 
 
-def test_the_application_answers_the_ids_it_was_given():
+def test_request_id_is_repeated_or_made():
     answer = Answer(environ(path="/healthz", HTTP_X_REQUEST_ID="a-1"))
     assert answer.headers["X-Request-ID"] == "a-1"
     assert UUID(Answer(environ(path="/healthz")).headers["X-Request-ID"]).version == 7
