@@ -1,40 +1,45 @@
-"""The running server, asked by a socket: what no HTTP client would send."""
+"""Send bytes to the running server over a socket, because HTTP clients send no malformed requests."""
 
 import socket
+from contextlib import suppress
 from http.client import HTTPResponse
 from io import BytesIO
 
 from testing.servers import HOST
 
-SECONDS = 10
+TIMEOUT_SECONDS = 10
 
 
-def exchange(server, sent, *, gone=False):
-    """All that the server says, until it closes."""
-    with socket.create_connection((HOST, server.port), SECONDS) as connection:
-        try:
-            connection.sendall(sent)
-            if gone:
+def exchange(server, request, *, half_close=False):
+    """Send ``request``, and return all bytes until the server closes the connection.
+
+    ``half_close`` ends the client's side after the request, so that the server waits for no more bytes.
+    """
+    with socket.create_connection((HOST, server.port), TIMEOUT_SECONDS) as connection:
+        # The server may close the connection before it has read the whole request.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(request)
+            if half_close:
                 connection.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has heard enough
-        return b"".join(parts(connection))
+        return b"".join(receive(connection))
 
 
-def parts(connection):
-    try:
+def receive(connection):
+    # The server resets the connection if it closes it with unread bytes.
+    with suppress(ConnectionResetError):
         while part := connection.recv(65536):
             yield part
-    except ConnectionResetError:
-        pass  # what it did not read is still under way
 
 
-class Canned(BytesIO):
+class ReceivedBytes(BytesIO):
+    """A socket for ``HTTPResponse`` that holds all received bytes."""
+
     def makefile(self, _):
         return self
 
 
-def response(said):
-    answer = HTTPResponse(Canned(said))
-    answer.begin()
-    return answer, answer.read()
+def parse_response(received):
+    """Return the response and its body."""
+    response = HTTPResponse(ReceivedBytes(received))
+    response.begin()
+    return response, response.read()

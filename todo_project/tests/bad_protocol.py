@@ -1,29 +1,28 @@
-"""What is wrong before there is a request, byte for byte, and what the running server answers to it.
+"""Malformed HTTP/1.1 messages (RFC 9112), and the answers of the running server.
 
-RFC 9112 is HTTP/1.1. ``code`` is that of the problem with which the service answers; where there is none, the answer
-has no body, and where there is no ``status`` either, the connection ends. ``gone`` is a client that says no more,
-where the server would wait. The last rows are odd, and right or harmless.
+If a row has no ``code``, the response has no body. If a row has no ``status``, the server closes the connection without
+a response. ``half_close`` ends the client's side, so that the server does not wait for more bytes.
 """
 
 from typing import NamedTuple
 
 GET = "GET /api/tasks HTTP/1.1"
 POST = "POST /api/tasks HTTP/1.1"
-HOST = "Host: localhost"
+HOST_HEADER = "Host: localhost"
 CLOSE = "Connection: close"
 JSON = "Content-Type: application/json"
 BODY = b'{"title": "x"}'
 LENGTH = f"Content-Length: {len(BODY)}"
 CHUNKED = "Transfer-Encoding: chunked"
-IN_CHUNKS = b"e\r\n" + BODY + b"\r\n0\r\n\r\n"
+BODY_IN_CHUNKS = b"e\r\n" + BODY + b"\r\n0\r\n\r\n"
 
 
 class Row(NamedTuple):
     name: str
-    sent: bytes
+    request: bytes
     status: int | None
     code: str | None = None
-    gone: bool = False
+    half_close: bool = False
 
 
 def message(*head, body=b""):
@@ -31,11 +30,11 @@ def message(*head, body=b""):
 
 
 def get(name, *headers, line=GET, status=400, code=None):
-    return Row(name, message(line, HOST, CLOSE, *headers), status, code)
+    return Row(name, message(line, HOST_HEADER, CLOSE, *headers), status, code)
 
 
 def post(name, *headers, body=BODY, line=POST, status=400, code=None):
-    return Row(name, message(line, HOST, CLOSE, JSON, *headers, body=body), status, code)
+    return Row(name, message(line, HOST_HEADER, CLOSE, JSON, *headers, body=body), status, code)
 
 
 def chunks(name, body, status=400, code="parse_error"):
@@ -47,7 +46,7 @@ def hosts(name, *headers, line=GET, status=400, code="validation_error"):
 
 
 LENGTHS = [
-    post("two lengths that differ", LENGTH, "Content-Length: 15"),
+    post("two different lengths", LENGTH, "Content-Length: 15"),
     post("two lengths in one line", f"{LENGTH}, {len(BODY)}"),
     post("a negative length", "Content-Length: -1"),
     post("a length with a sign", "Content-Length: +14"),
@@ -57,29 +56,31 @@ LENGTHS = [
     post("a length beyond 64 bits", f"Content-Length: {'9' * 23}"),
     post("a length of 70,000 and no body", "Content-Length: 70000", body=b"", status=413, code="payload_too_large"),
     post("5,000 zeros", f"Content-Length: {'0' * 5000}14", status=413, code="payload_too_large"),
-    post("a body that ends before its length", "Content-Length: 15", code="parse_error")._replace(gone=True),
+    post("a body shorter than its length", "Content-Length: 15", code="parse_error")._replace(half_close=True),
     post("no length", body=b"", code="parse_error"),
     post("a length by another name", "Content_Length: 14", body=b"", code="parse_error"),
 ]
 
 CODINGS = [
-    chunks("a chunk size that is no number", b"zz\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    chunks("a chunk size that is not a number", b"zz\r\n" + BODY + b"\r\n0\r\n\r\n"),
     chunks("a negative chunk size", b"-e\r\n" + BODY + b"\r\n0\r\n\r\n"),
     chunks("a chunk size beyond 64 bits", b"f" * 17 + b"\r\n" + BODY + b"\r\n0\r\n\r\n"),
-    chunks("chunks parted by bare LF", IN_CHUNKS.replace(b"\r\n", b"\n")),
-    chunks("a chunk extension of 20,000 bytes", b"e;" + b"x" * 20_000 + IN_CHUNKS[1:]),
-    chunks("half an object, and no more chunks", b"5\r\n" + BODY[:5] + b"\r\n")._replace(gone=True),
-    chunks("70,000 bytes in a chunk", b"11170\r\n" + BODY.ljust(70_000) + IN_CHUNKS[-7:], 413, "payload_too_large"),
-    post("chunked, and something after it", f"{CHUNKED}, identity", body=IN_CHUNKS),
-    post("an unknown coding", "Transfer-Encoding: xchunked", body=IN_CHUNKS),
-    post("a space before the coding's colon", "Transfer-Encoding : chunked", body=IN_CHUNKS),
-    post("chunked in HTTP/1.0", CHUNKED, body=IN_CHUNKS, line="POST /api/tasks HTTP/1.0"),
+    chunks("chunks separated by bare LF", BODY_IN_CHUNKS.replace(b"\r\n", b"\n")),
+    chunks("a chunk extension of 20,000 bytes", b"e;" + b"x" * 20_000 + BODY_IN_CHUNKS[1:]),
+    chunks("half an object without a last chunk", b"5\r\n" + BODY[:5] + b"\r\n")._replace(half_close=True),
+    chunks(
+        "70,000 bytes in a chunk", b"11170\r\n" + BODY.ljust(70_000) + BODY_IN_CHUNKS[-7:], 413, "payload_too_large"
+    ),
+    post("chunked and another coding", f"{CHUNKED}, identity", body=BODY_IN_CHUNKS),
+    post("an unknown coding", "Transfer-Encoding: xchunked", body=BODY_IN_CHUNKS),
+    post("a space before the coding's colon", "Transfer-Encoding : chunked", body=BODY_IN_CHUNKS),
+    post("chunked in HTTP/1.0", CHUNKED, body=BODY_IN_CHUNKS, line="POST /api/tasks HTTP/1.0"),
 ]
 
 LINES = [
     get("a bare CR in a header", "X-A: b\rX-C: d"),
     get("a folded header (obs-fold)", "X-A: b\r\n c"),
-    Row("a header that begins with a space", message(GET, " X-A: b", HOST, CLOSE), 400),
+    Row("a header that begins with a space", message(GET, " X-A: b", HOST_HEADER, CLOSE), 400),
     get("a space before a colon", "X-A : b"),
     get("a header without a colon", "nonsense"),
     get("a header without a name", ": b"),
@@ -93,20 +94,20 @@ HOSTS = [
     hosts("no Host"),
     hosts("no Host in HTTP/1.0", line="GET /api/tasks HTTP/1.0"),
     hosts("an empty Host", "Host: "),
-    hosts("two Hosts", HOST, "Host: evil.example"),
-    hosts("two Hosts the other way round", "Host: evil.example", HOST),
-    hosts("twice the same Host", HOST, HOST),
-    hosts("a list of Hosts", f"{HOST}, evil.example"),
+    hosts("two Hosts", HOST_HEADER, "Host: evil.example"),
+    hosts("two Hosts in reverse order", "Host: evil.example", HOST_HEADER),
+    hosts("the same Host twice", HOST_HEADER, HOST_HEADER),
+    hosts("a list of Hosts", f"{HOST_HEADER}, evil.example"),
     hosts("a Host with a user", "Host: evil@localhost"),
     hosts("another Host", "Host: evil.example"),
-    hosts("another Host, where localhost is forwarded", "Host: evil.example", "X-Forwarded-Host: localhost"),
+    hosts("another Host with X-Forwarded-Host", "Host: evil.example", "X-Forwarded-Host: localhost"),
 ]
 
 REQUEST_LINES = [
     get("HTTP/0.9", line="GET /api/tasks"),
     get("HTTP/1.2", line="GET /api/tasks HTTP/1.2"),
     get("HTTP/2.0", line="GET /api/tasks HTTP/2.0"),
-    get("http in small letters", line="GET /api/tasks http/1.1"),
+    get("http in lower case", line="GET /api/tasks http/1.1"),
     get("two spaces", line="GET  /api/tasks HTTP/1.1"),
     get("tabs", line="GET\t/api/tasks\tHTTP/1.1"),
     get("a space in the path", line="GET /api/ta sks HTTP/1.1"),
@@ -117,7 +118,7 @@ REQUEST_LINES = [
     get("a path of 9 kB", line=f"GET /api/tasks/{'x' * 9000} HTTP/1.1", status=404, code="not_found"),
     get("a URL of 70 kB", line=f"GET /api/tasks?q={'x' * 70_000} HTTP/1.1", status=414),
     get("an encoded NUL", line="GET /api/tasks%00 HTTP/1.1", status=404, code="not_found"),
-    get("a percent sign that encodes nothing", line="GET /api/tasks/%zz HTTP/1.1", status=404, code="not_found"),
+    get("an invalid percent-encoding", line="GET /api/tasks/%zz HTTP/1.1", status=404, code="not_found"),
     get("a path out of the API", line="GET /api/../admin/ HTTP/1.1", status=404, code="not_found"),
     get("an encoded path out of the API", line="GET /api/%2e%2e/admin/ HTTP/1.1", status=404, code="not_found"),
     get("two slashes", line="GET //api/tasks HTTP/1.1", status=404, code="not_found"),
@@ -132,26 +133,26 @@ REQUEST_LINES = [
     get("a method of 9 kB", line=f"{'A' * 9000} /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
 ]
 
-NO_HTTP = [
-    Row("HTTP/2 without being asked", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", None),
+NOT_HTTP = [
+    Row("HTTP/2 without an upgrade", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", None),
     Row("TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + b"a" * 50, 400),
     Row("noise", b"\0\xff\xfe noise\r\n\r\n", 400),
-    Row("nothing", b"", None, gone=True),
-    Row("half a header", b"GET /api/ta", None, gone=True),
+    Row("nothing", b"", None, half_close=True),
+    Row("half a header", b"GET /api/ta", None, half_close=True),
 ]
 
-#: Odd, and taken: RFC 9112 lets a server do so (bare LF, section 2.2; empty lines before a request, section 2.2; a
-#: length beside chunks, section 6.3), or has what is sent mean nothing here.
-TAKEN = [
+#: Requests that RFC 9112 allows a server to accept, or that contain a part which the server may ignore: bare LF and
+#: empty lines before a request (section 2.2), and a length with chunks (section 6.3).
+UNUSUAL_PROTOCOL = [
     post("a length with zeros in front", f"Content-Length: {len(BODY):020}", status=201),
-    post("one length said twice", LENGTH, LENGTH, status=201),
-    post("chunks", CHUNKED, body=IN_CHUNKS, status=201),
-    post("chunks, and a length that is then ignored", "Content-Length: 5", CHUNKED, body=IN_CHUNKS, status=201),
-    post("a chunk extension", CHUNKED, body=b"e;x=y" + IN_CHUNKS[1:], status=201),
-    post("a trailer", CHUNKED, body=IN_CHUNKS[:-2] + b"X-A: b\r\n\r\n", status=201),
-    post("an expectation that is none", "Expect: 200-ok", LENGTH, status=201),
-    Row("bare LF", message(GET, HOST, CLOSE).replace(b"\r\n", b"\n"), 200),
-    Row("empty lines before the request", b"\r\n\r\n" + message(GET, HOST, CLOSE), 200),
+    post("the same length twice", LENGTH, LENGTH, status=201),
+    post("chunks", CHUNKED, body=BODY_IN_CHUNKS, status=201),
+    post("chunks and a length, which is ignored", "Content-Length: 5", CHUNKED, body=BODY_IN_CHUNKS, status=201),
+    post("a chunk extension", CHUNKED, body=b"e;x=y" + BODY_IN_CHUNKS[1:], status=201),
+    post("a trailer", CHUNKED, body=BODY_IN_CHUNKS[:-2] + b"X-A: b\r\n\r\n", status=201),
+    post("an unknown expectation", "Expect: 200-ok", LENGTH, status=201),
+    Row("bare LF", message(GET, HOST_HEADER, CLOSE).replace(b"\r\n", b"\n"), 200),
+    Row("empty lines before the request", b"\r\n\r\n" + message(GET, HOST_HEADER, CLOSE), 200),
     get("a header of 70 kB", f"X-A: {'b' * 70_000}", status=200),
     get("70 kB of headers", *(f"X-{number}: {'a' * 1000}" for number in range(70)), status=200),
     get("a Script-Name", "Script-Name: /evil", "SCRIPT_NAME: /evil", status=200),
@@ -159,7 +160,7 @@ TAKEN = [
     get("a body of a GET", LENGTH, status=200),
     get("an upgrade to a WebSocket", "Upgrade: websocket", "Sec-WebSocket-Version: 13", status=200),
     get("an upgrade to HTTP/2", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", status=200),
-    hosts("a URL of the same Host", HOST, line="GET http://localhost/api/tasks HTTP/1.1", status=200, code=None),
+    hosts("a URL of the same Host", HOST_HEADER, line="GET http://localhost/api/tasks HTTP/1.1", status=200, code=None),
 ]
 
-BAD_PROTOCOL = [*LENGTHS, *CODINGS, *LINES, *HOSTS, *REQUEST_LINES, *NO_HTTP]
+BAD_PROTOCOL = [*LENGTHS, *CODINGS, *LINES, *HOSTS, *REQUEST_LINES, *NOT_HTTP]
