@@ -13,38 +13,32 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *sorted(ROOT.glob("docs/**/*.md"))]
 EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
-#: Directories that are not part of the repository.
-IGNORED = {".git", ".venv", "__pycache__", "node_modules", "staticfiles"}
+#: Directories that are not part of the repository, besides hidden ones.
+IGNORED = {"__pycache__", "node_modules", "staticfiles"}
 
 #: Files besides Python's whose words are names.
 SOURCES = {".conf", ".html", ".in", ".ini", ".mjs", ".service", ".socket", ".sql", ".toml", "Makefile", ".env.example"}
 
-#: Files that an operator makes.
-OTHER_FILES = {"db.sqlite3", "standby.signal", "tasks.csv", "tasks.jsonl"}
-
-#: Names of other projects that the sources do not mention.
+#: Names of other projects, and of operators' files, that the sources do not mention.
 OTHER_NAMES = {
     *("ConnectionPool", "date_hierarchy", "Model.save", "PyJWKClient"),  # psycopg, Django, PyJWT
     *("PS512", "RS384", "RS512", "jwks_uri", "user.id"),  # identity providers
     *("r",),  # RateLimit
     *("ARRAY_TO_STRING", "CONCAT", "GREATEST", "LOWER", "OVERLAY", "json_build_object", "row_to_json"),  # SQL
-    *("pg_rewind", "plan_cache_mode"),  # PostgreSQL
+    *("pg_rewind", "plan_cache_mode", "standby.signal"),  # PostgreSQL
+    "tasks.csv",
     *("OnCalendar", "OnFailure", "PIPE_BUF", "cmp", "sd_listen_fds", "sd_notify"),  # systemd and Linux
 }
 
 #: Names that CONTRIBUTING.md advises against.
-BAD_NAMES = {
-    *("common", "helpers", "utils"),
-    "test_an_outage_that_nobody_saw_the_end_of_is_over_for_the_first_request",
-}
+BAD_NAMES = {"common", "helpers", "utils"}
 
 BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
-FILE_SUFFIXES = "conf|html|jsonl?|md|mjs|py|service|signal|socket|sql|sqlite3|toml|txt|yaml"
-FILE = re.compile(rf"(?!/)[\w.@*/-]+(?:\.(?:{FILE_SUFFIXES})|/)")
+FILE = re.compile(r"(?!/)[\w.@*/-]+(?:\.(?:conf|html|json|md|mjs|py|service|socket|sql|toml|txt|yaml)|/)")
 NAME = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\(.*\)|\[.*\]| ?=.*)?")
 MODULE = re.compile(r"(?:python -m )?([a-z_]+\.[a-z_]+) .*|python -m ([a-z_.]+)")
 COMMAND = re.compile(r"(?:.*manage\.py )?([a-z]+_[a-z_]+) .*|.*manage\.py ([a-z_]+)(?: .*)?")
@@ -75,7 +69,7 @@ class Repository:
 
     def _files(self):
         for directory, directories, files in os.walk(ROOT):
-            directories[:] = set(directories) - IGNORED
+            directories[:] = [name for name in directories if name not in IGNORED and not name.startswith(".")]
             place = Path(directory).relative_to(ROOT)
             self.paths.update(f"/{place / name}/" for name in directories)
             self.paths.update(f"/{place / name}" for name in files)
@@ -114,7 +108,7 @@ class Repository:
 
     def has_file(self, path):
         pattern = re.compile(".*/" + re.escape(path).replace(r"\*", "[^/]*"))
-        return path in OTHER_FILES or any(map(pattern.fullmatch, self.paths))
+        return any(map(pattern.fullmatch, self.paths))
 
     def has_name(self, name):
         return any(name in known for known in (self.names, self.dotted, OTHER_NAMES, BAD_NAMES))
