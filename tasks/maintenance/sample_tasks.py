@@ -1,4 +1,4 @@
-"""Believable tasks for ``seed_tasks``, made up by chance and yet the same ones each time."""
+"""Random tasks for ``seed_tasks`` that look real, the same tasks for the same seed."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: Of the tasks that are not completed, how many have been edited.
-EDITED = 0.2
-#: How many have a description.
-DESCRIBED = 0.6
+#: The part of the open tasks that were edited.
+EDITED_RATIO = 0.2
+#: The part of all tasks that have a description.
+DESCRIBED_RATIO = 0.6
 
 WORDS = {
     "person": ("Ana", "Björn", "Chloé", "Dmitri", "Elif", "Fátima", "Grace", "Hiroshi", "Ines", "Jürgen", "Lê", "Zoë"),
@@ -62,14 +62,14 @@ SENTENCES = (
 
 @dataclass(frozen=True)
 class SampleTasks:
-    """The tasks of a seed. A larger number of them begins with the same ones; ids and times are made up as well.
+    """The random tasks of a seed; a larger number begins with the same tasks, ids and times included.
 
     Attributes:
-        seed: decides them, with all that follows: tasks of other owners are others.
-        owners: whose they are, each about as often as the others.
-        completed_ratio: the part of them that is completed, from 0 to 1.
-        until: none was made or written after it.
-        days: none was made more than so many days before it.
+        seed: selects the tasks, together with the owners and the ratio.
+        owners: the user ids that share the tasks about evenly.
+        completed_ratio: the part of the tasks that is completed, from 0 to 1.
+        until: the latest time of a creation or write.
+        days: the earliest creation is this many days before ``until``.
     """
 
     seed: int
@@ -79,23 +79,23 @@ class SampleTasks:
     days: int
 
     def first(self, number: int) -> Iterator[Task]:
-        """The first ``number`` of them, in no order of time."""
-        # All that is asked for, or the tasks of one user would have the ids of another's.
-        chance = Chance(f"{self.seed} {self.completed_ratio} {' '.join(self.owners)}")
+        """Yield the first ``number`` tasks, not sorted by time."""
+        # The owners are part of the seed, because different users' tasks need different ids.
+        generator = SampleGenerator(f"{self.seed} {self.completed_ratio} {' '.join(self.owners)}")
         span = timedelta(days=self.days)
         for _ in range(number):
-            yield self._task(chance, self.until - span * chance.random())
+            yield self._task(generator, self.until - span * generator.random())
 
-    def _task(self, chance: "Chance", created_at: datetime) -> Task:
-        completed = chance.random() < self.completed_ratio
-        writes = 1 + int(3 * chance.random()) if completed or chance.random() < EDITED else 0
-        # Most of what is done is done soon.
-        updated_at = created_at + (self.until - created_at) * chance.random() ** 3
+    def _task(self, generator: "SampleGenerator", created_at: datetime) -> Task:
+        completed = generator.random() < self.completed_ratio
+        writes = 1 + int(3 * generator.random()) if completed or generator.random() < EDITED_RATIO else 0
+        # The third power brings most writes near the creation.
+        updated_at = created_at + (self.until - created_at) * generator.random() ** 3
         return Task(
-            id=uuid7(created_at, chance),
-            user_id=chance.pick(self.owners),
-            title=chance.phrase(TITLES),
-            description=chance.description() if chance.random() < DESCRIBED else "",
+            id=generator.uuid7(created_at),
+            user_id=generator.pick(self.owners),
+            title=generator.phrase(TITLES),
+            description=generator.description() if generator.random() < DESCRIBED_RATIO else "",
             completed=completed,
             created_at=created_at,
             updated_at=max(updated_at, created_at + timedelta(microseconds=writes)) if writes else created_at,
@@ -103,23 +103,26 @@ class SampleTasks:
         )
 
 
-class Chance(random.Random):
-    """Of ``random.Random`` only what every version of Python makes alike: ``random`` and ``getrandbits``."""
+class SampleGenerator(random.Random):
+    """A generator that uses only ``random`` and ``getrandbits``, which are the same in every version of Python."""
 
-    def pick(self, things: Sequence[T]) -> T:
-        return things[int(len(things) * self.random())]
-
-    def __getitem__(self, kind: str) -> str:
-        return self.pick(WORDS[kind])
+    def pick(self, choices: Sequence[T]) -> T:
+        """Return one of ``choices``."""
+        return choices[int(len(choices) * self.random())]
 
     def phrase(self, templates: Sequence[str]) -> str:
+        """Fill one of ``templates`` with words."""
         return self.pick(templates).format_map(self)
 
+    def __getitem__(self, kind: str) -> str:
+        """Return a word of a kind, for ``format_map``."""
+        return self.pick(WORDS[kind])
+
     def description(self) -> str:
+        """Return one to three lines."""
         return "\n".join(self.phrase(SENTENCES) for _ in range(1 + int(3 * self.random())))
 
-
-def uuid7(moment: datetime, chance: random.Random) -> UUID:
-    """As ``Task`` makes them (RFC 9562, section 5.7), but of a moment and a chance that can be had again."""
-    milliseconds = (moment - EPOCH) // timedelta(milliseconds=1)
-    return UUID(int=milliseconds << 80 | 7 << 76 | chance.getrandbits(12) << 64 | 2 << 62 | chance.getrandbits(62))
+    def uuid7(self, time: datetime) -> UUID:
+        """Return a UUID of version 7 (RFC 9562, section 5.7) for ``time``."""
+        milliseconds = (time - EPOCH) // timedelta(milliseconds=1)
+        return UUID(int=milliseconds << 80 | 7 << 76 | self.getrandbits(12) << 64 | 2 << 62 | self.getrandbits(62))

@@ -1,66 +1,71 @@
-"""``manage.py verify_tasks``: whether what is stored is what the API may rely on."""
+"""``manage.py verify_tasks``: find tasks and parts of the table that break the rules of the model."""
 
 import json
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from commands.base import FOUND, MAX_BATCH, OperatorCommand, counted
-from tasks.maintenance.verification import Finding, Rules, batches, mend, verify_schema
+from commands.base import MAX_BATCH, ExitCode, OperatorCommand, format_count
+from tasks.maintenance.repair import repair
+from tasks.maintenance.verification import Finding, RuleCheck, batches_of_all_tasks, verify_schema
 from tasks.models import Task
 
 
 class Command(OperatorCommand):
-    """Reads the whole table, a batch a statement, and the schema; tells what is wrong, and with ``--fix`` mends it.
+    """A verification of the whole table, one statement per batch, and of its schema.
 
-    For once a week, after a restore, and after somebody's hand in the database: a constraint that was dropped says
-    nothing.
+    Run it every week, after restoring a backup and after manual changes, because a dropped constraint causes no error.
     """
 
-    help = "Report tasks that break a rule and constraints and indexes that are missing; exit with 1 if there are any."
+    help = "Report tasks that break a rule, and missing constraints and indexes. Exit with 1 after a finding."
     default_batch_size = MAX_BATCH
+    model = Task
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", dest="as_json", action="store_true", help="One JSON object instead of lines.")
+        parser.add_argument("--json", dest="as_json", action="store_true", help="Print one JSON object.")
         parser.add_argument(
             "--fix",
             action="store_true",
-            help="First mend what can be without a loss: untrimmed titles, times out of order, indexes, constraints.",
+            help="First fix what loses no data: untrimmed titles, times out of order, indexes and constraints.",
         )
         self.add_batch_size(parser)
 
     def handle(self, *, as_json: bool, fix: bool, batch_size: int, **_: Any) -> None:
         verified, findings = self.verify(batch_size)
-        mended: list[Finding] = []
+        fixed: list[Finding] = []
         if fix and findings:
-            mend(findings, batch_size)
+            repair(findings, batch_size)
             before, (verified, findings) = findings, self.verify(batch_size)
-            left = {(finding.kind, finding.name) for finding in findings}
-            mended = [finding for finding in before if (finding.kind, finding.name) not in left]
+            remaining = {(finding.kind, finding.name) for finding in findings}
+            fixed = [finding for finding in before if (finding.kind, finding.name) not in remaining]
         if as_json:
-            report = {"verified": verified, "mended": _dicts(mended), "findings": _dicts(findings)}
+            report = {"verified": verified, "mended": [*map(asdict, fixed)], "findings": [*map(asdict, findings)]}
             self.stdout.write(json.dumps(report))
         else:
-            self.tell(verified, mended, findings)
+            self.print_report(verified, fixed, findings)
         if findings:
-            raise CommandError(f"Findings: {len(findings)}", returncode=FOUND)
+            raise CommandError(f"Findings: {len(findings)}", returncode=ExitCode.FINDINGS)
 
     def verify(self, batch_size: int) -> tuple[int, list[Finding]]:
-        """How many tasks there are, and all that is wrong with them or the schema."""
-        rules = Rules()
-        with self.progress(Task.objects.count) as progress:
-            for batch in batches(batch_size):
-                progress.update(rules.check(batch))
-        return rules.verified, rules.findings() + verify_schema()
+        """Return the number of tasks, and the findings about them and the schema."""
+        rules = RuleCheck()
+        verified = self.add_up(map(rules.check, batches_of_all_tasks(batch_size)), Task.objects.count)
+        return verified, rules.findings() + verify_schema()
 
-    def tell(self, verified: int, mended: list[Finding], findings: list[Finding]) -> None:
-        for finding in mended:
-            self.stdout.write(f"Mended: {finding}")
+    def print_report(self, verified: int, fixed: list[Finding], findings: list[Finding]) -> None:
+        """Print one line per finding, and the summary."""
+        for finding in fixed:
+            self.stdout.write(f"Fixed: {describe(finding)}")
         for finding in findings:
-            self.stdout.write(str(finding))
-        self.sum_up(f"Verified {counted(verified, 'task')}; findings: {len(findings)}")
+            self.stdout.write(describe(finding))
+        self.print_summary(f"Verified {format_count(verified, 'task')}; findings: {len(findings)}")
 
 
-def _dicts(findings: list[Finding]) -> list[dict[str, Any]]:
-    return [finding.as_dict() for finding in findings]
+def describe(finding: Finding) -> str:
+    """Return a finding as one line for a person."""
+    if finding.kind == "rule":
+        broken = f"{finding.name}: broken by {format_count(finding.tasks, 'task')}"
+        return ", such as ".join([broken, *finding.sample[:1]])
+    return f"{finding.name}: {finding.kind}"

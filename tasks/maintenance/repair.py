@@ -1,0 +1,74 @@
+"""Repair the findings of a verification that can be repaired without losing data."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import reduce
+from operator import or_
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import Value
+from django.utils import timezone
+
+from database.connections import LOCK_TIMEOUT
+from database.expressions import Trim
+from tasks.maintenance.verification import CONSTRAINTS, INDEXES, VIOLATIONS, Finding
+from tasks.models import Task, TaskQuerySet
+from tasks.rules import LATEST, MAX_VERSION, WHITE_SPACE
+
+#: Rules that a task keeps after a write of its trimmed title, because every write also raises ``updated_at``.
+REPAIRABLE_RULES = ("task_title_trimmed", "task_updated_after_created")
+
+
+def repair(findings: Sequence[Finding], batch_size: int) -> None:
+    """Repair what can be repaired without losing data or delaying requests, and leave the rest.
+
+    Tasks come first, because a constraint is added only if every task keeps it. On SQLite only a migration can add a
+    constraint, because SQLite copies the whole table for it.
+    """
+    for batch in repairable_tasks().in_batches(batch_size):
+        batch.change(title=Trim("title", Value(WHITE_SPACE)))
+    for finding in findings:
+        if finding.kind != "rule" and finding.name in INDEXES:
+            _build_index(finding)
+        elif finding.kind != "rule" and finding.name in CONSTRAINTS and connection.vendor == "postgresql":
+            with suppress(OperationalError):  # another transaction has locked the table
+                _enforce_constraint(finding)
+
+
+def repairable_tasks() -> TaskQuerySet:
+    """Return the tasks that break only ``REPAIRABLE_RULES``, because the database may refuse to write others.
+
+    A task is also left out if its ``version`` or ``updated_at`` cannot grow, or if its ``created_at`` is in the future.
+    """
+    broken = reduce(or_, (VIOLATIONS[name] for name in REPAIRABLE_RULES))
+    kept = (~VIOLATIONS[name] for name in VIOLATIONS if name not in REPAIRABLE_RULES)
+    return Task.objects.filter(
+        broken, *kept, version__lte=MAX_VERSION, updated_at__lt=LATEST, created_at__lte=timezone.now()
+    )
+
+
+def _build_index(finding: Finding) -> None:
+    concurrently = {"concurrently": True} if connection.vendor == "postgresql" else {}
+    with connection.schema_editor(atomic=False) as editor:
+        if finding.kind == "invalid":
+            editor.remove_index(Task, INDEXES[finding.name], **concurrently)
+        editor.add_index(Task, INDEXES[finding.name], **concurrently)
+
+
+def _enforce_constraint(finding: Finding) -> None:
+    """Add the constraint for new rows first and validate the stored rows afterwards, which blocks no writer.
+
+    Do nothing while a task breaks the constraint, because the constraint would block every write of that task.
+
+    Raises:
+        OperationalError: another transaction holds a lock, behind which the API would wait as well.
+    """
+    if Task.objects.filter(VIOLATIONS[finding.name]).exists():
+        return
+    with connection.schema_editor(atomic=False) as editor:
+        if finding.kind == "missing":
+            statement = CONSTRAINTS[finding.name].create_sql(Task, editor)
+            with transaction.atomic():
+                editor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                editor.execute(f"{statement} NOT VALID", params=None)
+        editor.execute(f'ALTER TABLE "{Task._meta.db_table}" VALIDATE CONSTRAINT "{finding.name}"')
