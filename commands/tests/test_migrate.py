@@ -34,7 +34,7 @@ Command().run_from_argv(["manage.py", "migrate", *sys.argv[1:]])
 
 @pytest.fixture
 def open_transaction(database_url):
-    """A transaction that has read the tasks and stays open, as of a backup or a forgotten session."""
+    """Hold a transaction open that has read the tasks, like a backup or a forgotten session."""
     with psycopg.connect(database_url) as holder:
         holder.execute("SELECT count(*) FROM tasks_task")
         yield holder
@@ -60,12 +60,11 @@ def migrating(database_url, command, target, log):
 
 
 @pytest.fixture(autouse=True)
-def _reapplied_migration(request):
+def _reapplied_migration(request, log):
     """Apply the migration again that a test with ``database_url`` has unapplied."""
     yield
     if "database_url" in request.fixturenames:
-        url, log = request.getfixturevalue("database_url"), request.getfixturevalue("log")
-        with migrating(url, OUR_MIGRATE, AFTER, log) as process:
+        with migrating(request.getfixturevalue("database_url"), OUR_MIGRATE, AFTER, log) as process:
             assert process.wait(60) == 0
 
 

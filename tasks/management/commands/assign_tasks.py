@@ -1,48 +1,59 @@
-"""``manage.py assign_tasks``: the tasks of single-user mode to whoever made them, once there are users."""
+"""``manage.py assign_tasks``: give the tasks of single-user mode to an owner, once there are users."""
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from commands.base import BAD_INPUT, OperatorCommand, counted
-from tasks.management.arguments import owner, subject
-from tasks.models import Task
+from commands.base import ExitCode, OperatorCommand, format_count
+from tasks.management.arguments import existing_user_id, new_user_id
+from tasks.models import Task, TaskQuerySet
 
 
 class Command(OperatorCommand):
-    """Gives all tasks of one user, those in the trash too, to another.
+    """A change of owner, one statement per batch, so that a request waits for one batch at most.
 
-    Each batch is one statement, so that a request waits for one batch at the most; a command that was interrupted is
-    run again as it was. To its new owner a task has changed: its ``version`` and ``updated_at`` grow.
+    An operator can run an interrupted command again. For the new owner the ``version`` and ``updated_at`` of every
+    task grow, because the task has changed.
     """
 
-    help = "Give all tasks of one user, those in the trash too, to another: docs/authentication.md."
+    help = "Give all tasks of one user, including the trash, to another user. See docs/authentication.md."
+    model = Task
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--from", dest="giver", type=owner, required=True, metavar="ID", help="Whose they are, say “default”."
+            "--from",
+            dest="old_owner",
+            type=existing_user_id,
+            required=True,
+            metavar="ID",
+            help="The present owner, such as “default”.",
         )
         parser.add_argument(
             "--to",
-            dest="receiver",
-            type=subject,
+            dest="new_owner",
+            type=new_user_id,
             required=True,
             metavar="ID",
-            help="Whose they become: the “sub” of their tokens.",
+            help="The new owner: the “sub” claim of that user's tokens.",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Say how many would change hands, and change none.")
+        self.add_dry_run(parser)
         self.add_batch_size(parser)
 
-    def handle(self, *, giver: str, receiver: str, dry_run: bool, batch_size: int, **_: Any) -> None:
-        if giver == receiver:
-            raise CommandError("--from and --to are the same user", returncode=BAD_INPUT)
-        tasks = Task.objects.owned_by(giver)
+    def handle(self, *, old_owner: str, new_owner: str, dry_run: bool, batch_size: int, **_: Any) -> None:
+        if old_owner == new_owner:
+            raise CommandError("--from and --to are the same user", returncode=ExitCode.BAD_INPUT)
+        tasks = Task.objects.owned_by(old_owner)
         if dry_run:
-            return self.sum_up(f"Would assign {counted(tasks.count(), 'task')} of {giver} to {receiver}")
-        assigned = 0
-        with self.progress(tasks.count) as progress:
-            while batch := tasks.filter(id__in=tasks.order_by("id").values("id")[:batch_size]).change(user_id=receiver):
-                assigned += len(batch)
-                progress.update(len(batch))
-        return self.sum_up(f"Assigned {counted(assigned, 'task')} of {giver} to {receiver}")
+            number = format_count(tasks.count(), "task")
+            return self.print_summary(f"Would assign {number} of {old_owner} to {new_owner}")
+        number = format_count(self.add_up(assign(tasks, new_owner, batch_size), tasks.count), "task")
+        return self.print_summary(f"Assigned {number} of {old_owner} to {new_owner}")
+
+
+def assign(tasks: TaskQuerySet, new_owner: str, batch_size: int) -> Iterator[int]:
+    """Change the owner batch by batch until no task is left, and yield the number of tasks in each batch."""
+    first = tasks.order_by("id").values("id")[:batch_size]
+    while number := tasks.filter(id__in=first).change(user_id=new_owner):
+        yield number
