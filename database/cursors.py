@@ -17,6 +17,7 @@ def statement_cursor(connection: BaseDatabaseWrapper, *, binary: bool = False) -
     Django's own cursor is needed inside a transaction and where a wrapper or ``DEBUG`` watches statements.
 
     Args:
+        connection: the database.
         binary: fetch values in PostgreSQL's binary form, because ``bytea`` otherwise travels as hexadecimal digits.
 
     Raises:

@@ -1,6 +1,7 @@
-"""``Idempotency-Key``: what a request came to is kept with what it wrote, and given again to whoever sends it again.
+"""Carry out a request with an ``Idempotency-Key`` once, and replay its response to every repetition.
 
-Why it needs no lock and no half-written row: docs/decisions/0007-idempotency.md.
+The response is stored in the same transaction as the write, so neither locks nor half-written rows are needed:
+docs/decisions/0007-idempotency.md.
 """
 
 import json
@@ -18,7 +19,6 @@ from idempotency.models import KEY_MAX_LENGTH, KeptResponse
 from rest.problems.responses import respond
 from rest.problems.types import Conflict, IdempotencyKeyReused, NotFound, PreconditionFailed
 
-KEY_RULE = f"1 to {KEY_MAX_LENGTH} visible ASCII characters"
 KEY = re.compile(f"[\x21-\x7e]{{1,{KEY_MAX_LENGTH}}}")
 
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
@@ -26,15 +26,24 @@ KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 Operation = Callable[[], HttpResponse]
 
 
-def is_key(text: str) -> bool:
-    return KEY.fullmatch(text) is not None
+def parse_key(value: str | None) -> str | None:
+    """Return the key of an ``Idempotency-Key`` header.
+
+    Raises:
+        ValueError: the header is malformed.
+    """
+    if value is not None and not KEY.fullmatch(value):
+        raise ValueError(f"must be 1 to {KEY_MAX_LENGTH} visible ASCII characters")
+    return value
 
 
 class KeyedRequest:
     """A request with an ``Idempotency-Key``, made before REST framework reads the body.
 
     Args:
-        user_id: the caller, whose keys are nobody else's.
+        request: the request.
+        user_id: the caller; two callers may use the same key.
+        key: the key.
     """
 
     def __init__(self, request: Request, user_id: str, key: str) -> None:
@@ -44,30 +53,30 @@ class KeyedRequest:
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:
-        """What makes two requests the same one: the method, the path as sent, the query, ``If-Match`` and the body."""
+        """Hash the method, the path as sent, the query, ``If-Match`` and the body, which equal requests share."""
         meta = self.request.META
         head = (self.request.method, meta["PATH_INFO"], meta["QUERY_STRING"], meta.get("HTTP_IF_MATCH"))
         return sha256(json.dumps(head).encode() + b"\n" + self.request.body).hexdigest()
 
-    def once(self, operation: Operation) -> HttpResponse:
-        """The response of ``operation``, carried out now or when the request first came.
+    def respond_once(self, operation: Operation) -> HttpResponse:
+        """Return the response of ``operation``, from now or from the first time.
 
         Raises:
-            IdempotencyKeyReused: the key stands for another request.
-            Exception: whatever ``operation`` raises but for what it came to; nothing is written, and the key is free.
+            IdempotencyKeyReused: the key belongs to another request.
+            Exception: any other error of ``operation``; nothing is written, and the key stays free.
         """
         try:
-            return self._once(operation)
+            return self._respond_once(operation)
         except IntegrityError:
-            # Another request with the key was faster, and what it came to is there by now.
-            return self._once(operation)
+            # A concurrent request with this key was faster, and has stored its response by now.
+            return self._respond_once(operation)
 
     @retry_once_on_conflict
-    def _once(self, operation: Operation) -> HttpResponse:
+    def _respond_once(self, operation: Operation) -> HttpResponse:
         with transaction.atomic(), rows_of(self.user_id):
-            if kept := self._kept():
-                return self._again(kept)
-            response = self._outcome(operation)
+            if kept := self._find_kept():
+                return self._replay(kept)
+            response = self._carry_out(operation)
             KeptResponse.objects.create(
                 user_id=self.user_id,
                 key=self.key,
@@ -78,21 +87,21 @@ class KeyedRequest:
             )
             return response
 
-    def _kept(self) -> KeptResponse | None:
+    def _find_kept(self) -> KeptResponse | None:
         kept = KeptResponse.objects.filter(user_id=self.user_id, key=self.key).first()
         if kept and kept.expired:
             kept.delete()
             return None
         return kept
 
-    def _again(self, kept: KeptResponse) -> HttpResponse:
+    def _replay(self, kept: KeptResponse) -> HttpResponse:
         if kept.fingerprint != self.fingerprint:
             raise IdempotencyKeyReused
         headers = {**kept.headers, "Idempotency-Replayed": "true"}
         return HttpResponse(bytes(kept.body), status=kept.status, headers=headers)
 
-    def _outcome(self, operation: Operation) -> HttpResponse:
-        """A response, also of an operation that found no task, a conflict, or another version."""
+    def _carry_out(self, operation: Operation) -> HttpResponse:
+        """Return a response, also if the task is missing, in conflict or at another version."""
         try:
             return operation()
         except (NotFound, Conflict, PreconditionFailed) as problem:

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, and no more: what ``json`` takes beyond it, or leaves in doubt, is refused."""
+"""Parse JSON strictly by RFC 8259; Python's ``json`` accepts more, and lets the last of two equal keys win."""
 
 import json
 from collections import Counter
@@ -9,21 +9,20 @@ from typing import IO, Any, NoReturn
 
 from rest_framework.parsers import BaseParser
 
-from rest.problems.types import Fault, UnreadableBody, pointer
+from rest.problems.types import Fault, UnreadableBody, body_fault
 
 MAX_DEPTH = 32
 
-#: Repeated keys that are named: a pointer may be as long as the body.
+#: The most repeated keys that are named, because a pointer can be as long as the body.
 MAX_REPEATED_KEYS = 10
 
 
 class JSONParser(BaseParser):
-    """Strict ``application/json``.
+    """A strict parser of ``application/json``.
 
     Raises:
-        UnreadableBody: the body is cut short (RFC 9112, section 8), is no UTF-8 JSON text (RFC 8259), has a number that
-            no double holds, repeats a key (RFC 8259, section 4, leaves the outcome open), or nests deeper than
-            ``MAX_DEPTH``.
+        UnreadableBody: the body is incomplete (RFC 9112, section 8), is not JSON in UTF-8, has a number outside double
+            precision, repeats a key (RFC 8259, section 4), or nests deeper than ``MAX_DEPTH``.
     """
 
     media_type = "application/json"
@@ -44,13 +43,13 @@ class JSONParser(BaseParser):
 
 
 class MergePatchParser(JSONParser):
-    """Strict ``application/merge-patch+json`` (RFC 7396)."""
+    """A strict parser of ``application/merge-patch+json`` (RFC 7396)."""
 
     media_type = "application/merge-patch+json"
 
 
 class RepeatingObject(dict[str, Any]):
-    """An object whose text gave some of its keys more than once."""
+    """An object whose text repeats keys."""
 
     repeated: list[str]
 
@@ -76,7 +75,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(text: str) -> float:
-    """A number as a double; what a double cannot hold is refused."""
+    """Return a double; refuse a number outside its range."""
     value = float(text)
     if not isfinite(value):
         raise UnreadableBody("The body has a number that is out of range")
@@ -84,7 +83,7 @@ def _number(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    """An integer, exact where a double is not, and as far as a double reaches."""
+    """Return an exact integer within the range of a double."""
     _number(text)
     return int(text)
 
@@ -101,13 +100,13 @@ TOO_DEEP = f"The body nests deeper than {MAX_DEPTH} levels"
 
 
 def _repeated_keys(value: Any, path: tuple[str, ...] = ()) -> Iterator[Fault]:
-    """The faults of every object in ``value`` that repeats a key."""
+    """Yield a fault for every repeated key of every object in ``value``."""
     if not isinstance(value, dict | list):
         return
     if len(path) == MAX_DEPTH:
         raise UnreadableBody(TOO_DEEP)
     if isinstance(value, RepeatingObject):
         for key in value.repeated:
-            yield Fault(pointer=pointer(*path, key), code="repeated_key", detail="A key stands more than once")
+            yield body_fault((*path, key), "repeated_key", "A key stands more than once")
     for token, member in value.items() if isinstance(value, dict) else zip(map(str, count()), value, strict=False):
         yield from _repeated_keys(member, (*path, token))

@@ -23,7 +23,7 @@ def api_middleware(
         response = get_response(request)
         if response.status_code >= HTTPStatus.BAD_REQUEST and response["Content-Type"] != responses.CONTENT_TYPE:
             # Django shows a page of its own where DEBUG is on.
-            response = responses.respond(request, responses.of_status(response.status_code))
+            response = responses.respond(request, responses.problem_of_status(response.status_code))
         response.headers["Cache-Control"] = "private, no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"
         patch_vary_headers(response, ["Accept", "Authorization"])

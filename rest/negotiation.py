@@ -1,4 +1,4 @@
-"""What a client accepts (RFC 9110, section 12.5.1), and what it may send (section 8.3)."""
+"""Match a client's ``Accept`` (RFC 9110, section 12.5.1) and ``Content-Type`` (section 8.3) with JSON."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -12,12 +12,12 @@ from rest_framework.request import Request
 
 from rest.problems.types import NotAcceptable, UnsupportedMediaType
 
-ANSWERED = ("application/json", "application/problem+json")
+RESPONSE_TYPES = ("application/json", "application/problem+json")
 UTF8 = {"utf-8", "utf8"}
 
 
 class JSONNegotiation(BaseContentNegotiation):
-    """JSON for whoever accepts JSON or problem details; bodies as UTF-8 JSON only."""
+    """JSON responses for clients that accept JSON or problem details, and JSON bodies in UTF-8."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
@@ -37,21 +37,21 @@ class JSONNegotiation(BaseContentNegotiation):
 
 @lru_cache(maxsize=256)
 def admits_json(accept: str) -> bool:
-    """Whether an ``Accept`` header gives JSON or problem details a weight above 0."""
+    """Tell whether ``Accept`` gives JSON or problem details a weight above 0."""
     ranges = [_without_parameters(_parse(token)) for token in accept.split(",") if token.strip()]
-    return not ranges or any(_weight(media_type, ranges) > 0 for media_type in ANSWERED)
+    return not ranges or any(_weight(media_type, ranges) > 0 for media_type in RESPONSE_TYPES)
 
 
 def _weight(media_type: str, ranges: list[MediaType]) -> float:
-    """The weight of the most specific range that ``media_type`` falls into, 0 if there is none."""
+    """Return the weight of the most specific range that matches, or 0."""
     matching = [accepted for accepted in ranges if MediaType(media_type).match(str(accepted))]
     return max(matching, key=attrgetter("specificity")).quality if matching else 0
 
 
 def _without_parameters(accepted: MediaType) -> MediaType:
-    """But for its weight: there is one JSON to choose from, whatever ``indent`` or ``version`` a client would like.
+    """Drop all parameters but the weight, because JSON has one form here, without ``indent`` or ``version``.
 
-    A charset other than UTF-8 is no JSON (RFC 8259, section 8.1).
+    A charset other than UTF-8 matches nothing (RFC 8259, section 8.1).
     """
     if "charset" in accepted.params:
         return MediaType("")
@@ -61,13 +61,13 @@ def _without_parameters(accepted: MediaType) -> MediaType:
 
 @lru_cache(maxsize=256)
 def utf8_media_type(content_type: str) -> str:
-    """``type/subtype`` of a ``Content-Type``, and nothing for a charset other than UTF-8."""
+    """Return ``type/subtype`` of a ``Content-Type``, or an empty text for a charset other than UTF-8."""
     declared = _parse(content_type)
     return "" if "charset" in declared.params else f"{declared.main_type}/{declared.sub_type}"
 
 
 def _parse(text: str) -> MediaType:
-    """A media type without its charset if that is UTF-8; one that matches nothing if it is malformed."""
+    """Parse a media type without a UTF-8 charset; a malformed one matches nothing."""
     try:
         media_type = MediaType(text)
     except (ValueError, LookupError):

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the pages that show it."""
+"""Complete the OpenAPI document with problems, and help to describe texts."""
 
 from http import HTTPStatus
 from itertools import groupby
@@ -6,16 +6,19 @@ from typing import Any
 
 from rest.problems.types import PROBLEMS, Fault, InvalidRequest, Problem
 
-#: Where an operation's documentation lists the codes of the problems that it can answer.
+#: The extension that lists the problem codes of an operation until ``document_problems`` replaces it.
 PROBLEM_CODES = "x-problem-codes"
 
 FAULT_SCHEMA = {
     "type": "object",
-    "description": "One thing wrong with the request; exactly one of `pointer`, `parameter` and `header` says where.",
+    "description": "A fault of the request; exactly one of `pointer`, `parameter` and `header` locates it.",
     "properties": {
-        "pointer": {"type": "string", "description": "In the body: a JSON Pointer as a URI fragment (RFC 6901)."},
-        "parameter": {"type": "string", "description": "In the query."},
-        "header": {"type": "string", "description": "In the header."},
+        "pointer": {
+            "type": "string",
+            "description": "A place in the body: a JSON Pointer as a URI fragment (RFC 6901).",
+        },
+        "parameter": {"type": "string", "description": "A query parameter."},
+        "header": {"type": "string", "description": "A header."},
         "code": {"type": "string"},
         "detail": {"type": "string"},
     },
@@ -26,33 +29,37 @@ PROBLEM_SCHEMA = {
     "type": "object",
     "description": "A problem (RFC 9457).",
     "properties": {
-        "type": {"type": "string", "format": "uri-reference", "description": "Leads to an explanation of the problem."},
-        "title": {"type": "string", "description": "Constant for a type."},
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "A page that explains it.",
+        },
+        "title": {"type": "string", "description": "Constant for a `type`."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "description": "This occurrence, as a sentence for a person."},
+        "detail": {"type": "string", "description": "A sentence about this occurrence, for a person."},
         "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request, as sent."},
-        "code": {"type": "string", "enum": sorted(PROBLEMS), "description": "Constant for a type."},
+        "code": {"type": "string", "enum": sorted(PROBLEMS), "description": "Constant for a `type`."},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
-        "request_id": {"type": "string", "description": "With every 5xx: what the server's log has it under."},
+        "request_id": {"type": "string", "description": "With every 5xx: the id of the request in the server's log."},
     },
     "required": ["type", "title", "status", "detail", "instance", "code"],
 }
 
 HEADERS = {
-    "X-Request-ID": {"schema": {"type": "string"}, "description": "The caller's own id for the request, or a new one."},
+    "X-Request-ID": {"schema": {"type": "string"}, "description": "The id that the caller sent, or a new one."},
     "ETag": {"schema": {"type": "string"}, "description": "The task's current version, quoted."},
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."},
     "RateLimit": {
         "schema": {"type": "string"},
-        "description": "Where rates are limited: how many requests remain (`r`) for so many seconds (`t`).",
+        "description": "With rate limits: the requests that remain (`r`) for a number of seconds (`t`).",
     },
     "RateLimit-Policy": {
         "schema": {"type": "string"},
-        "description": "Where rates are limited: the requests (`q`) that a window of seconds (`w`) lets through.",
+        "description": "With rate limits: the requests (`q`) in a window of seconds (`w`).",
     },
     "WWW-Authenticate": {
         "schema": {"type": "string"},
-        "description": "`Bearer`, and why a token was refused (RFC 6750).",
+        "description": "`Bearer`, and the reason why a token was refused (RFC 6750).",
     },
 }
 HEADERS_OF_STATUS = {
@@ -64,7 +71,7 @@ HEADERS_OF_STATUS = {
 
 
 def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """drf-spectacular knows no errors: give each operation those that it names, and every response its request id."""
+    """Add problems to each operation, and ``X-Request-ID`` to each response; drf-spectacular documents neither."""
     result["components"]["schemas"] |= {"Fault": FAULT_SCHEMA, "Problem": PROBLEM_SCHEMA}
     result["components"]["headers"] = HEADERS
     for path, operations in result["paths"].items():
@@ -86,6 +93,7 @@ def _problem_responses(codes: tuple[str, ...], path: str) -> dict[str, Any]:
 
 
 def problem_response(status: int, problems: list[type[Problem]], path: str) -> dict[str, Any]:
+    """Document the problems of one status."""
     return {
         "description": " ".join(problem.description for problem in problems),
         "headers": _headers(*HEADERS_OF_STATUS.get(HTTPStatus(status), ()), "X-Request-ID"),
@@ -117,3 +125,21 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
     if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         example["request_id"] = "019bac10-5b00-7001-8000-000000000000"
     return example
+
+
+def character_class(characters: str) -> str:
+    r"""Return the inside of a regular expression's class: ``character_class("abcx")`` is ``\u0061-\u0063\u0078``.
+
+    Characters past the first plane are left out, because JavaScript can write them in its Unicode mode only.
+    """
+    points = sorted({ord(character) for character in characters if ord(character) <= 0xFFFF})
+    begins = [point for point in points if point - 1 not in points]
+    ends = [point for point in points if point + 1 not in points]
+    ranges = zip(begins, ends, strict=True)
+    return "".join(rf"\u{begin:04x}" if begin == end else rf"\u{begin:04x}-\u{end:04x}" for begin, end in ranges)
+
+
+def text_pattern(*, forbidden: str, invisible: str = "") -> str:
+    """Return the pattern of texts with no ``forbidden`` character, and with one that is not ``invisible``."""
+    allowed = f"[^{character_class(forbidden)}]*"
+    return f"^{allowed}[^{character_class(invisible)}]{allowed}$" if invisible else f"^{allowed}$"

@@ -1,12 +1,19 @@
-"""The characters that the rules of a task's texts speak of.
+"""The rules of a task's values: characters, limits, messages and validators.
 
-They are spelled out, not asked of ``unicodedata``, because the same sets stand in the database's constraints: a newer
-Python, which brings newer Unicode tables, must not change what a stored task may be.
+Characters are listed and not looked up in ``unicodedata``, because the database's constraints hold the same sets. A
+newer Python brings newer Unicode tables, which must not change the rules for stored tasks.
 """
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from django.core.exceptions import ValidationError
+
+from identity.user_ids import USER_ID, USER_ID_RULE
 
 
 def characters(ranges: str) -> str:
-    """The characters of some inclusive ranges: ``characters("41-43 61")`` is ``"ABCa"``."""
+    """Return the characters of inclusive ranges: ``characters("41-43 61")`` is ``"ABCa"``."""
     bounds = (part.partition("-") for part in ranges.split())
     return "".join(
         chr(point) for first, _, last in bounds for point in range(int(first, 16), int(last or first, 16) + 1)
@@ -15,7 +22,7 @@ def characters(ranges: str) -> str:
 
 NUL = "\0"
 
-#: What ``str.strip`` takes off.
+#: The characters that ``str.strip`` removes.
 WHITE_SPACE = characters("09-0D 1C-20 85 A0 1680 2000-200A 2028-2029 202F 205F 3000")
 
 #: General category Cc.
@@ -30,8 +37,79 @@ FORMATS = characters(
     "110BD 110CD 13430-1343F 1BCA0-1BCA3 1D173-1D17A E0001 E0020-E007F"
 )
 
-#: Categories Cc, Cf, Zs, Zl and Zp: a title of nothing else shows nothing.
+#: Categories Cc, Cf, Zs, Zl and Zp: a title of these alone looks empty.
 INVISIBLE = CONTROLS + FORMATS + SEPARATORS + characters("20 A0 1680 2000-200A 202F 205F 3000")
 
 TITLE_FORBIDDEN = CONTROLS + SEPARATORS
 DESCRIPTION_FORBIDDEN = CONTROLS.translate(dict.fromkeys(map(ord, "\t\n\r")))
+
+TITLE_MAX_LENGTH = 200
+DESCRIPTION_MAX_LENGTH = 2000
+
+#: The highest version of a task that is stored with one. Every write adds 1, which never fills the column. Up to here
+#: JavaScript's numbers are exact (RFC 8259, section 6).
+MAX_VERSION = 2**53
+
+#: The first and the last time that RFC 3339 can write.
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+#: The difference between the clocks of two servers that is no fault.
+CLOCK_SKEW = timedelta(minutes=1)
+
+#: The messages of each field by the codes of Django's and REST framework's validators.
+MESSAGES: dict[str, dict[str, str]] = {
+    "title": {
+        "required": "Title is required",
+        "null": "Title must be a string",
+        "invalid": "Title must be a string",
+        "blank": "Title must not be blank",
+        "max_length": f"Title exceeds maximum length of {TITLE_MAX_LENGTH} characters",
+        "forbidden_character": "Title must not contain control characters, line breaks or lone surrogates",
+    },
+    "description": {
+        "invalid": "Description must be a string",
+        "max_length": f"Description exceeds maximum length of {DESCRIPTION_MAX_LENGTH} characters",
+        "forbidden_character": (
+            "Description must not contain control characters other than tab and line breaks, or lone surrogates"
+        ),
+    },
+    "completed": {
+        "null": "Completed must be true or false",
+        "invalid": "Completed must be true or false",
+    },
+}
+_FORBIDDEN_IN_TITLE = re.compile(f"[{re.escape(TITLE_FORBIDDEN)}\ud800-\udfff]")
+_FORBIDDEN_IN_DESCRIPTION = re.compile(f"[{re.escape(DESCRIPTION_FORBIDDEN)}\ud800-\udfff]")
+
+
+def validate_title(title: str) -> None:
+    """Refuse a trimmed title that looks empty, or that breaks the line.
+
+    Raises:
+        ValidationError: the title is blank or has a forbidden character.
+    """
+    if not title.strip(INVISIBLE):
+        raise ValidationError(MESSAGES["title"]["blank"], code="blank")
+    if _FORBIDDEN_IN_TITLE.search(title):
+        raise ValidationError(MESSAGES["title"]["forbidden_character"], code="forbidden_character")
+
+
+def validate_description(description: str) -> None:
+    """Refuse characters that JSON, PostgreSQL or a terminal cannot carry.
+
+    Raises:
+        ValidationError: the description has such a character.
+    """
+    if _FORBIDDEN_IN_DESCRIPTION.search(description):
+        raise ValidationError(MESSAGES["description"]["forbidden_character"], code="forbidden_character")
+
+
+def validate_user_id(user_id: str) -> None:
+    """Refuse an owner that no token can name.
+
+    Raises:
+        ValidationError: the user id breaks ``USER_ID_RULE``.
+    """
+    if not USER_ID.fullmatch(user_id):
+        raise ValidationError(f"Owner {USER_ID_RULE}", code="invalid")

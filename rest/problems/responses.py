@@ -1,8 +1,8 @@
-"""Every error as a problem (RFC 9457).
+"""Render every error as a problem (RFC 9457).
 
-An exception arrives here from a view (``exception_handler``) or from Django itself (``bad_request`` to
-``server_error``, the handlers of ``todo_project/urls.py``), is translated to a ``Problem`` and rendered by
-drf-problems, whose body is then rebuilt: docs/decisions/0003-problems.md says why.
+An exception comes from a view (``exception_handler``) or from Django (``bad_request`` to ``server_error``, which
+``todo_project/urls.py`` names as handlers). It is translated to a ``Problem``, and drf-problems renders that. The body
+is then rebuilt, for the reasons in docs/decisions/0003-problems.md.
 """
 
 import json
@@ -41,18 +41,18 @@ from rest.problems.types import (
     ServerError,
     ServiceUnavailable,
     Throttled,
-    pointer,
+    body_fault,
 )
 
 CONTENT_TYPE = "application/problem+json"
 
-#: What may stand unescaped in a path (RFC 3986, section 3.3).
+#: Characters that need no escape in a path (RFC 3986, section 3.3).
 PATH_CHARACTERS = "!$&'()*+,;=:@/"
 NOT_UTF8 = re.compile("%25([89A-F][0-9A-F])")
 
 
 def register_problems() -> None:
-    """Make drf-problems' catalogue this one: it registers types of its own that this server never answers."""
+    """Replace drf-problems' catalogue, which has types that this server never answers."""
     PROBLEM_EXCEPTION_MAP.clear()
     PROBLEM_CODE_CHOICES.clear()
     for problem in PROBLEMS.values():
@@ -60,7 +60,7 @@ def register_problems() -> None:
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse:
-    """REST framework's ``EXCEPTION_HANDLER``: whatever a view raised, as a problem."""
+    """Answer an exception of a view; REST framework's ``EXCEPTION_HANDLER``."""
     request: HttpRequest = context["request"]._request
     response = respond(request, error)
     if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -77,7 +77,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
 
 
 def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
-    """The problem that ``error`` comes to."""
+    """Return the response to ``error``."""
     problem = as_problem(error)
     # Without a request, drf-problems builds `type` as a path and not from the Host header.
     rendered = render_with_drf_problems(problem, {"request": None})
@@ -101,12 +101,12 @@ def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
 
 
 def instance(request: HttpRequest) -> str:
-    """The path of the request, encoded again: the server decodes it, and Django leaves encoded what is not UTF-8."""
+    """Return the request's path, encoded again, because the server decodes all of it that is UTF-8."""
     return NOT_UTF8.sub(r"%\1", quote(request.META["PATH_INFO"], safe=PATH_CHARACTERS))
 
 
 def as_problem(error: BaseException | None) -> Problem:
-    """Translate an exception of REST framework, Django or the database; what is not known is a ``ServerError``."""
+    """Translate an exception of REST framework, Django or the database; any other is a ``ServerError``."""
     match error:
         case Problem():
             return error
@@ -139,7 +139,7 @@ def _of_django(error: BaseException | None) -> Problem:
 
 
 def _body_faults(detail: Any, *path: str) -> Iterator[Fault]:
-    """The faults in a serializer's ``{field: [error, …]}``, which may nest."""
+    """Yield the faults in a serializer's ``{field: [error, …]}``, which may nest."""
     match detail:
         case dict():
             for field, errors in detail.items():
@@ -148,16 +148,16 @@ def _body_faults(detail: Any, *path: str) -> Iterator[Fault]:
             for error in detail:
                 yield from _body_faults(error, *path)
         case _:
-            yield Fault(pointer=pointer(*path), code=detail.code, detail=str(detail))
+            yield body_fault(path, detail.code, str(detail))
 
 
-def of_status(status: int) -> Problem:
-    """The problem that stands for an error of which no more than its status is known."""
+def problem_of_status(status: int) -> Problem:
+    """Return a problem with this status."""
     return next((problem for problem in PROBLEMS.values() if problem.status_code == status), ServerError)()
 
 
 def django_handler(page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A handler of Django's for ``urls.py``: problems for clients, and ``page`` for people in the admin."""
+    """Return an error handler for ``urls.py``: ``page`` answers in the admin, and problems elsewhere."""
 
     def handle(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
         error = exception or sys.exc_info()[1]
@@ -171,7 +171,7 @@ def django_handler(page: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 
 
 def unavailable_page() -> HttpResponse:
-    """For people in the admin; needs no database itself."""
+    """Answer in the admin while the database is unavailable."""
     status, wait = ServiceUnavailable.status_code, ServiceUnavailable.wait
     return HttpResponse(render_to_string("503.html"), status=status, headers={"Retry-After": str(wait)})
 
@@ -182,12 +182,12 @@ not_found = django_handler(defaults.page_not_found)
 server_error = django_handler(defaults.server_error)
 
 
-def nowhere(request: HttpRequest) -> HttpResponse:
-    """A path under ``/api/`` that leads nowhere."""
+def unknown_path(request: HttpRequest) -> HttpResponse:
+    """Answer a path under ``/api/`` that does not exist."""
     return respond(request, NotFound())
 
 
-#: What a problem's ``type`` leads to; open to everybody, or the problem of a missing token could not be looked up.
+#: Answers a problem's ``type`` without authentication, so that a client can look up the problem of a missing token.
 documentation = ErrorDocumentationView.as_view(
     authentication_classes=[], permission_classes=[], throttle_classes=[], schema=None
 )

@@ -556,16 +556,16 @@ def test_the_admin_answers_people_with_a_page(admin_client):
     response = admin_client.get("/admin/nowhere/")
     assert response.status_code == 404
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert "<h1>Nothing here</h1>" in response.content.decode()
+    assert "<h1>Page not found</h1>" in response.content.decode()
 
 
 @pytest.mark.parametrize(
     ("error", "status", "heading"),
     [
-        (Http404(SECRET), 404, "Nothing here"),
+        (Http404(SECRET), 404, "Page not found"),
         (django_exceptions.PermissionDenied(SECRET), 403, "Not permitted"),
-        (django_exceptions.BadRequest(SECRET), 400, "Not understood"),
-        (RuntimeError(SECRET), 500, "That failed"),
+        (django_exceptions.BadRequest(SECRET), 400, "Invalid request"),
+        (RuntimeError(SECRET), 500, "Server error"),
         (OperationalError(SECRET), 503, "Service Unavailable (503)"),
     ],
     ids=name,

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the endpoints beyond what drf-spectacular reads off the viewset."""
+"""Describe the endpoints in the OpenAPI document, beyond what drf-spectacular reads from the viewsets."""
 
 from typing import Any
 
@@ -14,11 +14,14 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
+from identity.user_ids import USER_ID_MAX_LENGTH
 from rest.entity_tags import ENTITY_TAGS, OBS_TEXT
-from tasks.api.listing import MAX_LIMIT, MAX_SEARCH_LENGTH
+from rest.openapi import text_pattern
+from tasks.api.filters import FILTERS
+from tasks.api.listing import PARAMETERS
 from tasks.api.serializers import TaskSerializer
-from tasks.models import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS, USER_ID_MAX_LENGTH
-from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, NUL, TITLE_FORBIDDEN, WHITE_SPACE
+from tasks.querysets import LAST_WRITTEN_FIRST, NEWEST_FIRST
+from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, TITLE_FORBIDDEN
 
 TASK = {
     "id": "019bac10-5b00-7000-8000-000000000000",
@@ -33,103 +36,65 @@ TASK = {
 ANOTHER = {**TASK, "id": "019bac0f-7080-7000-8000-000000000000", "title": "Call the plumber"}
 CHANGED = {**TASK, "completed": True, "updated_at": "2026-01-11T09:31:12.345678Z", "version": 2}
 
-#: As the server, granian, hands them over: without what is beyond ASCII.
+#: In ASCII, because the server refuses other bytes in headers.
 TAGS = {"type": "string", "pattern": ENTITY_TAGS.replace(OBS_TEXT, "")}
 IF_MATCH = OpenApiParameter(
     "If-Match",
     TAGS,
     location=OpenApiParameter.HEADER,
-    description="Carry this out only if the task is at one of these versions: its `ETag`, a list of them, or `*`.",
+    description="Carry this out only if the task has one of these versions: an `ETag`, a list of them, or `*`.",
     examples=[OpenApiExample("A version", '"1"')],
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     TAGS,
     location=OpenApiParameter.HEADER,
-    description="Answer 304 if the task is still at one of these versions.",
+    description="Answer 304 if the task still has one of these versions.",
     examples=[OpenApiExample("A version", '"1"')],
 )
 
 
-TIME = {"type": "string", "format": "date-time"}
-
-
-def query_parameter(
-    name: str, description: str, example: Any, schema: dict[str, Any] | None = None
-) -> OpenApiParameter:
-    examples = [] if example is None else [OpenApiExample("An example", example)]
-    return OpenApiParameter(name, schema or {"type": "string"}, description=description, examples=examples)
-
-
 def response_header(name: str, description: str, status: int) -> OpenApiParameter:
+    """Document a header of the responses with this status."""
     return OpenApiParameter(
         name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=description, response=[status], required=True
     )
 
 
-def entity_tag(status: int = 200) -> OpenApiParameter:
+def etag_header(status: int = 200) -> OpenApiParameter:
+    """Document ``ETag``."""
     return response_header("ETag", "The task's version, quoted.", status)
 
 
-def character_class(characters: str) -> str:
-    """The inside of a class of a regular expression: ``character_class("abcx")`` is ``\\u0061-\\u0063\\u0078``.
+TITLE_PATTERN = text_pattern(forbidden=TITLE_FORBIDDEN, invisible=INVISIBLE)
+DESCRIPTION_PATTERN = text_pattern(forbidden=DESCRIPTION_FORBIDDEN)
 
-    But for characters past the first plane, which JavaScript has no such words for unless it is told to read Unicode.
-    """
-    points = sorted({ord(character) for character in characters if ord(character) <= 0xFFFF})
-    begins = [point for point in points if point - 1 not in points]
-    ends = [point for point in points if point + 1 not in points]
-    ranges = zip(begins, ends, strict=True)
-    return "".join(rf"\u{begin:04x}" if begin == end else rf"\u{begin:04x}-\u{end:04x}" for begin, end in ranges)
-
-
-def text(*, forbidden: str, invisible: str) -> str:
-    """The pattern of a text without the one, and not of the other alone."""
-    rest = f"[^{character_class(forbidden)}]*"
-    return f"^{rest}[^{character_class(invisible)}]{rest}$"
-
-
-TITLE_PATTERN = text(forbidden=TITLE_FORBIDDEN, invisible=INVISIBLE)
-DESCRIPTION_PATTERN = f"^[^{character_class(DESCRIPTION_FORBIDDEN)}]*$"
-SEARCH_PATTERN = text(forbidden=NUL, invisible=NUL + WHITE_SPACE)
-
-FILTER_PARAMETERS = [
-    query_parameter(
-        "limit",
-        "A page of so many tasks, with a `Link` to the next; without it, all tasks.",
-        20,
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+DESCRIPTIONS = {
+    "limit": "A page of at most this many tasks, with a `Link` to the next page. Without it: all tasks.",
+    "cursor": "The end of the page before, from its `Link`. Valid with the same filters and order. Needs a `limit`.",
+    "q": "Only tasks with each of these words in the title or the description, in any case.",
+    "ordering": (
+        "Sort by this key, and tasks with equal keys by `id`; `-` means descending. `title` sorts by Unicode code "
+        "point. A task whose key changes while the list is read may appear twice or not at all. `created_at` never "
+        "changes."
     ),
-    query_parameter(
-        "cursor",
-        "Where the page before ended, out of its `Link`; holds for the same filters and order, and needs a `limit`.",
-        None,
-        {"type": "string", "minLength": 1},
-    ),
-    query_parameter("completed", "Only tasks that are done, or are not.", "true", {"type": "boolean"}),
-    query_parameter(
-        "q",
-        "Only tasks with each of these words in the title or the description, whatever its case.",
-        "milk",
-        {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH, "pattern": SEARCH_PATTERN},
-    ),
-    *(
-        query_parameter(f"{column}_{bound}", f"Only tasks {verb} {sense}.", "2026-01-11T09:30:00Z", TIME)
-        for column, verb in (("created", "made"), ("updated", "last written"))
-        for bound, sense in (("after", "at this instant or later"), ("before", "earlier than this instant"))
-    ),
-]
+    **{name: each.description for name, each in FILTERS.items()},
+}
 
 
-def ordering_parameter(default: str) -> OpenApiParameter:
-    return query_parameter(
-        "ordering",
-        "By this, and where it is equal by `id`; `-` is descending. `title` sorts by Unicode code points. A task that "
-        "is given another place in this order while the list is read may be shown twice, or not at all; the times of "
-        "creation never change.",
-        "-updated_at",
-        {"type": "string", "enum": list(ORDERINGS), "default": default},
-    )
+def list_parameters(default_ordering: str) -> list[OpenApiParameter]:
+    """Document the parameters of a list."""
+    schemas = {name: parameter.schema for name, parameter in PARAMETERS.items()}
+    schemas["ordering"] = {**schemas["ordering"], "default": default_ordering}
+    return [
+        OpenApiParameter(
+            name,
+            schemas[name],
+            description=DESCRIPTIONS[name],
+            examples=[] if parameter.example is None else [OpenApiExample("An example", parameter.example)],
+        )
+        for name, parameter in PARAMETERS.items()
+    ]
 
 
 LINK = OpenApiParameter(
@@ -154,16 +119,18 @@ EVERYWHERE = (
 
 
 def problem_codes(*codes: str) -> dict[str, Any]:
-    """The problems that an operation can answer: these, and those that all can."""
+    """Name the problems of an operation: these, and those of every operation."""
     return {"x-problem-codes": (*codes, *EVERYWHERE)}
 
 
-def shown(value: Any, description: str) -> OpenApiResponse:
+def task_response(value: Any, description: str) -> OpenApiResponse:
+    """Document a response with one task."""
     example = OpenApiExample("A task", value, response_only=True)
     return OpenApiResponse(TaskSerializer, description, [example])
 
 
-def sent(name: str, value: Any) -> OpenApiExample:
+def request_example(name: str, value: Any) -> OpenApiExample:
+    """Return an example of a body."""
     return OpenApiExample(name, value, request_only=True)
 
 
@@ -171,7 +138,7 @@ document_tasks = extend_schema_view(
     list=extend_schema(
         tags=["tasks"],
         operation_id="listTasks",
-        parameters=[*FILTER_PARAMETERS, ordering_parameter(NEWEST_FIRST), LINK],
+        parameters=[*list_parameters(NEWEST_FIRST), LINK],
         extensions=problem_codes(),
         responses=OpenApiResponse(
             TaskSerializer(many=True),
@@ -182,48 +149,51 @@ document_tasks = extend_schema_view(
     create=extend_schema(
         tags=["tasks"],
         operation_id="createTask",
-        parameters=[entity_tag(201), response_header("Location", "The path of the new task.", 201)],
+        parameters=[etag_header(201), response_header("Location", "The path of the new task.", 201)],
         extensions=problem_codes("parse_error", "unsupported_media_type"),
-        responses={201: shown(TASK, "The new task.")},
-        examples=[sent("A task", {"title": TASK["title"], "description": TASK["description"]})],
+        responses={201: task_response(TASK, "The new task.")},
+        examples=[request_example("A task", {"title": TASK["title"], "description": TASK["description"]})],
     ),
     retrieve=extend_schema(
         tags=["tasks"],
         operation_id="getTask",
-        parameters=[IF_NONE_MATCH, entity_tag(200), entity_tag(304)],
+        parameters=[IF_NONE_MATCH, etag_header(200), etag_header(304)],
         extensions=problem_codes("not_found"),
-        responses={200: shown(TASK, "The task."), 304: OpenApiResponse(description="The client has it already.")},
+        responses={
+            200: task_response(TASK, "The task."),
+            304: OpenApiResponse(description="The client has it already."),
+        },
     ),
     partial_update=extend_schema(
         tags=["tasks"],
         operation_id="updateTask",
-        parameters=[IF_MATCH, entity_tag()],
+        parameters=[IF_MATCH, etag_header()],
         extensions=problem_codes("parse_error", "unsupported_media_type", "not_found", "precondition_failed"),
-        responses=shown(CHANGED, "The task as it is now."),
-        examples=[sent("Completed", {"completed": True})],
+        responses=task_response(CHANGED, "The task as it is now."),
+        examples=[request_example("Completed", {"completed": True})],
     ),
     destroy=extend_schema(
         tags=["tasks"],
         operation_id="deleteTask",
-        parameters=[IF_MATCH, entity_tag()],
+        parameters=[IF_MATCH, etag_header()],
         extensions=problem_codes("not_found", "precondition_failed"),
-        responses={200: shown({**CHANGED, "completed": False}, "The task as it was last.")},
+        responses={200: task_response({**CHANGED, "completed": False}, "The task as it was last.")},
     ),
     toggle=extend_schema(
         tags=["tasks"],
         operation_id="toggleTask",
-        parameters=[IF_MATCH, entity_tag()],
+        parameters=[IF_MATCH, etag_header()],
         request=None,
         extensions=problem_codes("not_found", "precondition_failed"),
-        responses=shown(CHANGED, "The task as it is now."),
+        responses=task_response(CHANGED, "The task as it is now."),
     ),
     restore=extend_schema(
         tags=["trash"],
         operation_id="restoreTask",
-        parameters=[IF_MATCH, entity_tag()],
+        parameters=[IF_MATCH, etag_header()],
         request=None,
         extensions=problem_codes("not_found", "conflict", "precondition_failed"),
-        responses=shown({**CHANGED, "version": 3}, "The task, back among the others."),
+        responses=task_response({**CHANGED, "version": 3}, "The task, back among the others."),
     ),
 )
 
@@ -232,7 +202,7 @@ document_trash = extend_schema_view(
         tags=["trash"],
         operation_id="listTrash",
         description="What the caller has deleted, newest deletion first, by the same parameters as the list of tasks.",
-        parameters=[*FILTER_PARAMETERS, ordering_parameter(LAST_WRITTEN_FIRST), LINK],
+        parameters=[*list_parameters(LAST_WRITTEN_FIRST), LINK],
         extensions=problem_codes(),
         responses=OpenApiResponse(
             TaskSerializer(many=True),
@@ -244,22 +214,25 @@ document_trash = extend_schema_view(
         tags=["trash"],
         operation_id="getTrashedTask",
         description="One task in the trash.",
-        parameters=[IF_NONE_MATCH, entity_tag(200), entity_tag(304)],
+        parameters=[IF_NONE_MATCH, etag_header(200), etag_header(304)],
         extensions=problem_codes("not_found"),
-        responses={200: shown(CHANGED, "The task."), 304: OpenApiResponse(description="The client has it already.")},
+        responses={
+            200: task_response(CHANGED, "The task."),
+            304: OpenApiResponse(description="The client has it already."),
+        },
     ),
     destroy=extend_schema(
         tags=["trash"],
         operation_id="removeTask",
-        parameters=[IF_MATCH, entity_tag()],
+        parameters=[IF_MATCH, etag_header()],
         extensions=problem_codes("not_found", "precondition_failed"),
-        responses={200: shown(CHANGED, "The task as it was.")},
+        responses={200: task_response(CHANGED, "The task as it was.")},
     ),
 )
 
 
 class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """A task that is read has all its fields; of one that is sent, ``description`` may be ``null``."""
+    """The schema of a task: complete in responses, and strict in requests."""
 
     target_class = TaskSerializer
 
@@ -275,13 +248,13 @@ class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
             properties["version"] |= {"minimum": 1, "format": "int64"}
         else:
             schema["additionalProperties"] = False
-            schema["description"] = "Read-only fields are accepted and ignored; any other field is refused."
+            schema["description"] = "Read-only fields are accepted and ignored. Unknown fields are refused."
             properties["title"]["pattern"] = TITLE_PATTERN
             properties["description"] |= {"type": ["string", "null"], "pattern": DESCRIPTION_PATTERN}
         return schema
 
 
-#: What may be done next to the task that an operation answers with.
+#: The operations that can follow on the task of a response.
 TO_LIVE = ("getTask", "updateTask", "toggleTask", "deleteTask")
 TO_TRASHED = ("getTrashedTask", "restoreTask", "removeTask")
 LINKS = {
@@ -291,7 +264,7 @@ LINKS = {
 
 
 def document_links(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say where a task leads, and that a write may be bound to its version."""
+    """Link each response with one task to the operations that can follow, with its version for ``If-Match``."""
     result["components"]["links"] = {name: _link(name) for name in (*TO_LIVE, *TO_TRASHED)}
     operations = [operation for operations in result["paths"].values() for operation in operations.values()]
     for operation in operations:

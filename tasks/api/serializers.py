@@ -1,6 +1,5 @@
-"""The shape of a task in JSON, and what a client may send of it."""
+"""The shape of a task in JSON, and the limits of the fields that a client sends."""
 
-from datetime import datetime
 from typing import Any
 
 from django.core.validators import ProhibitNullCharactersValidator
@@ -10,16 +9,11 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
-from rest.problems.types import Fault, InvalidRequest, pointer
-from tasks.models import (
-    COMPLETED_MESSAGES,
-    DESCRIPTION_MESSAGES,
-    TITLE_MESSAGES,
-    Task,
-)
-from tasks.rules import WHITE_SPACE
+from rest.problems.types import InvalidRequest, body_fault
+from rest.timestamps import TimestampField
+from tasks.models import Task
+from tasks.rules import MESSAGES, WHITE_SPACE
 
-NOT_AN_OBJECT = Fault(pointer=pointer(), code="not_an_object", detail="The body must be a JSON object")
 UNKNOWN_FIELD = ErrorDetail("This field is unknown", code="unknown_field")
 
 
@@ -28,9 +22,9 @@ class TextField(serializers.CharField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # The model's validators refuse these characters with all others that are forbidden.
-        doubled = (ProhibitNullCharactersValidator, ProhibitSurrogateCharactersValidator)
-        self.validators = [validator for validator in self.validators if not isinstance(validator, doubled)]
+        # The model's validators refuse these characters together with all other forbidden ones.
+        duplicates = (ProhibitNullCharactersValidator, ProhibitSurrogateCharactersValidator)
+        self.validators = [validator for validator in self.validators if not isinstance(validator, duplicates)]
 
     def run_validation(self, data: Any = empty) -> Any:
         return serializers.Field.run_validation(self, data)
@@ -41,21 +35,21 @@ class TextField(serializers.CharField):
         return data
 
 
-class TitleField(TextField):
-    """Trimmed before anything is asked of it."""
+class LineField(TextField):
+    """A text on one line, trimmed before it is checked."""
 
     def to_internal_value(self, data: Any) -> str:
         return super().to_internal_value(data).strip(WHITE_SPACE)
 
 
-class DescriptionField(TextField):
-    """Kept as sent; ``null`` means an empty one."""
+class MultilineField(TextField):
+    """A text kept as sent; ``null`` means an empty one."""
 
     def run_validation(self, data: Any = empty) -> Any:
         return super().run_validation("" if data is None else data)
 
 
-class CompletedField(serializers.BooleanField):
+class StrictBooleanField(serializers.BooleanField):
     """JSON ``true`` or ``false``; REST framework's own field takes ``"yes"`` and ``1`` too."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -64,35 +58,26 @@ class CompletedField(serializers.BooleanField):
         return data
 
 
-class TimestampField(serializers.DateTimeField):
-    """RFC 3339, in UTC, always with six digits of microseconds and a ``Z``."""
-
-    def to_representation(self, value: datetime) -> str:
-        return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
 class TaskSerializer(serializers.ModelSerializer[Task]):
+    """A task, each field by the class of the model's field."""
+
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
-        models.CharField: TitleField,
-        models.TextField: DescriptionField,
-        models.BooleanField: CompletedField,
+        models.CharField: LineField,
+        models.TextField: MultilineField,
+        models.BooleanField: StrictBooleanField,
         models.DateTimeField: TimestampField,
     }
 
     class Meta:
         model = Task
-        fields = ("id", "title", "description", "completed", "user_id", "created_at", "updated_at", "version")
-        read_only_fields = ("id", "user_id", "created_at", "updated_at", "version")
-        extra_kwargs = {
-            "title": {"error_messages": TITLE_MESSAGES},
-            "description": {"error_messages": DESCRIPTION_MESSAGES},
-            "completed": {"error_messages": COMPLETED_MESSAGES},
-        }
+        fields = Task.PUBLIC_FIELDS
+        read_only_fields = tuple(name for name in Task.PUBLIC_FIELDS if name not in Task.WRITABLE_FIELDS)
+        extra_kwargs = {name: {"error_messages": messages} for name, messages in MESSAGES.items()}
 
     def run_validation(self, data: Any = empty) -> Any:
         if not isinstance(data, dict):
-            raise InvalidRequest(faults=[NOT_AN_OBJECT])
+            raise InvalidRequest(faults=[body_fault([], "not_an_object", "The body must be a JSON object")])
         return super().run_validation(data)
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +91,6 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         return values
 
 
-#: Built once for the process: validating keeps nothing in them.
+#: Built once per process, because validation stores nothing in them.
 NEW_TASK = TaskSerializer()
 CHANGES = TaskSerializer(partial=True)

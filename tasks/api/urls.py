@@ -1,3 +1,5 @@
+"""The addresses of ``/api/tasks``."""
+
 from rest_framework.routers import SimpleRouter
 
 from tasks.api.views import TaskViewSet, TrashViewSet

@@ -10,7 +10,7 @@ import uuid_utils.compat
 from django.db import migrations, models
 
 import database.expressions
-import tasks.models
+import tasks.rules
 
 
 class Migration(migrations.Migration):
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                     models.UUIDField(
                         default=uuid_utils.compat.uuid7,
                         editable=False,
-                        help_text="UUID version 7, made by the server.",
+                        help_text="A UUID of version 7, made by the server.",
                         primary_key=True,
                         serialize=False,
                     ),
@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 (
                     "user_id",
                     models.CharField(
-                        help_text="Whose task it is: the subject of the identity provider.",
+                        help_text="The user who owns the task: the subject at the identity provider.",
                         max_length=255,
                         verbose_name="owner",
                     ),
@@ -43,9 +43,9 @@ class Migration(migrations.Migration):
                 (
                     "title",
                     models.CharField(
-                        help_text="What is to be done, in one line of 1 to 200 characters.",
+                        help_text="The thing to do, on one line of 1 to 200 characters.",
                         max_length=200,
-                        validators=[tasks.models.validate_title],
+                        validators=[tasks.rules.validate_title],
                     ),
                 ),
                 (
@@ -53,18 +53,18 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default="",
-                        help_text="More about it, up to 2000 characters; line breaks are kept.",
+                        help_text="More about the task, up to 2000 characters, line breaks included.",
                         max_length=2000,
-                        validators=[tasks.models.validate_description],
+                        validators=[tasks.rules.validate_description],
                     ),
                 ),
-                ("completed", models.BooleanField(default=False, help_text="Whether it is done.")),
+                ("completed", models.BooleanField(default=False, help_text="Whether the task is done.")),
                 (
                     "created_at",
                     models.DateTimeField(
                         default=django.utils.timezone.now,
                         editable=False,
-                        help_text="When it was made, in UTC.",
+                        help_text="When the task was created, in UTC.",
                         verbose_name="created",
                     ),
                 ),
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                     "updated_at",
                     models.DateTimeField(
                         editable=False,
-                        help_text="When it was last written, in UTC; grows with every write.",
+                        help_text="When the task was last written, in UTC; grows with every write.",
                         verbose_name="updated",
                     ),
                 ),
@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         default=1,
                         editable=False,
-                        help_text="1 at creation and one more at every write; quoted, it is the ETag.",
+                        help_text="1 at creation, plus 1 with every write; the ETag is this number in quotes.",
                     ),
                 ),
                 (
@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When it went to the trash; empty while it is live.",
+                        help_text="When the task went to the trash; empty while the task is live.",
                         null=True,
                         verbose_name="trashed",
                     ),

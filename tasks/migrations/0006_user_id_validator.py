@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import tasks.models
+import tasks.rules
 
 
 class Migration(migrations.Migration):
@@ -15,9 +15,9 @@ class Migration(migrations.Migration):
             model_name="task",
             name="user_id",
             field=models.CharField(
-                help_text="Whose task it is: the subject of the identity provider.",
+                help_text="The user who owns the task: the subject at the identity provider.",
                 max_length=255,
-                validators=[tasks.models.validate_user_id],
+                validators=[tasks.rules.validate_user_id],
                 verbose_name="owner",
             ),
         ),

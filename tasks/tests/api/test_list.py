@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.api import statements
-from tasks.api.listing import CHUNK
-from tasks.models import ORDERINGS, Task
+from tasks.api.listing import STREAMED_AT_ONCE
+from tasks.models import Task
+from tasks.querysets import ORDERINGS
 from tasks.tests.api import contract
 from tasks.tests.api.contract import headers, json_headers, problem, problem_headers, task_body
 from tasks.tests.factories import TaskFactory
@@ -66,7 +67,7 @@ def test_tasks_in_the_trash_are_not_listed(as_user):
 
 
 def test_many_tasks_are_streamed_as_one_array(as_user):
-    number = 2 * CHUNK + 1
+    number = 2 * STREAMED_AT_ONCE + 1
     Task.objects.bulk_create(
         Task(user_id="default", title=f"{day}", created_at=at, updated_at=at)
         for day, at in ((day, NEW_YEAR + timedelta(days=day)) for day in range(number))
@@ -74,7 +75,7 @@ def test_many_tasks_are_streamed_as_one_array(as_user):
     response = as_user.get(PATH)
     assert response.streaming
     pieces = list(response.streaming_content)
-    assert max(piece.count(b'"id":') for piece in pieces) <= CHUNK
+    assert max(piece.count(b'"id":') for piece in pieces) <= STREAMED_AT_ONCE
     assert [task["title"] for task in json.loads(b"".join(pieces))] == [str(day) for day in reversed(range(number))]
 
 
@@ -89,7 +90,7 @@ def test_as_many_queries_for_three_tasks_as_for_one(as_user, django_assert_num_q
 
 @pytest.fixture
 def chunks_of_three(monkeypatch):
-    monkeypatch.setattr("tasks.api.listing.CHUNK", 3)
+    monkeypatch.setattr("tasks.api.listing.STREAMED_AT_ONCE", 3)
 
 
 @pytest.mark.parametrize(("number", "queries"), [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (6, 3), (8, 3)])
@@ -176,7 +177,7 @@ def test_a_database_that_is_away_is_told_of_before_the_array_begins(monkeypatch)
     def fail(*_, **__):
         raise OperationalError
 
-    monkeypatch.setattr(statements.joined_chunk, "rows", fail)
+    monkeypatch.setattr(statements.joined_chunk, "fetch", fail)
     response = Client(raise_request_exception=False).get(PATH)
     assert response.status_code == 503
     assert headers(response) == problem_headers(**{"Retry-After": "1"})

@@ -11,7 +11,9 @@ from django.core import signing
 from django.db import connection
 
 from tasks.api.listing import Listing
-from tasks.models import EARLIEST, LATEST, ORDERINGS, Task
+from tasks.models import Task
+from tasks.querysets import ORDERINGS
+from tasks.rules import EARLIEST, LATEST
 from tasks.tests.api.contract import headers, json_headers, moment, problem, problem_headers, task_body
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
 

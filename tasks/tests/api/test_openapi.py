@@ -7,9 +7,9 @@ from django.core.exceptions import ValidationError
 from drf_spectacular.generators import SchemaGenerator
 
 from rest import entity_tags
-from tasks.api import listing
-from tasks.api.openapi import character_class
-from tasks.models import validate_description, validate_title
+from tasks.api.filters import SEARCH
+from rest.openapi import character_class
+from tasks.rules import validate_description, validate_title
 from tasks.tests.api.test_preconditions import LISTS, MALFORMED
 
 #: Of the first plane, but for lone surrogates, which no JSON that is UTF-8 holds.
@@ -56,13 +56,13 @@ def test_a_text_of_any_character_matches_if_it_is_accepted(document, schema, fie
 def test_so_does_a_search(operations, text):
     pattern = re.compile(parameter(operations["listTasks"], "q")["pattern"])
     texts = [text.format(character) for character in CHARACTERS]
-    assert [each for each in texts if bool(pattern.fullmatch(each)) != accepts(listing.words, each)] == []
+    assert [each for each in texts if bool(pattern.fullmatch(each)) != accepts(SEARCH.parse, each)] == []
 
 
 @pytest.mark.parametrize("header", [value for value, *_ in LISTS] + MALFORMED)
 @pytest.mark.parametrize(("operation", "name"), [("updateTask", "If-Match"), ("getTask", "If-None-Match")])
 def test_so_does_a_list_of_tags_but_for_its_length_and_what_is_beyond_ascii(operations, operation, name, header):
-    accepted = accepts(entity_tags.if_match, header) or header.count(",") >= entity_tags.MAX_TAGS
+    accepted = accepts(entity_tags.parse_if_match, header) or header.count(",") >= entity_tags.MAX_TAGS
     pattern = parameter(operations[operation], name)["pattern"]
     assert bool(re.fullmatch(pattern, header)) is (accepted and header.isascii())
 

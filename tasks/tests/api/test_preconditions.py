@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rest.entity_tags import entity_tag, if_match, if_none_match
+from rest.entity_tags import entity_tag, parse_if_match, parse_if_none_match
 
 VERSIONS = [1, 2, 7, 10**17, 10**18 - 1]
 
@@ -100,8 +100,8 @@ MALFORMED = [
 
 @pytest.mark.parametrize("version", [*VERSIONS, 10**18, 2**63 - 1])
 def test_a_version_matches_its_own_entity_tag(version):
-    assert version in if_match(entity_tag(version))
-    assert version in if_none_match(entity_tag(version))
+    assert version in parse_if_match(entity_tag(version))
+    assert version in parse_if_none_match(entity_tag(version))
 
 
 def test_an_entity_tag_is_the_quoted_version():
@@ -110,40 +110,40 @@ def test_an_entity_tag_is_the_quoted_version():
 
 @pytest.mark.parametrize(("value", "strong", "weak"), LISTS)
 def test_if_match_compares_strongly(value, strong, weak):
-    assert set(if_match(value)) == strong
+    assert set(parse_if_match(value)) == strong
 
 
 @pytest.mark.parametrize(("value", "strong", "weak"), LISTS)
 def test_if_none_match_compares_weakly(value, strong, weak):
-    assert set(if_none_match(value)) == weak
+    assert set(parse_if_none_match(value)) == weak
 
 
 @pytest.mark.parametrize("value", MALFORMED)
 def test_a_malformed_if_match_is_refused(value):
     with pytest.raises(ValueError, match="entity tags"):
-        if_match(value)
+        parse_if_match(value)
 
 
 @pytest.mark.parametrize("value", MALFORMED)
 def test_a_malformed_if_none_match_is_refused(value):
     with pytest.raises(ValueError, match="entity tags"):
-        if_none_match(value)
+        parse_if_none_match(value)
 
 
 @pytest.mark.parametrize("value", [None, "*", " *", "*\t"])
 def test_without_if_match_or_with_a_star_any_version_matches(value):
-    assert if_match(value) is None
+    assert parse_if_match(value) is None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_star_in_if_none_match_is_every_version(version):
-    assert version in if_none_match("*")
-    assert version in if_none_match(" *\t")
+    assert version in parse_if_none_match("*")
+    assert version in parse_if_none_match(" *\t")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_without_if_none_match_the_client_has_no_version(version):
-    assert version not in if_none_match(None)
+    assert version not in parse_if_none_match(None)
 
 
 @pytest.mark.parametrize(
@@ -164,5 +164,5 @@ def test_a_long_header_is_refused_in_no_time(value):
     """In time that grows with its length, and not with the square of it, which would be seconds."""
     start = time.process_time()
     with pytest.raises(ValueError, match="entity tags"):
-        if_match(value)
+        parse_if_match(value)
     assert time.process_time() - start < 1

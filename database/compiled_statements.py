@@ -1,0 +1,175 @@
+"""Compile a query of the ORM once per process, and run the statement with new values.
+
+Building and compiling the same queryset for each request was its largest part: docs/decisions/0005-hot-path.md.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, ClassVar, Generic, ParamSpec, Self
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Expression, Field, QuerySet, Value
+from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
+from django.db.models.sql.compiler import SQLCompiler
+from django.utils import timezone
+
+from database.cursors import statement_cursor
+from database.errors import retry_once_on_conflict
+from database.row_security import rows_of
+
+P = ParamSpec("P")
+SQL = tuple[str, tuple[Any, ...]]
+Query = QuerySet[Any] | InsertQuery | UpdateQuery | DeleteQuery
+
+#: How a value of each type is written for the database.
+FIELDS: dict[type, "Field[Any, Any]"] = {
+    bool: models.BooleanField(),
+    datetime: models.DateTimeField(),
+    int: models.BigIntegerField(),
+    str: models.TextField(),
+    UUID: models.UUIDField(),
+}
+
+
+class Parameter(Expression):
+    """A place for a value, which stands among a compiled statement's parameters until the statement runs."""
+
+    def __init__(self, position: int, type_: type) -> None:
+        super().__init__(output_field=FIELDS[type_])
+        self.position = position
+        self.convert: Callable[[Any], Any] = lambda value: value
+
+    def converted_by(self, convert: Callable[[Any], Any]) -> Self:
+        """Return the same place, whose value passes through ``convert``."""
+        parameter = self.copy()
+        parameter.convert = convert
+        return parameter
+
+    def database_value(self, values: Sequence[Any], connection: BaseDatabaseWrapper) -> Any:
+        """Return this parameter's value in the form that the database driver takes."""
+        return self.convert(self.output_field.get_db_prep_value(values[self.position], connection))
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any]]:
+        return "%s", (self,)
+
+
+#: The time at which the statement runs, always the last value.
+NOW = Parameter(-1, datetime)
+
+
+class CompiledStatement(Generic[P]):
+    """A function that builds a query, called once with parameters for its values and run with values.
+
+    Positional arguments are part of the statement itself, keyword arguments are values. Values nest in mappings and
+    sequences, whose shape is part of the statement, and so is ``None``. A call ``fetch(False, user_id="default",
+    ids=[first, second])`` compiles ``build(False, user_id=…, ids=(…, …))`` the first time it has this form.
+
+    The value ``user_id`` is required: row-level security shows the statement the rows of this user only.
+
+    Args:
+        build: returns a queryset, or a query that writes rows.
+        columns: returns the expressions of a row, from the positional arguments.
+    """
+
+    #: Whether rows come in PostgreSQL's binary form.
+    binary = False
+
+    def __init__(self, build: Callable[P, Query], columns: Callable[..., Mapping[str, Expression]]) -> None:
+        self.build = build
+        self.columns = columns
+        self.compile = lru_cache(maxsize=1024)(self._compile)
+
+    @retry_once_on_conflict
+    def fetch(self, *args: P.args, **values: P.kwargs) -> list[tuple[Any, ...]]:
+        """Run the statement, and return its rows as the driver gives them."""
+        flat: list[Any] = []
+        shape = tuple((name, _flatten(value, flat)) for name, value in values.items())
+        try:
+            statement, params = self.compile(args, shape)
+        except EmptyResultSet:
+            return []
+        flat.append(timezone.now())
+        connection = connections[DEFAULT_DB_ALIAS]
+        bound = [param.database_value(flat, connection) if isinstance(param, Parameter) else param for param in params]
+        with rows_of(values["user_id"]), statement_cursor(connection, binary=self.binary) as cursor:  # type: ignore[arg-type]
+            cursor.execute(statement, bound)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+    def _compile(self, args: tuple[Any, ...], shape: tuple[tuple[str, Hashable], ...]) -> SQL:
+        position = iter(range(1_000_000))
+        query: Any = self.build(*args, **{name: _parameters(part, position) for name, part in shape})
+        columns = self.columns(*args)
+        connection = connections[DEFAULT_DB_ALIAS]
+        if isinstance(query, QuerySet):
+            rows = query.annotate(**columns).values_list(*columns)
+            statement, params = rows.query.get_compiler(connection=connection).as_sql()
+            return statement, params
+        compiler = query.get_compiler(connection=connection)
+        [(statement, params)] = compiler.as_sql() if isinstance(query, InsertQuery) else [compiler.as_sql()]
+        returned = [compiler.compile(column.resolve_expression(query))[0] for column in columns.values()]
+        return f"{statement} RETURNING {', '.join(returned)}", tuple(params)
+
+
+class JoinedStatement(CompiledStatement[P]):
+    """A list whose rows come as one JSON text in UTF-8, with their number and the last row's other columns.
+
+    Separate rows cost the process more, and so does text that is decoded and encoded again:
+    docs/decisions/0005-hot-path.md. The first column is the JSON text of a row.
+    """
+
+    binary = True
+    joined: ClassVar = {
+        "postgresql": "CONVERT_TO(COALESCE(STRING_AGG({column}, ','), ''), 'UTF8')",
+        "sqlite": "CAST(COALESCE(GROUP_CONCAT({column}, ','), '') AS BLOB)",
+    }
+    last: ClassVar = {
+        "postgresql": "(ARRAY_AGG({column}))[COUNT(*)::int]",
+        "sqlite": "JSON_EXTRACT(JSON_GROUP_ARRAY({column}), '$[#-1]')",
+    }
+
+    def _compile(self, args: tuple[Any, ...], shape: tuple[tuple[str, Hashable], ...]) -> SQL:
+        statement, params = super()._compile(args, shape)
+        vendor = connections[DEFAULT_DB_ALIAS].vendor
+        first, *others = self.columns(*args)
+        joined = self.joined[vendor].format(column=first)
+        last = "".join(f", {self.last[vendor].format(column=column)}" for column in others)
+        return f"SELECT {joined}, COUNT(*){last} FROM ({statement}) AS listed", params  # noqa: S608
+
+
+def python_value(value: Any, field: "Field[Any, Any]") -> Any:
+    """Convert a column of a row that ``fetch`` returned, as Django does for its own rows."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    column = Value(None, output_field=field)
+    for convert in (*connection.ops.get_db_converters(column), *field.get_db_converters(connection)):
+        value = convert(value, column, connection)
+    return value
+
+
+def _flatten(value: Any, flat: list[Any]) -> Hashable:
+    """Append the single values within ``value`` to ``flat``, and return the shape that they had."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return dict, tuple((key, _flatten(member, flat)) for key, member in value.items())
+    if isinstance(value, list | tuple):
+        return tuple, tuple(_flatten(member, flat) for member in value)
+    flat.append(value)
+    return type(value)
+
+
+def _parameters(shape: Any, positions: Iterator[int]) -> Any:
+    """Build what ``_flatten`` took apart, with parameters for the values."""
+    match shape:
+        case (kind, members) if kind is dict:
+            return {key: _parameters(member, positions) for key, member in members}
+        case (kind, members) if kind is tuple:
+            return tuple(_parameters(member, positions) for member in members)
+        case None:
+            return None
+        case _:
+            return Parameter(next(positions), shape)

@@ -1,0 +1,53 @@
+"""Read and write times as RFC 3339 in UTC.
+
+https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework import serializers
+
+TIMESTAMP_RULE = "must be an RFC 3339 date and time with an offset, of the years 0001 to 9999"
+
+#: A second may have any number of digits after the point, and a blank may stand for the ``T``.
+RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Return the instant in UTC, without digits past the sixth.
+
+    Raises:
+        ValueError: ``text`` breaks ``TIMESTAMP_RULE``.
+    """
+    match = RFC_3339.fullmatch(text)
+    if not match:
+        raise ValueError(TIMESTAMP_RULE)
+    date, time, fraction, offset = match.groups(default="")
+    try:
+        return datetime.fromisoformat(f"{date}T{time}.{fraction[1:7]:0<6}{offset.upper()}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(TIMESTAMP_RULE) from None
+
+
+def format_timestamp(time: datetime) -> str:
+    """Return a time in UTC with six digits of microseconds and a ``Z``."""
+    return f"{time.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+class TimestampField(serializers.DateTimeField):
+    """A time; REST framework's own field takes other forms, and drops a fraction of zero."""
+
+    default_error_messages = {"invalid": f"{{label}} {TIMESTAMP_RULE}"}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            return parse_timestamp(value)
+        except (TypeError, ValueError):
+            self.fail("invalid", label=self.label)
+
+    def to_representation(self, value: datetime) -> str:
+        return format_timestamp(value)

@@ -1,0 +1,96 @@
+"""The base of every endpoint: refusals in the contract's order, entity tags, and responses that are ready JSON."""
+
+from collections.abc import Container, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from django.db.models import Model
+from django.http import HttpResponse, HttpResponseNotModified
+from rest_framework import status as http
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from rest import request_checks
+from rest.entity_tags import entity_tag, parse_if_match, parse_if_none_match
+from rest.problems.types import MethodNotAllowed
+from rest.request_checks import HeaderReader
+
+JSON = "application/json"
+
+M = TypeVar("M", bound=Model)
+
+
+class StrictViewSet(GenericViewSet[M]):
+    """An endpoint that refuses whatever it would otherwise ignore.
+
+    Attributes:
+        actions_with_body: the actions that read a body; the others ignore it.
+        actions_with_parameters: the actions that take query parameters; the others refuse them.
+        if_match: the versions that a write may change; ``None`` admits any.
+        if_none_match: the versions that the client has.
+    """
+
+    format_kwarg = None
+    actions_with_body: ClassVar[Container[str]] = ("create", "partial_update")
+    actions_with_parameters: ClassVar[Container[str]] = ("list",)
+
+    if_match: frozenset[int] | None
+    if_none_match: Container[int]
+
+    @property
+    def user_id(self) -> str:
+        """The caller."""
+        return str(self.request.user.pk)
+
+    def get_parsers(self) -> list[BaseParser]:
+        """Return the parsers of bodies; only PATCH takes a merge patch."""
+        is_patch = getattr(self.request, "method", None) == "PATCH"
+        return [parser for parser in super().get_parsers() if is_patch or parser.media_type == JSON]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse an invalid request, in the order in which the contract answers."""
+        # Methods are case-sensitive (RFC 9110, section 9.1), but Django accepts `delete` for `DELETE`.
+        if self.action is None or request.META["REQUEST_METHOD"] != request.method:
+            raise MethodNotAllowed
+        self.perform_authentication(request)
+        self.check_permissions(request)
+        self.check_throttles(request)
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        request_checks.refuse_large_body(request)
+        headers = HeaderReader(request)
+        self.read_headers(headers)
+        headers.refuse_faults()
+        if self.action in self.actions_with_body:
+            request_checks.refuse_media_type(request)
+        self.check_content()
+
+    def read_headers(self, headers: HeaderReader) -> None:
+        """Read the headers that the endpoint honours."""
+        headers.check_host()
+        self.if_match = headers.read("If-Match", parse_if_match)
+        self.if_none_match = headers.read("If-None-Match", parse_if_none_match) or ()
+
+    def check_content(self) -> None:
+        """Refuse a missing body, and parameters that the action does not take."""
+        if self.action in self.actions_with_body:
+            request_checks.refuse_empty_body(self.request)
+        if self.action not in self.actions_with_parameters:
+            request_checks.refuse_parameters(self.request)
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        """Answer ``Allow`` alone, which every response carries."""
+        return Response()
+
+    def respond(
+        self, json: str, version: int, status: int = http.HTTP_200_OK, headers: Mapping[str, str] | None = None
+    ) -> HttpResponse:
+        """Answer with one resource and its entity tag."""
+        headers = {"ETag": entity_tag(version), **(headers or {})}
+        return HttpResponse(json, content_type=JSON, status=status, headers=headers)
+
+    def respond_unless_known(self, json: str, version: int) -> HttpResponse:
+        """Answer with one resource, or with 304 if the client has this version."""
+        if version in self.if_none_match:
+            return HttpResponseNotModified(headers={"ETag": entity_tag(version)})
+        return self.respond(json, version)
