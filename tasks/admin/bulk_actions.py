@@ -1,8 +1,8 @@
-"""What operators do to many tasks at once: a selection of a page, or all that a filter finds.
+"""Actions on many tasks: on the checked ones, or on every task that the list finds.
 
-An action goes through ``TaskQuerySet`` a batch at a time. Each batch is a transaction of its own, in which the one
-``LogEntry`` of the action is moved on as well: whatever ends it, whole batches stand and the log says how many tasks
-they were. Run again, it goes on with the rest.
+An action writes through ``TaskQuerySet``, one batch after the other. Each batch is a transaction that also updates the
+action's one ``LogEntry``. An action that stops early has therefore written whole batches, and the log has their number.
+Run again, the action continues with the rest.
 """
 
 import logging
@@ -23,46 +23,49 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
 from database.connections import release_connection
-from tasks.admin.selected_tasks import log_entry, selected, selects_all, tasks_in_words
-from tasks.models import Task, TaskQuerySet
-from tasks.totals import Total, total
+from tasks.admin.selected_tasks import build_log_entry, selected_ids, selects_all
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
+from tasks.statistics import EXACT_LIMIT, TaskCount, count_or_estimate
 
-#: Tasks written by one statement, which locks them for some 50 ms: no request of the API waits longer for one of them.
-BATCH = 500
+#: The tasks of a batch, which stay locked for 50 ms; no request of the API waits longer for one of them.
+BATCH_SIZE = 500
 
-#: Up to how many tasks a confirmation counts, and how many it shows.
-COUNTED = 100_000
-SAMPLE = 5
+#: How many tasks a confirmation shows.
+EXAMPLES = 5
 
-#: Where a page is divided to put in between what comes bit by bit.
-HERE = "<!-- here -->"
+#: The place of the streamed lines in the page of a running action.
+PLACEHOLDER = "<!-- progress -->"
+
+LINE = '<li class="{}"><progress max="{}" value="{}" aria-label="Progress"></progress><span>{}</span></li>\n'
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TaskAction:
-    """One thing to do to tasks, as Django's admin calls it.
+    """An action of Django's admin that writes tasks.
 
     Attributes:
-        label: what it is called, an imperative.
-        done: what has been done to tasks, as in “3 tasks completed”.
-        otherwise: what those are that it leaves alone.
-        permission: which of Django's permissions it takes.
-        concerns: those tasks of a set which it changes.
-        write: changes all tasks of a set, and returns them.
-        for_good: whether nothing brings them back, so that a small selection too is asked about first.
+        label: the imperative that operators choose.
+        outcome: the participle for written tasks, as in “3 tasks completed”.
+        skip_reason: the state of tasks that the action skips.
+        permission: the permission that the action needs.
+        select: narrows a set to the tasks that the action writes.
+        write: writes every task of a set, and returns their number.
+        is_irreversible: whether the action asks for a confirmation of every selection.
     """
 
     name: str
     label: str
-    done: str
-    otherwise: str
+    outcome: str
+    skip_reason: str
     permission: str
-    concerns: Callable[[TaskQuerySet], TaskQuerySet]
-    write: Callable[[TaskQuerySet], list[Task]]
-    for_good: bool = False
+    select: Callable[[TaskQuerySet], TaskQuerySet]
+    write: Callable[[TaskQuerySet], int]
+    is_irreversible: bool = False
 
+    # Without this, a template would call an action instead of reading its label.
     do_not_call_in_templates = True
 
     @property
@@ -71,103 +74,108 @@ class TaskAction:
 
     @property
     def short_description(self) -> str:
+        """Return the label, by the name that Django looks up."""
         return self.label
 
     @property
     def allowed_permissions(self) -> list[str]:
+        """Return the permission, by the name that Django looks up."""
         return [self.permission]
 
     def __call__(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
     ) -> HttpResponseBase | None:
+        """Ask for a confirmation or run the action; ``None`` leads back to the list."""
         everything = selects_all(request)
-        if (everything or self.for_good) and "confirmed" not in request.POST:
-            return self.ask(model_admin, request, tasks)
+        if (everything or self.is_irreversible) and "confirmed" not in request.POST:
+            return self.ask_for_confirmation(model_admin, request, tasks)
         if everything:
-            return self.show_progress(model_admin, request, tasks)
+            return self.stream_progress(model_admin, request, tasks)
         number = max(self.run(request, tasks), default=0)
+        skipped = len(selected_ids(request)) - number
         level = messages.SUCCESS if number else messages.WARNING
-        model_admin.message_user(request, self.told(number, len(selected(request))), level)
+        model_admin.message_user(request, self.summarize(number, skipped), level)
         return None
 
     def run(self, request: HttpRequest, tasks: TaskQuerySet) -> Iterator[int]:
-        """Do it, and say after each batch how many tasks have been written."""
-        entry = log_entry(request, self.label, DELETION if self.for_good else CHANGE)
+        """Run the action, and yield after each batch how many tasks it has written so far."""
+        entry = build_log_entry(request, self.label, DELETION if self.is_irreversible else CHANGE)
         number = 0
-        for batch in self.concerns(tasks).in_batches(BATCH):
+        for batch in self.select(tasks).in_batches(BATCH_SIZE):
             with transaction.atomic():
-                number += len(self.write(batch.order_by()))
-                entry.object_repr = self.told(number)
+                number += self.write(batch.order_by())
+                entry.object_repr = self.summarize(number)
                 entry.save()
             yield number
 
-    def told(self, number: int, of: int | None = None) -> str:
-        """“3 tasks completed”, and of those selected how many were left alone."""
-        left = (of or number) - number
-        return f"{tasks_in_words(number)} {self.done}" + (f"; {left:,} {self.otherwise}" if left else "")
+    def summarize(self, number: int, skipped: int = 0) -> str:
+        """Return how many tasks the action has written and skipped: “3 tasks completed, 2 skipped (…)”."""
+        reason = f", {skipped:,} skipped ({self.skip_reason})" if skipped else ""
+        return f"{TaskCount(number)} {self.outcome}{reason}"
 
-    def ask(self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet) -> TemplateResponse:
-        """A page that says how many tasks it is about, and shows some."""
-        concerned = self.concerns(tasks)
+    def ask_for_confirmation(
+        self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
+    ) -> TemplateResponse:
+        """Return a page that shows how many tasks the action will write, and some of them."""
+        to_write = self.select(tasks)
         context = {
-            **page_context(model_admin, request, self.label),
-            "action": self,
-            "total": total(concerned, COUNTED),
-            "sample": list(concerned[:SAMPLE]),
+            **self._build_context(model_admin, request),
+            "task_count": count_or_estimate(to_write, EXACT_LIMIT),
+            "examples": list(to_write[:EXAMPLES]),
             "everything": selects_all(request),
-            "selection": ",".join(selected(request)),
+            "ids": ",".join(selected_ids(request)),
             "checkbox_name": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/tasks/task/confirm_action.html", context)
 
-    def show_progress(
+    def stream_progress(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
     ) -> StreamingHttpResponse:
-        """A page that counts up while it is done."""
-        expected = total(self.concerns(tasks), COUNTED)
-        context = {**page_context(model_admin, request, self.label), "action": self, "here": HERE}
+        """Return a page that grows by a line of progress with each batch."""
+        expected = count_or_estimate(self.select(tasks), EXACT_LIMIT)
+        context = {**self._build_context(model_admin, request), "placeholder": PLACEHOLDER}
         page = render_to_string("admin/tasks/task/progress.html", context, request)
-        steps = self._steps(self.run(request, tasks), expected, request.get_full_path())
-        # A proxy that gathers the answer would show nothing until the end.
-        return StreamingHttpResponse(within(page, steps), headers={"X-Accel-Buffering": "no"})
+        lines = self._render_lines(self.run(request, tasks), expected, request.get_full_path())
+        # Without this header nginx would collect the response and show nothing until the end.
+        return StreamingHttpResponse(fill_placeholder(page, lines), headers={"X-Accel-Buffering": "no"})
 
-    def _steps(self, numbers: Iterator[int], expected: Total, back: str) -> Iterator[str]:
-        """A line after each batch, and one at the end; the style sheet shows the last one only."""
-        number, began = 0, time.monotonic()
-        line = '<li class="{}"><progress max="{}" value="{}" aria-label="Progress"></progress><span>{}</span></li>\n'
+    def _render_lines(self, numbers: Iterator[int], expected: TaskCount, list_url: str) -> Iterator[str]:
+        """Yield a line after each batch and one at the end; the style sheet shows the last line only."""
+        number, started = 0, time.monotonic()
         try:
             for number in numbers:
-                took = time.monotonic() - began
-                yield format_html(line, "", expected.number, number, progress(number, expected, took))
+                sentence = describe_progress(number, expected, time.monotonic() - started)
+                yield format_html(LINE, "", expected.number, number, sentence)
             release_connection()
         except Error:
             logger.exception("%s stopped after %d tasks", self.name, number)
-            said = f"Stopped by the database: {self.told(number)}. Run it again to go on with the rest."
-            yield format_html(line, "stopped", expected.number, number, said)
+            sentence = f"Stopped by a database error: {self.summarize(number)}. Run the action again to continue."
+            yield format_html(LINE, "stopped", expected.number, number, sentence)
         else:
-            yield format_html(line, "done", 1, 1, f"Done: {self.told(number)}.")
-        yield format_html('<li class="back"><a class="button" href="{}">Back to the tasks</a></li>', back)
+            yield format_html(LINE, "done", 1, 1, f"Done: {self.summarize(number)}.")
+        yield format_html('<li class="back"><a class="button" href="{}">Back to the tasks</a></li>', list_url)
+
+    def _build_context(self, model_admin: "ModelAdmin[Task]", request: HttpRequest) -> dict[str, Any]:
+        return {
+            **model_admin.admin_site.each_context(request),
+            "title": self.label,
+            "opts": model_admin.opts,
+            "media": model_admin.media,
+            "action": self,
+            "list_url": request.get_full_path(),
+        }
 
 
-def progress(number: int, expected: Total, seconds: float) -> str:
-    """“20,000 of about 1,000,000 tasks, 10,000 a second, about 98 s left”."""
+def describe_progress(number: int, expected: TaskCount, seconds: float) -> str:
+    """Return “20,000 of about 1,000,000 tasks, 10,000 per second, about 98 s left”."""
     rate = number / max(seconds, 0.001)
     left = max(expected.number - number, 0) / rate
-    return f"{number:,} of {expected} tasks, {rate:,.0f} a second, about {left:,.0f} s left"
+    return f"{number:,} of {expected}, {rate:,.0f} per second, about {left:,.0f} s left"
 
 
-def page_context(model_admin: "ModelAdmin[Task]", request: HttpRequest, title: str) -> dict[str, Any]:
-    return {
-        **model_admin.admin_site.each_context(request),
-        "title": title,
-        "opts": model_admin.opts,
-        "media": model_admin.media,
-        "back": request.get_full_path(),
-    }
-
-
-def within(page: str, parts: Iterator[str]) -> Iterator[str]:
-    before, _, after = page.partition(HERE)
+def fill_placeholder(page: str, parts: Iterator[str]) -> Iterator[str]:
+    """Yield the page with ``parts`` in the place of ``PLACEHOLDER``."""
+    before, _, after = page.partition(PLACEHOLDER)
     yield before
     yield from parts
     yield after
@@ -177,47 +185,47 @@ ACTIONS = (
     TaskAction(
         name="complete",
         label="Mark completed",
-        done="completed",
-        otherwise="were so already, or are in the trash",
+        outcome="completed",
+        skip_reason="already completed or in the trash",
         permission="change",
-        concerns=lambda tasks: tasks.live().filter(completed=False),
+        select=lambda tasks: tasks.live().filter(completed=False),
         write=lambda tasks: tasks.change(completed=True),
     ),
     TaskAction(
         name="reopen",
         label="Reopen",
-        done="reopened",
-        otherwise="were open already, or are in the trash",
+        outcome="reopened",
+        skip_reason="already open or in the trash",
         permission="change",
-        concerns=lambda tasks: tasks.live().filter(completed=True),
+        select=lambda tasks: tasks.live().filter(completed=True),
         write=lambda tasks: tasks.change(completed=False),
     ),
     TaskAction(
         name="move_to_trash",
         label="Move to the trash",
-        done="moved to the trash",
-        otherwise="were there already",
+        outcome="moved to the trash",
+        skip_reason="already in the trash",
         permission="delete",
-        concerns=TaskQuerySet.live,
+        select=TaskQuerySet.live,
         write=TaskQuerySet.move_to_trash,
     ),
     TaskAction(
         name="restore",
         label="Restore",
-        done="restored",
-        otherwise="were not in the trash",
+        outcome="restored",
+        skip_reason="not in the trash",
         permission="change",
-        concerns=TaskQuerySet.in_trash,
+        select=TaskQuerySet.in_trash,
         write=TaskQuerySet.restore,
     ),
     TaskAction(
         name="delete_for_good",
         label="Delete for good",
-        done="deleted for good",
-        otherwise="are not in the trash, and stay",
+        outcome="deleted for good",
+        skip_reason="not in the trash",
         permission="delete",
-        concerns=TaskQuerySet.in_trash,
+        select=TaskQuerySet.in_trash,
         write=TaskQuerySet.remove,
-        for_good=True,
+        is_irreversible=True,
     ),
 )

@@ -1,8 +1,8 @@
-"""Tasks as a file for who is at the admin: a selection, or all that the list finds."""
+"""Actions that send tasks as a file: the checked ones, or every task that the list finds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -10,23 +10,30 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
 from database.connections import release_connection
-from tasks.admin.selected_tasks import log_entry, tasks_in_words
-from tasks.models import Task, TaskQuerySet
-from tasks.transfer.file_formats import FORMATS, shown
+from tasks.admin.selected_tasks import build_log_entry
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
+from tasks.statistics import TaskCount
+from tasks.transfer.exporting import export
+from tasks.transfer.file_formats import FILE_FORMATS
 
-#: Tasks read by one statement.
-CHUNK = 1000
+#: The tasks that one statement reads.
+BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True)
-class Export:
-    """The selection, or all that the filter finds, as a file that is sent while it is read."""
+class ExportAction:
+    """An action of Django's admin that sends the selected tasks while it reads them.
+
+    Attributes:
+        format: a key of ``FILE_FORMATS``, and the extension of the file.
+        byte_order_mark: the beginning of the file; without it, Excel does not read CSV as UTF-8.
+    """
 
     format: str
     label: str
     content_type: str
-    #: Excel takes a CSV file for UTF-8 only when it begins with this.
-    begins: str = ""
+    byte_order_mark: str = ""
 
     allowed_permissions = ("view",)
 
@@ -36,48 +43,46 @@ class Export:
 
     @property
     def short_description(self) -> str:
+        """Return the label, by the name that Django looks up."""
         return f"Export as {self.label}"
 
     def __call__(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
     ) -> StreamingHttpResponse:
-        entry = log_entry(request, self.short_description, CHANGE)
+        """Log the export, and return the file."""
+        entry = build_log_entry(request, self.short_description, CHANGE)
         entry.object_repr = "Tasks exported"
         entry.save()
         name = f"tasks-{timezone.now():%Y-%m-%d-%H%M%S}.{self.format}"
         return StreamingHttpResponse(
-            begun(self.lines(tasks, entry)),
+            read_ahead(self.render(tasks, entry)),
             content_type=self.content_type,
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
-    def lines(self, tasks: TaskQuerySet, entry: LogEntry) -> Iterator[str]:
-        lines = FORMATS[self.format]
+    def render(self, tasks: TaskQuerySet, entry: LogEntry) -> Iterator[str]:
+        """Yield the file in parts, and log at its end how many tasks were read."""
+        file_format = FILE_FORMATS[self.format]
         number = 0
         try:
-            yield self.begins + lines.header
-            for batch in tasks.in_batches(CHUNK):
-                read = shown(batch)
-                number += len(read)
+            yield self.byte_order_mark + file_format.header
+            for text, exported in export(tasks, file_format, BATCH_SIZE):
+                number += exported
                 release_connection()
-                yield lines.text(read)
+                yield text
         finally:
-            entry.object_repr = f"{tasks_in_words(number)} exported"
+            entry.object_repr = f"{TaskCount(number)} exported"
             entry.save()
 
 
-def begun(parts: Iterator[str]) -> Iterator[str]:
-    """The same parts, the first two of them made already: a database that is away is told before the answer begins."""
-    first = list(islice(parts, 2))
-
-    def rest() -> Iterator[str]:
-        yield from first
-        yield from parts
-
-    return rest()
+def read_ahead(parts: Iterator[str]) -> Iterator[str]:
+    """Read the header and the first batch now, because a response that has begun cannot become a 503."""
+    first_parts = list(islice(parts, 2))
+    # A generator, because Django closes it with the response, and so logs an export that the client broke off.
+    return (part for part in chain(first_parts, parts))
 
 
 EXPORTS = (
-    Export(format="csv", label="CSV", content_type="text/csv; charset=utf-8", begins="\ufeff"),
-    Export(format="jsonl", label="JSON Lines", content_type="application/jsonl; charset=utf-8"),
+    ExportAction(format="csv", label="CSV", content_type="text/csv; charset=utf-8", byte_order_mark="\ufeff"),
+    ExportAction(format="jsonl", label="JSON Lines", content_type="application/jsonl; charset=utf-8"),
 )

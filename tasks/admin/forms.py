@@ -1,28 +1,29 @@
-"""The admin's forms, by the rules of the API."""
+"""The forms that add and change a task, with the rules and messages of the API."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.contrib.admin.utils import display_for_field
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db.models import Field
 
-from tasks.models import DESCRIPTION_MESSAGES, TITLE_MESSAGES, Task
+from tasks.models import Task
+from tasks.rules import MESSAGES
 
-IN_THE_TRASH = "Not saved: the task has gone to the trash since you opened it."
-CHANGED_MEANWHILE = (
-    "Not saved: the task has changed since you opened it. "
-    "Below stands what it is now where that differs from yours; open it anew to go on from there."
-)
+TRASHED_MESSAGE = "Someone moved this task to the trash after you opened it. Your edits were not saved."
+STALE_MESSAGE = "Someone changed this task after you opened it. Your edits were not saved."
 
 
 class TextField(forms.CharField):
+    """A text without ``maxlength``, by which browsers count UTF-16 units and cut off pasted text."""
+
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        """Without ``maxlength``: browsers count UTF-16 units for it, and cut off silently what is pasted beyond it."""
         return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
 
 
 class DescriptionField(TextField):
-    """A text kept as typed. Browsers send every line break as CRLF, which is LF here, whatever is stored."""
+    """A text that keeps its white space; browsers send line breaks as CRLF, which are stored as LF."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "strip": False})
@@ -34,20 +35,24 @@ class DescriptionField(TextField):
         return super().has_changed(self.to_python(initial), data)
 
 
-def messages_of(field: dict[str, Any]) -> dict[str, Any]:
-    return {**field, "null_characters_not_allowed": field["forbidden_character"]}
+def form_messages(messages: dict[str, str]) -> dict[str, str]:
+    """Return the messages of a field with Django's code for a NUL as well."""
+    forbidden = messages.get("forbidden_character")
+    return {**messages, "null_characters_not_allowed": forbidden} if forbidden else messages
 
 
 class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # has no __class_getitem__
+    """The form that adds a task."""
+
     class Meta:
         model = Task
-        fields = ("title", "description", "completed", "user_id")
+        fields = (*Task.WRITABLE_FIELDS, "user_id")
         field_classes = {"title": TextField, "description": DescriptionField}
-        error_messages = {"title": messages_of(TITLE_MESSAGES), "description": messages_of(DESCRIPTION_MESSAGES)}
+        error_messages = {name: form_messages(messages) for name, messages in MESSAGES.items()}
 
 
 class TaskChangeForm(TaskForm):
-    """Carries the version that the operator saw, and is an error once the task is at another."""
+    """The form that changes a task, if the task still has the version that the operator saw."""
 
     seen_version = forms.IntegerField(label="", widget=forms.HiddenInput)
 
@@ -56,23 +61,28 @@ class TaskChangeForm(TaskForm):
         self.initial["seen_version"] = self.instance.version
 
     def clean(self) -> dict[str, Any] | None:
-        """Read the task as it is, locked: what is decided here holds at the write, in the same transaction."""
-        now = Task.objects.live().addressed(self.instance.pk).select_for_update().first()
-        if now is None:
-            raise ValidationError(IN_THE_TRASH)
-        if now.version != self.cleaned_data.get("seen_version"):
-            raise ValidationError({NON_FIELD_ERRORS: CHANGED_MEANWHILE, **self.differences(now)})
+        """Lock the task and compare its version, which therefore holds until the write in the same transaction."""
+        current = Task.objects.live().addressed(self.instance.pk).select_for_update().first()
+        if current is None:
+            raise ValidationError(TRASHED_MESSAGE)
+        if current.version != self.cleaned_data.get("seen_version"):
+            raise ValidationError({NON_FIELD_ERRORS: STALE_MESSAGE, **self.describe_differences(current)})
         return super().clean()
 
-    def differences(self, now: Task) -> dict[str, str]:
-        """What the task is, by each field where the form says otherwise."""
-        is_now = {
-            "title": f"It is now “{now.title}”.",
-            "description": f"It is now “{now.description}”.",
-            "completed": f"It is now {'completed' if now.completed else 'not completed'}.",
-        }
+    def describe_differences(self, current: Task) -> dict[str, str]:
+        """Return the current value of each field in which the form differs from the task."""
+        current_form = type(self)(instance=current)
         return {
-            name: sentence
-            for name, sentence in is_now.items()
-            if self.fields[name].has_changed(getattr(now, name), self[name].data)
+            name: describe_value(current, name)
+            for name in Task.WRITABLE_FIELDS
+            if self.fields[name].has_changed(current_form[name].initial, self[name].data)
         }
+
+
+def describe_value(task: Task, name: str) -> str:
+    """Return a sentence such as “It is now “Buy milk”.” for a field of a task."""
+    field, value = cast("Field[Any, Any]", task._meta.get_field(name)), getattr(task, name)
+    if isinstance(value, bool):
+        return f"It is now {'' if value else 'not '}{field.verbose_name}."
+    text = display_for_field(value, field, empty_value_display="")
+    return f"It is now “{text}”." if text else "It is now empty."

@@ -1,7 +1,7 @@
-"""The operators' view of tasks. Every write goes the way of the API, through ``TaskQuerySet``.
+"""The admin of tasks. Every write goes through ``TaskQuerySet``, as in the API.
 
-``changelist.py`` is the list, ``bulk_actions.py`` what is done to many tasks, ``export_actions.py`` files of them,
-``forms.py`` the form.
+The list is ``changelist.py`` with ``list_filters.py``. Actions on many tasks are ``bulk_actions.py`` and
+``export_actions.py``. The forms are ``forms.py``.
 """
 
 from datetime import datetime
@@ -21,52 +21,60 @@ from django.utils.safestring import SafeString, mark_safe
 
 from database.cursors import without_prepared_plan
 from tasks.admin.bulk_actions import ACTIONS
-from tasks.admin.changelist import CreatedFilter, OwnerFilter, TaskChangeList, WhereFilter, id_of_task
+from tasks.admin.changelist import TaskChangeList
 from tasks.admin.export_actions import EXPORTS
 from tasks.admin.forms import TaskChangeForm, TaskForm
-from tasks.admin.selected_tasks import selected, selects_all
-from tasks.models import Task, TaskQuerySet
+from tasks.admin.list_filters import CreatedFilter, OwnerFilter, TrashFilter
+from tasks.admin.selected_tasks import parse_uuid, selected_ids, selects_all
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
 
-DONE = mark_safe('<span class="state done" role="img" aria-label="completed"></span>')
-OPEN = mark_safe('<span class="state" role="img" aria-label="open"></span>')
+COMPLETED_ICON = mark_safe('<span class="state done" role="img" aria-label="completed"></span>')
+OPEN_ICON = mark_safe('<span class="state" role="img" aria-label="open"></span>')
 
 
 @admin.register(Task)
 class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
-    """All tasks. Deleting a live one moves it to the trash, as the API's DELETE does; there it is only shown."""
+    """Every user's tasks. Deleting moves a live task to the trash; a task in the trash is read-only."""
 
-    list_display = ("title", "owner", "done", "created", "updated", "trashed")
-    list_filter = (WhereFilter, "completed", CreatedFilter, OwnerFilter)
-    show_facets = admin.ShowFacets.NEVER  # they count the table, once for each choice
+    list_display = ("title", "owner_link", "completed_icon", "created", "updated", "trashed")
+    list_filter = (TrashFilter, "completed", CreatedFilter, OwnerFilter)
+    show_facets = admin.ShowFacets.NEVER  # each choice would count the whole table
     search_fields = ("title__mentions", "description__mentions")
-    search_help_text = "Words of the title or description, a whole id, or a whole owner. “Quoted”, an owner is a word."
+    search_help_text = (
+        "Search for words in the title or description, for a whole id, or for a whole owner. "
+        "Put a word in quotes if it is also an owner."
+    )
     list_per_page = 50
-    actions = (*ACTIONS, *EXPORTS)  # type: ignore[assignment]  # takes them to be functions of any queryset
+    actions = (*ACTIONS, *EXPORTS)  # type: ignore[assignment]  # expects functions of any queryset
     actions_on_bottom = False
     form = TaskChangeForm
-    fields = ("title", "description", "completed", "user_id")
-    #: Of a stored task; whose it is stands once it is made.
-    readonly_fields = ("user_id", "id", "created_at", "updated_at", "version")
+    fields = (*Task.WRITABLE_FIELDS, "user_id")
 
-    @admin.display(ordering="user_id")
-    def owner(self, task: Task) -> str:
+    @admin.display(description="owner", ordering="user_id")
+    def owner_link(self, task: Task) -> str:
+        """Return a link to the list of the owner's tasks."""
         return format_html('<a href="?{}">{}</a>', urlencode({"owner": task.user_id}), task.user_id)
 
     @admin.display(description="completed")
-    def done(self, task: Task) -> SafeString:
-        return DONE if task.completed else OPEN
+    def completed_icon(self, task: Task) -> SafeString:
+        """Return the icon of a completed or an open task."""
+        return COMPLETED_ICON if task.completed else OPEN_ICON
 
-    @admin.display(ordering="id")  # whose first bits are that time
+    @admin.display(ordering="id")  # an id begins with the time of creation
     def created(self, task: Task) -> str:
-        return moment(task.created_at)
+        """Return the time of creation."""
+        return render_time(task.created_at)
 
     @admin.display
     def updated(self, task: Task) -> str:
-        return moment(task.updated_at)
+        """Return the time of the last write."""
+        return render_time(task.updated_at)
 
     @admin.display(ordering="deleted_at", empty_value="")
     def trashed(self, task: Task) -> str | None:
-        return moment(task.deleted_at) if task.deleted_at else None
+        """Return the time when the task went to the trash."""
+        return render_time(task.deleted_at) if task.deleted_at else None
 
     def get_queryset(self, request: HttpRequest) -> TaskQuerySet:
         return Task.objects.all()
@@ -79,50 +87,51 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return TaskChangeList
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """The index of one owner's tasks has them by the time of creation, that of everybody's by id alone."""
+        """Return the order of an index: one owner's tasks by time of creation, all owners' tasks by id."""
         if request.GET.get("where") == "trash":
             return ("-deleted_at", "-id")
         return ("-created_at", "-id") if "owner" in request.GET else ("-id",)
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
-        """What has an index over everybody's tasks: one of live tasks by another column would cost every write."""
+        """Return the columns with an index over all owners; another index would cost every write of the API."""
         return ("created", "trashed") if request.GET.get("where") == "trash" else ("created",)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in {"where", "created", "owner", "completed__exact"}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """The task of that id, whatever the filters say, or that owner's tasks, or those that mention each word."""
+        """Find the task with this id in spite of the filters, or this owner's tasks, or tasks with these words."""
         term = search_term.strip()
-        if named := id_of_task(term):
-            return Task.objects.filter(pk=named), False
+        # An owner can look like an id.
+        if (id_ := parse_uuid(term)) and (found := Task.objects.filter(pk=id_)).exists():
+            return found, False
         if term and owns_tasks(term):
             tasks = queryset.owned_by(term)
             return tasks if request.GET.keys() & {"where", ORDER_VAR} else tasks.newest_first(), False
         return super().get_search_results(request, queryset, search_term)
 
     def get_actions(self, request: HttpRequest) -> Any:
-        """Without Django's own, which would delete for good, and reads every task to ask."""
+        """Leave out Django's ``delete_selected``, which skips the trash and reads every task to ask."""
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
     def response_action(self, request: HttpRequest, queryset: Any) -> HttpResponseBase | None:  # type: ignore[override]
         """Run an action on the ids that were sent.
 
         Raises:
-            PermissionDenied: it takes a permission that the operator has not.
+            PermissionDenied: the operator does not have the action's permission.
         """
-        names = {action.__name__ for action in self.actions} - self.get_actions(request).keys()
-        if names & set(request.POST.getlist("action")):
+        forbidden = {action.__name__ for action in self.actions} - self.get_actions(request).keys()
+        if forbidden & set(request.POST.getlist("action")):
             raise PermissionDenied
         posted = request.POST.copy()
-        posted.setlist(ACTION_CHECKBOX_NAME, selected(request))
-        # Django takes other words for a yes, too.
+        posted.setlist(ACTION_CHECKBOX_NAME, selected_ids(request))
+        # Without this, Django takes other values than "1" for “Select all” too.
         posted["select_across"] = "1" if selects_all(request) else "0"
         request.POST = posted  # type: ignore[assignment]
         return super().response_action(request, queryset)
 
     def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
-        """Not in the trash; but a form that is sent back is told by ``TaskChangeForm`` that its task has gone there."""
+        """Refuse tasks in the trash, except for a form that was opened before; ``TaskChangeForm`` explains that."""
         changeable = obj is None or obj.deleted_at is None or "seen_version" in request.POST
         return changeable and super().has_change_permission(request, obj)
 
@@ -136,21 +145,23 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         if obj is None:
             return self.fields
         trashed = ("deleted_at",) if obj.deleted_at else ()
-        seen = ("seen_version",) if self.has_change_permission(request, obj) else ()
-        return (*self.fields, "id", "created_at", "updated_at", *trashed, "version", *seen)
+        version = ("seen_version",) if self.has_change_permission(request, obj) else ()
+        return tuple(dict.fromkeys((*self.fields, *Task.PUBLIC_FIELDS, *trashed, *version)))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
-        return (*self.readonly_fields, "deleted_at") if obj else ()
+        """Return what the form cannot change; a new task has nothing of it yet, except its owner."""
+        writable = (*Task.WRITABLE_FIELDS, "seen_version")
+        return tuple(name for name in self.get_fields(request, obj) if name not in writable) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Task, form: "ModelForm[Task]", change: bool) -> None:  # noqa: FBT001
         if not change:
             return obj.save()
         values = {name: form.cleaned_data[name] for name in form.changed_data}
-        [_] = Task.objects.live().addressed(obj.pk, {form.cleaned_data["seen_version"]}).change(**values)
+        Task.objects.live().addressed(obj.pk, {form.cleaned_data["seen_version"]}).change(**values)
         return None
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None:  # type: ignore[override]
-        """Nothing is deleted here; ``delete_model`` logs what it does."""
+        """Log nothing, because ``delete_model`` logs its write."""
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
         if Task.objects.live().addressed(obj.pk).move_to_trash():
@@ -162,12 +173,12 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
 
 
 def owns_tasks(user_id: str) -> bool:
-    """Asked of the indexes of live and of trashed tasks, each of which begins with the owner."""
+    """Return whether a user owns a task; one query for each index that begins with the owner."""
     tasks = Task.objects.owned_by(user_id)
     return tasks.live().exists() or tasks.in_trash().exists()
 
 
-def moment(time: datetime) -> str:
-    """A time of a list: to the minute, and by the second where the pointer rests."""
+def render_time(time: datetime) -> str:
+    """Return a time to the minute, with the seconds in its tooltip."""
     second = f"{time:%Y-%m-%d %H:%M:%S}"
     return format_html('<time datetime="{0}Z" title="{0} UTC">{1}</time>', second, second[:-3])

@@ -1,4 +1,4 @@
-"""The admin's pages, used as browsers do: a form is sent back as the page has it, but for what is typed."""
+"""The admin's pages as a browser uses them: a form is sent with the page's values, except for those that are typed."""
 
 import re
 from html.parser import HTMLParser
@@ -6,12 +6,15 @@ from html.parser import HTMLParser
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 
+from tasks.models import Task
+
 LIST = "/admin/tasks/task/"
 ADD = "/admin/tasks/task/add/"
+UNUSED_ID = "01a1fae6-0000-7000-8000-000000000000"
 
 
 class Form(HTMLParser):
-    """The form ``task_form`` of a page: what a browser would send of it, and the attributes of its controls."""
+    """The form ``task_form`` of a page: the values that a browser would send, and the attributes of its controls."""
 
     def __init__(self, response):
         super().__init__()
@@ -42,45 +45,57 @@ class Form(HTMLParser):
         self.inside &= tag != "form"
 
 
-def page_of(task):
+def change_url(task):
     return f"{LIST}{task.pk}/change/"
 
 
-def opened(client, path):
-    """What the form on that page sends when nothing is typed."""
+def read_form(client, path):
+    """Return the values of the form on a page."""
     return Form(client.get(path)).values
 
 
-def typed(values, **changes):
-    """The form with other values; ``None`` is a box that is not ticked."""
+def fill_in(values, **changes):
+    """Return the form with other values; ``None`` removes a value, as of an unchecked box."""
     return {name: value for name, value in {**values, **changes}.items() if value is not None}
 
 
-def said(response):
-    """The messages of the next page."""
+def run_action(client, action, tasks, query="?where=both", **more):
+    """Run an action of the list on checked tasks."""
+    ids = [str(task.pk) for task in tasks]
+    return client.post(LIST + query, {"action": action, "index": "0", "_selected_action": ids, **more})
+
+
+def run_action_on_all(client, action, query="?where=both", **more):
+    """Run an action on every task that the list finds: one box is checked, and “Select all” is pressed."""
+    return run_action(client, action, [Task.objects.first()], query, select_across="1", **more)
+
+
+def shown_messages(response):
+    """Return the level and the text of each message that the next page shows."""
     return [(message.level_tag, re.sub("<[^>]*>", "", str(message))) for message in get_messages(response.wsgi_request)]
 
 
-def errors(response):
-    """What the page says is wrong, by field."""
-    assert (response.status_code, said(response)) == (200, [])
-    return {name or "": list(messages) for name, messages in response.context["adminform"].form.errors.items()}
+def form_errors(response):
+    """Return the errors of a refused form, by field."""
+    assert (response.status_code, shown_messages(response)) == (200, [])
+    return {name: list(errors) for name, errors in response.context["adminform"].form.errors.items()}
 
 
-def history():
+def log_entries():
     return [(entry.object_repr, entry.get_change_message()) for entry in LogEntry.objects.order_by("pk")]
 
 
-def saved(response, what):
+def assert_saved(response, message):
     assert (response.status_code, response.headers["Location"]) == (302, LIST)
-    assert said(response) == [("success", what)]
+    assert shown_messages(response) == [("success", message)]
 
 
 def text_of(response):
+    """Return the text of a page without its tags, each run of white space being one blank."""
     return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", response.content.decode()))
 
 
-def listed(client, query=""):
+def listed_titles(client, query=""):
     response = client.get(LIST + query)
     assert response.status_code == 200
     return [task.title for task in response.context["cl"].result_list]
