@@ -1,27 +1,31 @@
+"""The app of tasks, and the groups of operators."""
+
 from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-#: What each group of operators may do to tasks, when it is made.
+#: The groups of operators, and what each may do to tasks when it is created.
 GROUPS = {"viewer": ("view",), "operator": ("view", "add", "change", "delete")}
 
 
 class TasksConfig(AppConfig):
+    """The configuration of the app ``tasks``."""
+
     name = "tasks"
 
     def ready(self) -> None:
-        # Django makes the permissions after the migrations, so that none of these could give them to a group.
-        post_migrate.connect(make_groups, sender=self)
+        # Not a migration, because Django creates the permissions after all migrations.
+        post_migrate.connect(create_groups, sender=self)
 
 
-def make_groups(using: str, **_: Any) -> None:
-    """Make the groups of ``GROUPS`` that there are not; one that is there stays as the operators have it."""
+def create_groups(using: str, **_: Any) -> None:
+    """Create the missing groups; an existing group keeps the permissions that operators gave it."""
     from django.contrib.auth.models import Group, Permission
 
     for name, verbs in GROUPS.items():
-        group, made = Group.objects.using(using).get_or_create(name=name)
-        if made:
+        group, created = Group.objects.using(using).get_or_create(name=name)
+        if created:
             names = [f"{verb}_task" for verb in verbs]
             permissions = Permission.objects.using(using)
             group.permissions.set(permissions.filter(content_type__app_label="tasks", codename__in=names))

@@ -1,4 +1,4 @@
-"""What operators have done, to be looked at and never changed."""
+"""The admin's list of log entries: the actions of all operators."""
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 @admin.register(LogEntry)
 class LogEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
-    """Who did what and when, the last first; an action on many tasks is one entry."""
+    """A read-only list of log entries, newest first; an action on many tasks has one entry."""
 
     list_display = ("action_time", "user", "object_repr", "message")
     list_display_links = None
@@ -18,6 +18,7 @@ class LogEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __cla
 
     @admin.display(description="what")
     def message(self, entry: LogEntry) -> str:
+        """Return the entry's message, or its kind if it has no message."""
         return entry.get_change_message() or entry.get_action_flag_display()
 
     def has_add_permission(self, request: HttpRequest) -> bool:

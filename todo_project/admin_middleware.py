@@ -1,4 +1,4 @@
-"""Run the middlewares that only the admin needs for requests to the admin only."""
+"""The middlewares of the admin, which skip all other requests to save their time."""
 
 from axes.middleware import AxesMiddleware
 from csp.middleware import CSPMiddleware
@@ -13,13 +13,13 @@ from django.middleware.csrf import CsrfViewMiddleware
 
 
 def for_admin(middleware: type) -> type:
-    """Return a subclass that passes requests to other paths on, so that they do not pay for the admin."""
+    """Return a subclass of ``middleware`` that skips requests outside the admin."""
 
     def call(self: object, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(settings.ADMIN_PREFIX):
             response: HttpResponseBase = middleware.__call__(self, request)
             return response
-        # Django calls CsrfViewMiddleware.process_view for every path; without this it would ask for a token.
+        # Without this flag, CsrfViewMiddleware.process_view, which Django calls for every path, requires a token.
         request.csrf_processing_done = True  # type: ignore[attr-defined]
         return self.get_response(request)  # type: ignore[attr-defined,no-any-return]
 
