@@ -1,7 +1,7 @@
-"""Settings, all from the environment: ``.env.example`` lists every variable with its meaning and default.
+"""Read all settings from the environment and from ``.env``; ``docs/settings.md`` explains each variable.
 
-A value that is missing or wrong stops the start with a sentence that says what to set. A secret may stand in a file:
-``SECRET_KEY_FILE=/run/secrets/key``. Variables of the environment win over those of the file ``.env``.
+A missing or wrong value stops the start with a sentence that says what to set. The environment takes precedence over
+``.env``. Any value can come from a file: ``SECRET_KEY_FILE=/run/secrets/key``.
 
 https://docs.djangoproject.com/en/5.2/ref/settings/
 """
@@ -29,7 +29,7 @@ SERVING = "todo_project.wsgi" in sys.modules
 
 
 class Environment(FileAwareEnv):
-    """The environment, which says in one sentence what file cannot be read."""
+    """The environment, with an error of one sentence for a file that cannot be read."""
 
     def _get_value(self, env_key: str, default: Any) -> Any:
         try:
@@ -89,12 +89,11 @@ if AUTH_MODE == "jwt":
         raise ImproperlyConfigured("Set JWT_AUDIENCE to what tokens for this service say in “aud”")
 
 
-# Requests of one user, or of one address in single-user mode, by scope; none is counted where there is no limit.
+# By scope, because reads and writes have separate limits. Without a limit nothing is counted.
 RATES = {"read": env.str("THROTTLE_READ", "").strip(), "write": env.str("THROTTLE_WRITE", "").strip()}
 THROTTLES = {scope: parse_quota(rate) for scope, rate in RATES.items() if rate}
 THROTTLE_PROXIES = env.int("THROTTLE_PROXIES", 0, validate=must.Range(0, 10))
 
-# The server: `manage.py serve`
 HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=must.Range(1, 65535))
 WORKERS = env.int("WORKERS", max(2, os.cpu_count() or 1), validate=must.Range(1, 256))
@@ -106,7 +105,7 @@ if not ALLOWED_HOSTS:
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip)
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], subcast=str.strip)
 
-# HTTPS, which a proxy in front ends: it must set, and take from nobody else, X-Forwarded-Proto.
+# Safe only behind a proxy that sets X-Forwarded-Proto itself, because clients can send the header too.
 HTTPS = env.bool("HTTPS", False)
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -156,7 +155,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
-    *(["throttling.throttles.rate_limit_headers"] if THROTTLES else []),
+    *(["throttling.throttles.rate_limit_middleware"] if THROTTLES else []),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "todo_project.admin_middleware.AdminSessionMiddleware",
     "todo_project.admin_middleware.AdminCommonMiddleware",
@@ -167,7 +166,7 @@ MIDDLEWARE = [
     "todo_project.admin_middleware.AdminAxesMiddleware",
 ]
 
-# What an operator's browser may load and do: this server's own files, and no script or style within a page.
+# Only this server's own files and no inline code, because the admin's pages need nothing else.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -185,13 +184,13 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 CSRF_COOKIE_PATH = ADMIN_PREFIX
 LOGIN_REDIRECT_URL = ADMIN_PREFIX
 
-# Log-ins to the admin, counted in the database for every worker. After five failures of a user name, or from an
-# address, both have to wait; `manage.py axes_reset_username` lets one in before that.
+# Counted in the database, so that all workers share one limit. After five failures both the user name and the address
+# are locked; `manage.py axes_reset_username` unlocks one early.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
-# Who tries on while waiting would else keep the true owner of the name out for ever.
+# Otherwise an attacker who keeps trying would lock out the owner of the name for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "todo_project.admin_site.client_address"
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
@@ -205,7 +204,7 @@ CORS_EXPOSE_HEADERS = [
     *("WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
 ]
 
-# The checks look for CsrfViewMiddleware and AxesMiddleware by name; the admin has them as Admin….
+# These checks look for CsrfViewMiddleware and AxesMiddleware by name, and here the names start with Admin.
 SILENCED_SYSTEM_CHECKS = ["security.W003", "axes.W002"]
 
 ROOT_URLCONF = "todo_project.urls"
@@ -230,8 +229,8 @@ TEMPLATES = [
 
 DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
 
-# Seconds. A request learns within about one second that the database is unavailable, and within about two that it is
-# frozen: docs/reliability.md.
+# In seconds. With these defaults a request gets a 503 after about one second if the database is unavailable, and after
+# about two seconds if it hangs: docs/reliability.md.
 DB_POOL_TIMEOUT = env.float("DB_POOL_TIMEOUT", 1, validate=must.Range(0.1, 60))
 DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", 2, validate=must.Range(1, 60))
 DB_ANSWER_TIMEOUT = env.float("DB_ANSWER_TIMEOUT", 2, validate=must.Range(0.1, 3600))
@@ -316,26 +315,25 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=must.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]))
+LOG_HANDLER = {"class": "logging.StreamHandler", "formatter": "log", "filters": ["request"]}
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request": {"()": "observability.log.RequestFilter"}},
     "formatters": {"log": {"()": f"observability.log.{'LineFormatter' if DEBUG else 'JSONFormatter'}"}},
     "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            # A command writes its result to the standard output, and the log to the standard error.
-            "stream": "ext://sys.stdout" if SERVING else "ext://sys.stderr",
-            "formatter": "log",
-            "filters": ["request"],
-        }
+        "stdout": {**LOG_HANDLER, "stream": "ext://sys.stdout"},
+        "stderr": {**LOG_HANDLER, "stream": "ext://sys.stderr"},
     },
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # The answers of 400 and above are the clients' affair, and theirs to count; those of 500 are ours.
+    # A command logs to standard error, because it prints its result to standard output.
+    "root": {"handlers": ["stdout" if SERVING else "stderr"], "level": LOG_LEVEL},
+    # No warnings for 4xx responses, because clients cause them. Responses of 500 and above are logged.
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
         "django.security": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
+        # `manage.py serve` logs where the server that it becomes will log.
+        "todo_project.server": {"handlers": ["stdout"], "propagate": False},
     },
 }
