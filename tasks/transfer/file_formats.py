@@ -1,192 +1,214 @@
-"""Tasks as lines of a file: what ``export_tasks`` writes and ``import_tasks`` reads.
+"""The file formats of tasks: JSON Lines and CSV.
 
-JSON Lines (https://jsonlines.org): a line is, byte for byte, what the API shows of the task; one in the trash has
-``deleted_at`` as its last member. CSV (RFC 4180): the same texts in a column each, under a header.
+A line of JSON Lines (https://jsonlines.org) is byte for byte the task's JSON in the API, plus each internal field that
+is not null, such as ``deleted_at``. CSV (RFC 4180) has a column for each field, under a header.
 """
 
 import csv
 import json
-import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO, StringIO
-from typing import IO, Any, NamedTuple, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol, Self, TypeVar, cast
 
-from rest_framework.parsers import BaseParser
-from rest_framework.settings import api_settings
+from django.db import models
 
-from rest.problems.types import Fault, Problem, pointer
-from tasks.api.representation import Representation, Timestamp
-from tasks.models import TaskQuerySet
+from rest.json_parsers import JSONParser
+from rest.problems.types import Fault, Problem, body_fault
+from tasks.models import Task
 
-COLUMNS = (*Representation.members, "deleted_at")
-TEXTS = ("title", "description", "user_id")
+T = TypeVar("T")
 
-#: More than any task takes, with every character escaped.
+_BY_NAME = {field.name: field for field in Task._meta.concrete_fields}
+
+#: The fields of a file, in the order of the columns of CSV.
+FIELDS = {name: _BY_NAME[name] for name in (*Task.PUBLIC_FIELDS, *Task.INTERNAL_FIELDS)}
+
+#: Fields whose cells are the text itself, protected from spreadsheets.
+TEXT_FIELDS = (models.CharField, models.TextField)
+#: Fields whose cells are a JSON string without its quotes. The cells of all other fields are JSON.
+STRING_FIELDS = (models.UUIDField, models.DateField)
+
+#: More than the longest task takes if every character is escaped.
 MAX_LINE_BYTES = 64 * 1024
 
-#: What a spreadsheet takes for the beginning of a formula, full-width ones too, and the mark itself.
-FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'")
+#: Characters, also in full width, that start a formula in a spreadsheet; and the mark that protects them.
+FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'")
 
 
-class Shown(NamedTuple):
-    """A task as the API shows it, and when it went to the trash; both are JSON."""
+class ExportedTask(NamedTuple):
+    """A task's JSON in the API, and the JSON of each internal field; ``None`` stands for null."""
 
-    json: str
-    deleted_at: str | None
+    public: str
+    internal: dict[str, str | None]
 
 
 class Line(NamedTuple):
-    """One line that was read, by its number from 1: the members of a task, or what is wrong with it."""
+    """A line of a file: the number of the task's first line, from 1, and its values or its faults."""
 
     number: int
     values: dict[str, Any]
     faults: Sequence[Fault] = ()
 
+    @classmethod
+    def unreadable(cls, number: int, code: str, detail: str) -> Self:
+        """Return a line with one fault."""
+        return cls(number, {}, [body_fault([], code, detail)])
+
 
 class FormatError(Exception):
-    """No line of it can be read; the message says why."""
+    """No line of the file can be read; the message has the reason."""
 
 
-class Format(Protocol):
+class FileFormat(Protocol):
+    """A way to write tasks to a file and to read lines from it."""
+
     header: str
 
-    def text(self, tasks: Iterable[Shown]) -> str:
-        """The lines of ``tasks``."""
+    def write(self, tasks: Iterable[ExportedTask]) -> str:
+        """Return the lines of ``tasks``."""
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
-        """Each line of ``file``; an empty one is left out.
+        """Yield each line that is not empty.
 
         Raises:
-            FormatError: the file as a whole is not of this format.
+            FormatError: the file as a whole does not have this format.
         """
 
 
-def shown(tasks: TaskQuerySet) -> list[Shown]:
-    columns = tasks.annotate(json=Representation(), trashed=Timestamp("deleted_at")).values_list("json", "trashed")
-    return [Shown(*row) for row in columns]
-
-
 class JSONLines:
+    """A JSON object per line."""
+
     header = ""
 
-    def text(self, tasks: Iterable[Shown]) -> str:
-        return "".join(self._line(*task) for task in tasks)
+    def write(self, tasks: Iterable[ExportedTask]) -> str:
+        return "".join(map(self._write, tasks))
 
-    def _line(self, task: str, deleted_at: str | None) -> str:
-        return f"{task}\n" if deleted_at is None else f'{task[:-1]},"deleted_at":{deleted_at}}}\n'
+    def _write(self, task: ExportedTask) -> str:
+        internal = (f',"{name}":{value}' for name, value in task.internal.items() if value is not None)
+        return f"{task.public[:-1]}{''.join(internal)}}}\n"
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
-        parser = cast("type[BaseParser]", api_settings.DEFAULT_PARSER_CLASSES[0])()
-        lines = Lines(file)
-        while True:
-            try:
-                line = next(lines)
-            except StopIteration:
-                return
-            except OverlongLineError as error:
-                yield Line(lines.number, {}, [_fault("too_long", str(error))])
-            else:
-                if line.strip():
-                    yield self._read(parser, lines.number, line)
+        lines = LineReader(file)
+        for number, line in rows_or_errors(lines, lines):
+            if isinstance(line, Exception):
+                yield Line.unreadable(number, "too_long", str(line))
+            elif line.strip():
+                yield self._read(number, line)
 
-    def _read(self, parser: BaseParser, number: int, line: bytes) -> Line:
+    def _read(self, number: int, line: bytes) -> Line:
         try:
-            return Line(number, cast("dict[str, Any]", parser.parse(BytesIO(line.rstrip(b"\r\n")))))
+            return Line(number, cast("dict[str, Any]", parse_json(line.rstrip(b"\r\n"))))
         except Problem as problem:
-            return Line(number, {}, faults_of(problem))
+            return Line(number, {}, line_faults(problem))
 
 
 class CSV:
-    """A text that a spreadsheet would take for a formula has a ``'`` before it, which reading takes off again."""
+    """A row per task; a text that a spreadsheet would evaluate as a formula begins with ``'``."""
 
-    header = ",".join(COLUMNS) + "\r\n"
+    header = ",".join(FIELDS) + "\r\n"
 
-    def text(self, tasks: Iterable[Shown]) -> str:
+    def write(self, tasks: Iterable[ExportedTask]) -> str:
         rows = StringIO()
-        csv.writer(rows).writerows(self._cells(*task) for task in tasks)
+        csv.writer(rows).writerows(map(self._write, tasks))
         return rows.getvalue()
 
-    def _cells(self, task: str, deleted_at: str | None) -> Iterator[str]:
-        values = {**json.loads(task), "deleted_at": json.loads(deleted_at or '""')}
-        for name in COLUMNS:
-            value = values[name]
-            yield guarded(value) if name in TEXTS else value if isinstance(value, str) else json.dumps(value)
+    def _write(self, task: ExportedTask) -> list[str]:
+        internal = {name: json.loads(value or "null") for name, value in task.internal.items()}
+        values = {**json.loads(task.public), **internal}
+        return [write_cell(field, values[name]) for name, field in FIELDS.items()]
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
-        lines = Lines(file)
+        lines = LineReader(file)
 
-        def decoded(line: bytes) -> str:
+        def decode(line: bytes) -> str:
             without_mark = line.removeprefix(BOM_UTF8) if lines.number == 1 else line
             return without_mark.decode(errors="surrogateescape")
 
-        # A map goes on after an error, which a generator does not.
-        rows = csv.reader(map(decoded, lines), strict=True)
-        header = self._header(rows)
-        while True:
-            number = lines.number + 1
-            try:
-                cells = next(rows)
-            except StopIteration:
-                return
-            except OverlongLineError as error:
-                yield Line(number, {}, [_fault("too_long", str(error) + _extent(number, lines.number))])
-            except csv.Error as error:
-                detail = f"The line is not valid CSV: {error}" + _extent(number, lines.number)
-                yield Line(number, {}, [_fault("malformed", detail)])
-            else:
-                if cells:
-                    yield self._read(number, lines.number, header, cells)
+        # A map continues after an error, and a generator would not.
+        rows = csv.reader(map(decode, lines), strict=True)
+        header = self._read_header(rows)
+        for number, cells in rows_or_errors(rows, lines):
+            # A row of more than one line may be the result of a quote that is not closed.
+            extent = f"; the row ends on line {lines.number}" if lines.number > number else ""
+            if isinstance(cells, OverlongLineError):
+                yield Line.unreadable(number, "too_long", f"{cells}{extent}")
+            elif isinstance(cells, csv.Error):
+                yield Line.unreadable(number, "malformed", f"The line is not valid CSV: {cells}{extent}")
+            elif cells and len(cells) != len(header):
+                detail = f"The line has {len(cells)} cells and the header has {len(header)}{extent}"
+                yield Line.unreadable(number, "malformed", detail)
+            elif cells:
+                yield Line(number, read_cells(dict(zip(header, cells, strict=True))))
 
-    def _header(self, rows: Iterator[list[str]]) -> list[str]:
+    def _read_header(self, rows: Iterator[list[str]]) -> list[str]:
         try:
             header = next(rows, [])
         except (csv.Error, OverlongLineError):
             header = []
-        if len(set(header)) < len(header) or not set(header) <= set(COLUMNS) or "id" not in header:
-            raise FormatError(f"The first line must name columns, each once, of {', '.join(COLUMNS)}")
+        if len(set(header)) < len(header) or not set(header) <= set(FIELDS) or "id" not in header:
+            raise FormatError(f"The first line must name columns, each once, of {', '.join(FIELDS)}")
         return header
 
-    def _read(self, number: int, last: int, header: list[str], cells: list[str]) -> Line:
-        if len(cells) != len(header):
-            detail = f"The line has {len(cells)} cells where the header has {len(header)}" + _extent(number, last)
-            return Line(number, {}, [_fault("malformed", detail)])
-        return Line(number, dict(_values(dict(zip(header, cells, strict=True)))))
+
+def write_cell(field: "models.Field[Any, Any]", value: Any) -> str:
+    """Return the cell of a JSON value; null is an empty cell."""
+    if value is None:
+        return ""
+    if isinstance(field, TEXT_FIELDS):
+        return protect_from_formula(value)
+    return value if isinstance(field, STRING_FIELDS) else json.dumps(value, ensure_ascii=False)
 
 
-def _values(cells: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """What JSON would have for the cells; one that stands for nothing of the kind stays a text, to be refused."""
-    for name, cell in cells.items():
-        if name in TEXTS:
-            yield name, unguarded(cell)
-        elif name == "completed":
-            yield name, {"true": True, "false": False}.get(cell, cell)
-        elif name == "version":
-            yield name, int(cell) if re.fullmatch("-?[0-9]{1,19}", cell) else cell
-        else:
-            yield name, None if name == "deleted_at" and not cell else cell
+def read_cells(cells: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON values of cells by column."""
+    return {name: read_cell(FIELDS[name], cell) for name, cell in cells.items()}
 
 
-def guarded(text: str) -> str:
-    """``text`` as no spreadsheet evaluates it; ``unguarded`` gives it back, whatever it is."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+def read_cell(field: "models.Field[Any, Any]", cell: str) -> Any:
+    """Return the JSON value of a cell; a cell that is no JSON stays text, so that the serializer refuses it."""
+    if not cell and field.null:
+        return None
+    if isinstance(field, TEXT_FIELDS):
+        return unprotect_from_formula(cell)
+    if isinstance(field, STRING_FIELDS):
+        return cell
+    try:
+        return parse_json(cell.encode(errors="surrogateescape"))
+    except Problem:
+        return cell
 
 
-def unguarded(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
+def protect_from_formula(text: str) -> str:
+    """Return text that no spreadsheet evaluates."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def unprotect_from_formula(text: str) -> str:
+    """Return the text that ``protect_from_formula`` was given."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+
+
+def parse_json(text: bytes) -> Any:
+    """Parse JSON as strictly as the API.
+
+    Raises:
+        Problem: the text is not such JSON.
+    """
+    return JSONParser().parse(BytesIO(text))
 
 
 class OverlongLineError(Exception):
-    """A line is longer than any task's; the message says so."""
+    """A line is longer than any task; the message has the limit."""
 
 
 @dataclass
-class Lines(Iterator[bytes]):
-    """The lines of a file, and the number from 1 of the last one. Memory does not depend on the file.
+class LineReader(Iterator[bytes]):
+    """The lines of a file, and the number, from 1, of the last line read; memory does not grow with the file.
 
     Raises:
-        OverlongLineError: instead of a line that is longer than ``MAX_LINE_BYTES``; the next one comes after it.
+        OverlongLineError: the line is longer than ``MAX_LINE_BYTES``; reading continues with the next line.
     """
 
     file: IO[bytes]
@@ -204,14 +226,23 @@ class Lines(Iterator[bytes]):
         return beginning
 
 
-def _extent(first: int, last: int) -> str:
-    """Of a row that is more than a line, as one whose quote is not closed: how far it goes."""
-    return f"; it takes in all up to line {last}" if last > first else ""
+def rows_or_errors(rows: Iterator[T], lines: LineReader) -> Iterator[tuple[int, T | OverlongLineError | csv.Error]]:
+    """Yield the number of each row's first line, and the row or the error that reading it raised."""
+    while True:
+        number = lines.number + 1
+        row: T | OverlongLineError | csv.Error
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except (OverlongLineError, csv.Error) as error:
+            row = error
+        yield number, row
 
 
-def faults_of(problem: Problem) -> list[Fault]:
-    """What a problem with a request's body says of a line."""
-    faults = problem.faults or [_fault(problem.default_code, str(problem.detail))]
+def line_faults(problem: Problem) -> list[Fault]:
+    """Return the faults of a request's body as faults of a line."""
+    faults = problem.faults or [body_fault([], problem.default_code, str(problem.detail))]
     return [{**fault, "detail": _of_a_line(fault["detail"])} for fault in faults]
 
 
@@ -219,8 +250,4 @@ def _of_a_line(detail: str) -> str:
     return detail.replace("The body", "The line").replace("line 1, ", "")
 
 
-def _fault(code: str, detail: str) -> Fault:
-    return Fault(pointer=pointer(), code=code, detail=detail)
-
-
-FORMATS: dict[str, Format] = {"jsonl": JSONLines(), "csv": CSV()}
+FILE_FORMATS: dict[str, FileFormat] = {"jsonl": JSONLines(), "csv": CSV()}

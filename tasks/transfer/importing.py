@@ -1,50 +1,65 @@
-"""Tasks from the lines of a file into the database: each is checked as the API would, and stored once."""
+"""Import tasks from the lines of a file: check each line as the API does, and store each task once."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, models, transaction
 from django.utils import timezone
 from rest_framework import serializers
 
-from rest.problems.types import Fault, InvalidRequest, pointer
-from tasks.api.listing import instant
-from tasks.api.serializers import TaskSerializer, TimestampField
-from tasks.maintenance.verification import CLOCK_SKEW
-from tasks.models import MAX_VERSION, USER_ID_RULE, Task, TaskQuerySet, validate_user_id
-from tasks.transfer.file_formats import Line, faults_of
+from identity.user_ids import USER_ID_RULE
+from rest.problems.types import Fault, InvalidRequest, body_fault
+from rest.timestamps import TIMESTAMP_RULE, parse_timestamp
+from tasks.api.serializers import TaskSerializer
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
+from tasks.rules import CLOCK_SKEW, MAX_VERSION, validate_user_id
+from tasks.transfer.file_formats import FIELDS, Line, line_faults
 
-#: What one who may write the task may change of it, and whether it is in the trash.
-CHANGEABLE = ("title", "description", "completed", "deleted_at")
-UUID_7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-TIME_RULE = "must be an RFC 3339 date and time with an offset, of the years 0001 to 9999"
+#: The fields that ``update`` writes to a stored task.
+UPDATABLE_FIELDS = (*Task.WRITABLE_FIELDS, "deleted_at")
 
-#: What ``on_conflict`` may be.
+#: The values of ``on_conflict``.
 SKIP, UPDATE, FAIL = ON_CONFLICT = ("skip", "update", "fail")
 
+#: Receives the number of a refused line and its faults.
+ReportRefusal = Callable[[int, Sequence[Fault]], None]
 
-def messages(field: str, rule: str) -> dict[str, Any]:
-    sentence = f"{field} {rule}"
-    return {
-        "required": f"{field} is required",
-        "future": f"{field} must not be in the future",
-        **dict.fromkeys(("null", "invalid"), sentence),
-    }
+UUID_7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-class IdentifierField(serializers.Field[UUID, str, str, Any]):
+class ServerField(serializers.Field[Any, Any, Any, Any]):
+    """A field that only the server sets, and that an import restores; messages begin with the field's name."""
+
+    rule: str
+
+    def fail(self, key: str, **_: Any) -> NoReturn:
+        reasons = {"required": "is required", "future": "must not be in the future"}
+        name = cast("str", self.field_name).capitalize()
+        raise serializers.ValidationError(f"{name} {reasons.get(key, self.rule)}", code=key)
+
+
+class UUID7Field(ServerField):
+    """The id of a task."""
+
+    rule = "must be a UUID of version 7, in lower case with dashes"
+
     def to_internal_value(self, data: Any) -> UUID:
         if not isinstance(data, str) or not UUID_7.fullmatch(data):
             self.fail("invalid")
         return UUID(data)
 
 
-class OwnerField(serializers.Field[str, str, str, Any]):
+class UserIdField(ServerField):
+    """An owner."""
+
+    rule = USER_ID_RULE
+
     def to_internal_value(self, data: Any) -> str:
         try:
             validate_user_id(data)
@@ -53,18 +68,26 @@ class OwnerField(serializers.Field[str, str, str, Any]):
         return cast("str", data)
 
 
-class InstantField(TimestampField):
+class PastTimestampField(ServerField):
+    """A time that is not in the future, apart from the difference between two servers' clocks."""
+
+    rule = TIMESTAMP_RULE
+
     def to_internal_value(self, data: Any) -> datetime:
         try:
-            moment = instant(data)
+            time = parse_timestamp(data)
         except (TypeError, ValueError):
             self.fail("invalid")
-        if moment > timezone.now() + CLOCK_SKEW:
+        if time > timezone.now() + CLOCK_SKEW:
             self.fail("future")
-        return moment
+        return time
 
 
-class VersionField(serializers.Field[int, int, int, Any]):
+class VersionField(ServerField):
+    """A version that later writes can still raise."""
+
+    rule = "must be a whole number from 1 to 2^53"
+
     def to_internal_value(self, data: Any) -> int:
         if type(data) is not int or not 1 <= data <= MAX_VERSION:
             self.fail("invalid")
@@ -72,18 +95,26 @@ class VersionField(serializers.Field[int, int, int, Any]):
 
 
 class StoredTaskSerializer(TaskSerializer):
-    """A task with all that the server gave it: what ``TaskSerializer`` reads, and what it only shows."""
+    """A task with the values that the server set, which ``TaskSerializer`` ignores in a request."""
 
-    id = IdentifierField(error_messages=messages("Id", "must be a UUID of version 7, in lower case with dashes"))
-    user_id = OwnerField(error_messages=messages("User_id", USER_ID_RULE))
-    created_at = InstantField(error_messages=messages("Created_at", TIME_RULE))
-    updated_at = InstantField(error_messages=messages("Updated_at", TIME_RULE))
-    version = VersionField(error_messages=messages("Version", "must be a whole number from 1 to 2^53"))
-    deleted_at = InstantField(required=False, allow_null=True, error_messages=messages("Deleted_at", TIME_RULE))
+    id = UUID7Field()
+    user_id = UserIdField()
+    version = VersionField()
 
     class Meta(TaskSerializer.Meta):
-        fields = (*TaskSerializer.Meta.fields, "deleted_at")  # type: ignore[assignment]
-        read_only_fields = ()  # type: ignore[assignment]
+        fields = tuple(FIELDS)  # type: ignore[assignment]
+        read_only_fields = ()
+
+    def build_standard_field(
+        self, field_name: str, model_field: "models.Field[Any, Any]"
+    ) -> tuple[type[serializers.Field[Any, Any, Any, Any]], dict[str, Any]]:
+        """Return the API's field if requests may write it, and else a field that an import may write."""
+        field_class, options = super().build_standard_field(field_name, model_field)
+        if field_name in Task.WRITABLE_FIELDS:
+            return field_class, options
+        if isinstance(model_field, models.DateTimeField):
+            field_class = PastTimestampField
+        return field_class, {"required": not model_field.null, "allow_null": model_field.null}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["updated_at"] < attrs["created_at"]:
@@ -95,19 +126,21 @@ STORED_TASK = StoredTaskSerializer()
 
 
 class ConflictError(Exception):
-    """``on_conflict`` is ``fail``, and a task of that id is there."""
+    """A task with the line's id exists, and ``on_conflict`` is ``fail``."""
 
 
-class Taken(NamedTuple):
-    """A line that is as it should be: its number, the task that it tells of, and which members it says."""
+class CheckedLine(NamedTuple):
+    """A line that breaks no rule: its number, its task, and the names of the fields that the line has."""
 
     number: int
     task: Task
-    said: Collection[str]
+    names: Collection[str]
 
 
 @dataclass
 class Outcome:
+    """The number of lines by what became of them."""
+
     added: int = 0
     updated: int = 0
     skipped: int = 0
@@ -115,110 +148,111 @@ class Outcome:
 
 
 class Import:
-    """Takes lines, and stores them in whole batches; ids decide what is there already.
+    """An import in batches, each stored whole or not at all; the ids tell which tasks exist.
 
     Attributes:
-        owner: whose the tasks become; ``None`` for whom each line names.
-        on_conflict: what becomes of a line whose task is there: ``skip`` leaves the stored one, ``update`` writes to
-            it what the line says and differs, as any write does, and ``fail`` raises ``ConflictError``.
-        refuse: is called with the number of a line that breaks a rule, and its faults.
+        user_id: the owner of all tasks; ``None`` takes the owner from each line.
+        on_conflict: what to do with a line whose task exists. ``skip`` keeps the stored task. ``update`` writes the
+            fields that the line has and that differ. ``fail`` raises ``ConflictError``.
+        report_refusal: a function to call for each refused line.
     """
 
     def __init__(
         self,
         *,
-        owner: str | None,
+        user_id: str | None,
         on_conflict: str,
         batch_size: int,
         dry_run: bool,
-        refuse: Callable[[int, Sequence[Fault]], None],
+        report_refusal: ReportRefusal,
     ) -> None:
-        self.owner = owner
+        self.user_id = user_id
         self.on_conflict = on_conflict
         self.batch_size = batch_size
         self.dry_run = dry_run
-        self._refuse = refuse
-        self._batch: dict[UUID, Taken] = {}
+        self.report_refusal = report_refusal
         self.outcome = Outcome()
+        self._batch: dict[UUID, CheckedLine] = {}
 
-    def take(self, line: Line) -> None:
-        """Check a line, and store the batch that it makes full."""
+    def add_line(self, line: Line) -> None:
+        """Check a line, and store the batch when it is full."""
         try:
-            task = self._task(line)
+            task = self._check(line)
         except InvalidRequest as error:
-            return self.refuse(line.number, faults_of(error))
+            return self._refuse(line.number, line_faults(error))
         if task.id in self._batch:
-            self.store()
-        self._batch[task.id] = Taken(line.number, task, line.values.keys())
+            self.store_batch()
+        self._batch[task.id] = CheckedLine(line.number, task, line.values.keys())
         if len(self._batch) == self.batch_size:
-            self.store()
+            self.store_batch()
         return None
 
-    def store(self) -> None:
-        """Store what has been taken, in one transaction.
+    def store_batch(self) -> None:
+        """Store the lines that were added since the last batch, in one transaction.
 
         Raises:
             ConflictError: see ``on_conflict``; nothing of the batch is stored.
         """
         batch, self._batch = self._batch, {}
         with transaction.atomic():
-            stored = self._stored().in_bulk(list(batch))
-            for id_, taken in batch.items():
+            stored = self._lookup().in_bulk(list(batch))
+            for id_, line in batch.items():
                 if id_ in stored:
-                    self._meet(taken, stored[id_])
-            self._add([taken for id_, taken in batch.items() if id_ not in stored])
+                    self._resolve_conflict(line, stored[id_])
+            self._insert([line for id_, line in batch.items() if id_ not in stored])
 
-    def refuse(self, number: int, faults: Sequence[Fault]) -> None:
+    def _refuse(self, number: int, faults: Sequence[Fault]) -> None:
         self.outcome.refused += 1
-        self._refuse(number, faults)
+        self.report_refusal(number, faults)
 
-    def _stored(self) -> TaskQuerySet:
-        """The tasks that may be there; nobody else writes one between its comparison and its change."""
-        changes = self.on_conflict == UPDATE and not self.dry_run
-        return Task.objects.select_for_update() if changes else Task.objects.all()
+    def _lookup(self) -> TaskQuerySet:
+        """Return all tasks, locked for an update, so that nobody writes a task between comparison and update."""
+        updates = self.on_conflict == UPDATE and not self.dry_run
+        return Task.objects.select_for_update() if updates else Task.objects.all()
 
-    def _task(self, line: Line) -> Task:
+    def _check(self, line: Line) -> Task:
         if line.faults:
             raise InvalidRequest(faults=line.faults)
         values = line.values
-        if self.owner is not None and isinstance(values, dict):
-            values = {**values, "user_id": self.owner}
+        if self.user_id is not None and isinstance(values, dict):
+            values = {**values, "user_id": self.user_id}
         try:
             return Task(**STORED_TASK.run_validation(values))
         except serializers.ValidationError as error:
-            raise InvalidRequest(faults=_faults(error.detail)) from None
+            raise InvalidRequest(faults=field_faults(error.detail)) from None
 
-    def _meet(self, taken: Taken, there: Task) -> None:
-        """A line whose task is there."""
-        if there.user_id != taken.task.user_id:
-            self.refuse(taken.number, [_fault("id", "owner", "Id is that of another user's task")])
+    def _resolve_conflict(self, line: CheckedLine, stored: Task) -> None:
+        if stored.user_id != line.task.user_id:
+            detail = "Id is in use by another user's task"
+            self._refuse(line.number, [body_fault(["id"], "owner", detail)])
         elif self.on_conflict == FAIL:
-            raise ConflictError(f"Line {taken.number}: there is a task {there.id} already")
-        elif self.on_conflict == UPDATE and (differing := _differing(taken, there)):
-            self.outcome.updated += 1 if self.dry_run else len(Task.objects.addressed(there.id).change(**differing))
+            raise ConflictError(f"Line {line.number}: task {stored.id} exists already")
+        elif self.on_conflict == UPDATE and (changes := differences(line, stored)):
+            self.outcome.updated += 1 if self.dry_run else Task.objects.addressed(stored.id).change(**changes)
         else:
             self.outcome.skipped += 1
 
-    def _add(self, lines: list[Taken]) -> None:
-        """The lines at once; if the database refuses them, one by one, to know which."""
-        refusal = None if self.dry_run or not lines else _refusal([line.task for line in lines])
-        if refusal is None:
+    def _insert(self, lines: list[CheckedLine]) -> None:
+        """Insert the lines at once; if the database refuses a task, insert line by line to find it."""
+        reason = None if self.dry_run or not lines else insert([line.task for line in lines])
+        if reason is None:
             self.outcome.added += len(lines)
         elif len(lines) == 1:
-            self.refuse(lines[0].number, [_fault(None, "constraint", f"The database refuses the task: {refusal}")])
+            detail = f"The database refuses the task: {reason}"
+            self._refuse(lines[0].number, [body_fault([], "constraint", detail)])
         else:
             for line in lines:
-                self._add([line])
+                self._insert([line])
 
 
-def _differing(taken: Taken, there: Task) -> dict[str, Any]:
-    """What is to be changed: a line that does not say something has nothing against what is there."""
-    said = {name: getattr(taken.task, name) for name in CHANGEABLE if name in taken.said}
-    return {name: value for name, value in said.items() if value != getattr(there, name)}
+def differences(line: CheckedLine, stored: Task) -> dict[str, Any]:
+    """Return the values to write to the stored task; a field that the line lacks keeps its value."""
+    values = {name: getattr(line.task, name) for name in UPDATABLE_FIELDS if name in line.names}
+    return {name: value for name, value in values.items() if value != getattr(stored, name)}
 
 
-def _refusal(tasks: list[Task]) -> str | None:
-    """Why the database does not take the tasks, or ``None`` when it has."""
+def insert(tasks: list[Task]) -> str | None:
+    """Insert all tasks or none, and return ``None``, or the reason why the database refuses a task."""
     try:
         with transaction.atomic():
             Task.objects.insert(tasks)
@@ -227,9 +261,6 @@ def _refusal(tasks: list[Task]) -> str | None:
     return None
 
 
-def _faults(detail: Any) -> list[Fault]:
-    return [_fault(name, error.code, str(error)) for name, errors in detail.items() for error in errors]
-
-
-def _fault(name: str | None, code: str, detail: str) -> Fault:
-    return Fault(pointer=pointer(*([] if name is None else [name])), code=code, detail=detail)
+def field_faults(detail: Any) -> list[Fault]:
+    """Return the faults of a serializer's ``ValidationError``."""
+    return [body_fault([name], error.code, str(error)) for name, errors in detail.items() for error in errors]

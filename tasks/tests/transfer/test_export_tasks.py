@@ -1,4 +1,4 @@
-"""``manage.py export_tasks``: every task, as the API shows it, to a file or a pipe."""
+"""``manage.py export_tasks``."""
 
 import os
 import stat
@@ -6,9 +6,10 @@ import stat
 import pytest
 
 from tasks.models import Task
-from tasks.tests.api.contract import moment, task_body
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
-from testing.commands import Ended, done, lines, run
+from tasks.tests.transfer.exported import exported_body
+from tasks.transfer import exporting
+from testing.commands import failure, read_json_lines, run_command, success
 
 pytestmark = pytest.mark.django_db
 
@@ -26,135 +27,130 @@ def file(tmp_path):
     return tmp_path / "tasks.jsonl"
 
 
-def body(task):
-    return task_body(task) | ({"deleted_at": moment(task.deleted_at)} if task.deleted_at else {})
+def export(*options):
+    return run_command("export_tasks", *options)
 
 
-def test_it_writes_every_task_by_id(tasks, file):
-    assert run("export_tasks", "--output", file) == done(f"Exported 3 tasks to {file}\n")
-    assert lines(file) == [body(task) for task in tasks]
+def bodies(tasks):
+    return [exported_body(task) for task in tasks]
 
 
-def test_without_a_file_there_is_nothing_but_the_tasks(tasks, file):
-    run("export_tasks", "--output", file)
-    assert run("export_tasks") == done(file.read_text())
+def test_all_tasks_are_written_in_order_of_ids(tasks, file):
+    assert export("--output", file) == success(f"Exported 3 tasks to {file}\n")
+    assert read_json_lines(file) == bodies(tasks)
+
+
+def test_without_output_only_tasks_are_printed(tasks, file):
+    export("--output", file)
+    assert export() == success(file.read_text())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_the_size_of_a_batch_changes_nothing(tasks, size):
-    assert run("export_tasks", f"--batch-size={size}") == run("export_tasks")
+def test_batch_size_does_not_change_output(tasks, size):
+    assert export(f"--batch-size={size}") == export()
 
 
-def test_as_csv(tasks, file):
-    assert run("export_tasks", "--format=csv", "--output", file) == done(f"Exported 3 tasks to {file}\n")
-    made, trashed = tasks[0], tasks[2]
+def test_csv_has_header_and_rows(tasks, file):
+    assert export("--format=csv", "--output", file) == success(f"Exported 3 tasks to {file}\n")
     with file.open(newline="") as text:
         rows = text.read().split("\r\n")
+    first, _, trashed = bodies(tasks)
     assert rows[0] == HEADER
-    assert rows[1] == (f"{made.id},{made.title},,false,default,{moment(made.created_at)},{moment(made.updated_at)},1,")
-    assert rows[3].endswith(f",1,{moment(trashed.deleted_at)}")
+    assert rows[1] == f"{first['id']},{first['title']},,false,default,{first['created_at']},{first['updated_at']},1,"
+    assert rows[3].endswith(f",1,{trashed['deleted_at']}")
     assert rows[4:] == [""]
 
 
-def test_of_one_user(tasks, file):
-    run("export_tasks", "--user", SOMEBODY_ELSE, "--output", file)
-    assert lines(file) == [body(tasks[1])]
+def test_user_limits_export_to_one_owner(tasks, file):
+    export("--user", SOMEBODY_ELSE, "--output", file)
+    assert read_json_lines(file) == bodies(tasks[1:2])
 
 
 @pytest.mark.parametrize("command", ["export_tasks", "task_stats"])
-def test_a_user_who_cannot_be_stored_is_refused(command):
-    refusal = "CommandError: Error: argument --user: must be a user id of 1 to 255 characters\n"
-    for user in ("", "x" * 256, "\udcff", "a\0b"):
-        assert run(command, f"--user={user}") == Ended("", refusal, 1)
+@pytest.mark.parametrize("user", ["", "x" * 256, "\udcff", "a\0b"], ids=ascii)
+def test_user_that_cannot_be_stored_refused(command, user):
+    reason = "Error: argument --user: must be a user id of 1 to 255 characters"
+    assert run_command(command, f"--user={user}") == failure(reason, 1)
 
 
-def test_the_trash_may_be_left_out(tasks, file):
-    run("export_tasks", "--live", "--output", file)
-    assert lines(file) == [body(task) for task in tasks[:2]]
+def test_live_leaves_out_trash(tasks, file):
+    export("--live", "--output", file)
+    assert read_json_lines(file) == bodies(tasks[:2])
 
 
-@pytest.mark.parametrize(
-    ("format", "text"),
-    [("jsonl", ""), ("csv", f"{HEADER}\r\n")],
-)
-def test_of_no_task(format, text):
-    assert run("export_tasks", f"--format={format}") == done(text)
+@pytest.mark.parametrize(("format", "text"), [("jsonl", ""), ("csv", f"{HEADER}\r\n")])
+def test_export_without_tasks_has_header_only(format, text):
+    assert export(f"--format={format}") == success(text)
 
 
-def test_a_file_that_is_there_is_replaced_and_for_its_owner_alone(tasks, file):
+def test_existing_file_is_replaced_and_private(tasks, file):
     file.write_text("old")
-    run("export_tasks", "--output", file)
-    assert lines(file) == [body(task) for task in tasks]
+    export("--output", file)
+    assert read_json_lines(file) == bodies(tasks)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_an_export_that_fails_leaves_the_file_as_it_was(tasks, file, monkeypatch):
+def test_failed_export_keeps_existing_file(tasks, file, monkeypatch):
     file.write_text("old")
-    monkeypatch.setattr("tasks.management.commands.export_tasks.shown", lambda batch: 1 / 0)
+    monkeypatch.setattr(exporting, "fetch", lambda batch: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        run("export_tasks", "--output", file)
+        export("--output", file)
     assert (file.read_text(), list(file.parent.iterdir())) == ("old", [file])
 
 
-def test_ctrl_c_leaves_the_file_as_it_was_and_says_so(tasks, file, monkeypatch):
+def test_interrupted_export_keeps_existing_file(tasks, file, monkeypatch):
     def interrupt(batch):
         raise KeyboardInterrupt
 
     file.write_text("old")
-    monkeypatch.setattr("tasks.management.commands.export_tasks.shown", interrupt)
-    assert run("export_tasks", "--output", file) == Ended(
-        "", "CommandError: Interrupted; every batch that was finished stays\n", 130
-    )
+    monkeypatch.setattr(exporting, "fetch", interrupt)
+    assert export("--output", file) == failure("Interrupted; finished batches stay", 130)
     assert (file.read_text(), list(file.parent.iterdir())) == ("old", [file])
 
 
-def test_a_file_that_cannot_be_is_refused(tasks, tmp_path):
+def test_file_in_missing_directory_refused(tasks, tmp_path):
     file = tmp_path / "missing" / "tasks.jsonl"
-    refusal = f"CommandError: {file} cannot be written: No such file or directory\n"
-    assert run("export_tasks", "--output", file) == Ended("", refusal, 2)
+    assert export("--output", file) == failure(f"Cannot write {file}: No such file or directory", 2)
 
 
-def test_behind_a_link_the_file_is_replaced_and_the_link_stays(tasks, file, tmp_path):
-    link = tmp_path / "link.jsonl"
-    link.symlink_to(file.name)
-    for _ in ("a file that is not there yet", "one that is"):
-        assert run("export_tasks", "--output", link) == done(f"Exported 3 tasks to {link}\n")
-        assert (link.is_symlink(), file.is_symlink()) == (True, False)
-        assert lines(file) == [body(task) for task in tasks]
-
-
-def test_a_pipe_is_written_to_and_stays_one(tasks, tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reader:
-        assert run("export_tasks", "--output", pipe) == done(f"Exported 3 tasks to {pipe}\n")
-        assert reader.read() == run("export_tasks").out
-    assert pipe.is_fifo()
-
-
-def test_a_directory_is_refused(tasks, tmp_path):
-    assert run("export_tasks", "--output", tmp_path) == Ended(
-        "", f"CommandError: {tmp_path} cannot be written: Is a directory\n", 2
-    )
+def test_directory_as_file_refused(tasks, tmp_path):
+    assert export("--output", tmp_path) == failure(f"Cannot write {tmp_path}: Is a directory", 2)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_format_that_is_not_known_is_refused():
-    ended = run("export_tasks", "--format=xml")
-    assert (ended.out, ended.code) == ("", 1)
-    assert ended.err.startswith("CommandError: Error: argument --format: invalid choice: 'xml'")
+def test_link_stays_and_its_file_is_replaced(tasks, file, tmp_path):
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(file.name)
+    for _ in ("the file does not exist", "the file exists"):
+        assert export("--output", link) == success(f"Exported 3 tasks to {link}\n")
+        assert (link.is_symlink(), file.is_symlink()) == (True, False)
+        assert read_json_lines(file) == bodies(tasks)
 
 
-def test_what_is_trashed_or_made_meanwhile_is_there_as_its_batch_found_it(tasks, file, monkeypatch):
-    from tasks.management.commands import export_tasks
+def test_named_pipe_is_written_and_stays(tasks, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reader:
+        assert export("--output", pipe) == success(f"Exported 3 tasks to {pipe}\n")
+        assert reader.read() == export().out
+    assert pipe.is_fifo()
 
-    show = export_tasks.shown
 
-    def shown(batch):
-        before = show(batch)
+def test_unknown_format_refused():
+    result = export("--format=xml")
+    assert (result.out, result.code) == ("", 1)
+    assert result.err.startswith("CommandError: Error: argument --format: invalid choice: 'xml'")
+
+
+def test_each_batch_is_read_when_it_is_written(tasks, file, monkeypatch):
+    """A task that is restored after the export began, but before its batch is read, is exported as live."""
+    fetch = exporting.fetch
+
+    def fetch_and_restore(batch):
+        exported = fetch(batch)
         Task.objects.in_trash().restore()
-        return before
+        return exported
 
-    monkeypatch.setattr(export_tasks, "shown", shown)
-    run("export_tasks", "--batch-size=1", "--output", file)
-    assert lines(file) == [body(tasks[0]), body(tasks[1]), body(Task.objects.get(id=tasks[2].id))]
+    monkeypatch.setattr(exporting, "fetch", fetch_and_restore)
+    export("--batch-size=1", "--output", file)
+    assert read_json_lines(file) == bodies([*tasks[:2], Task.objects.get(id=tasks[2].id)])
