@@ -12,7 +12,8 @@ from django.utils import timezone
 from database.connections import LOCK_TIMEOUT
 from database.expressions import Trim
 from tasks.maintenance.verification import CONSTRAINTS, INDEXES, VIOLATIONS, Finding
-from tasks.models import Task, TaskQuerySet
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
 from tasks.rules import LATEST, MAX_VERSION, WHITE_SPACE
 
 #: Rules that a task keeps after a write of its trimmed title, because every write also raises ``updated_at``.

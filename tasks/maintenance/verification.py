@@ -15,7 +15,8 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from database.expressions import HasAny, IsUUID
-from tasks.models import Task, TaskQuerySet
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
 from tasks.rules import CLOCK_SKEW, MAX_VERSION
 
 #: The number of ids that a finding lists.

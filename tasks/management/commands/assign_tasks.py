@@ -8,7 +8,8 @@ from django.core.management.base import CommandError
 
 from commands.base import ExitCode, OperatorCommand, format_count
 from tasks.management.arguments import existing_user_id, new_user_id
-from tasks.models import Task, TaskQuerySet
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
 
 
 class Command(OperatorCommand):

@@ -14,7 +14,8 @@ from commands.arguments import MAX_DAYS, ratio, whole_number
 from commands.base import MAX_BATCH, ExitCode, OperatorCommand, format_count
 from tasks.maintenance.sample_tasks import EPOCH, SampleTasks
 from tasks.management.arguments import new_user_id, timestamp
-from tasks.models import Task, TaskQuerySet
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
 
 MAX_COUNT = 1_000_000_000
 MAX_USERS = 10_000
