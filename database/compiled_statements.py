@@ -159,7 +159,8 @@ def _flatten(value: Any, flat: list[Any]) -> Hashable:
     if isinstance(value, list | tuple):
         return tuple, tuple(_flatten(member, flat) for member in value)
     flat.append(value)
-    return type(value)
+    kind: type = type(value)
+    return kind
 
 
 def _parameters(shape: Any, positions: Iterator[int]) -> Any:

@@ -75,7 +75,7 @@ class PostgreSQLClient:
         return f"{planning} -c statement_timeout={round(900 * self.answer_timeout)}"
 
     def _pool(self) -> dict[str, Any]:
-        pool = {
+        pool: dict[str, Any] = {
             "min_size": 1,
             "max_size": self.pool_size,
             "timeout": self.pool_timeout,

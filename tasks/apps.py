@@ -15,6 +15,8 @@ class TasksConfig(AppConfig):
     name = "tasks"
 
     def ready(self) -> None:
+        from tasks.api import checks  # noqa: F401  # registers them
+
         # Not a migration, because Django creates the permissions after all migrations.
         post_migrate.connect(create_groups, sender=self)
 

@@ -89,7 +89,7 @@ class Listing:
 
     def _fetch_joined(self, after: Position | None) -> tuple[bytes, int, Any, Any]:
         [row] = self._fetch(statements.joined_chunk, STREAMED_AT_ONCE, after)
-        return row  # type: ignore[return-value]
+        return row
 
     def _fetch(self, statement: CompiledStatement[Any], size: int, after: Position | None) -> list[tuple[Any, ...]]:
         searching = connection.execute_wrapper(without_prepared_plan) if self.selection["words"] else nullcontext()
