@@ -1,4 +1,4 @@
-"""What requests with an ``Idempotency-Key`` came to, for a day. Knows neither HTTP nor Django REST framework."""
+"""The responses to requests with an ``Idempotency-Key``, kept for a day."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,27 +15,30 @@ KEPT_FOR = timedelta(hours=24)
 
 
 class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
+    """Kept responses."""
+
     def expired(self) -> Self:
+        """Keep those older than ``KEPT_FOR``."""
         return self.filter(created_at__lte=timezone.now() - KEPT_FOR)
 
     def delete_in_batches(self, size: int) -> Iterator[int]:
-        """Delete what is in the set, oldest first, and yield how many rows each statement deleted."""
+        """Delete the rows of the set, the oldest first, and yield how many rows each statement deleted."""
         rows = self.order_by("created_at", "id")[:size]
         while ids := list(rows.values_list("id", flat=True)):
             yield self.filter(id__in=ids).delete()[0]
 
 
 class KeptResponse(models.Model):
-    """The response to the request that a key stands for. A row is written whole or not at all, and never changed."""
+    """A response and the request that its key belongs to. A row is written whole or not at all, and never changed."""
 
-    user_id = models.TextField(help_text="Whose key it is: two callers may use the same one.")
+    user_id = models.TextField(help_text="The caller; two callers may use the same key.")
     key = models.CharField(max_length=KEY_MAX_LENGTH, help_text="The Idempotency-Key.")
-    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the request that the key stands for.")
-    status = models.PositiveSmallIntegerField(help_text="The response's status.")
-    headers = models.JSONField(help_text="Those of its headers that are its own: Content-Type, ETag, Location.")
-    body = models.BinaryField(help_text="Its body, byte for byte.")
+    fingerprint = models.CharField(max_length=64, help_text="The SHA-256 of the request.")
+    status = models.PositiveSmallIntegerField(help_text="The status of the response.")
+    headers = models.JSONField(help_text="The headers Content-Type, ETag and Location of the response.")
+    body = models.BinaryField(help_text="The body of the response, byte for byte.")
     created_at = models.DateTimeField(
-        default=timezone.now, db_index=True, help_text="When it was kept; a day later the key is free again."
+        default=timezone.now, db_index=True, help_text="When the response was kept; a day later the key is free again."
     )
 
     objects = KeptResponseQuerySet.as_manager()
@@ -54,4 +57,5 @@ class KeptResponse(models.Model):
 
     @property
     def expired(self) -> bool:
+        """Whether the key is free again."""
         return self.created_at <= timezone.now() - KEPT_FOR

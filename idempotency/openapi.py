@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of ``Idempotency-Key``, alike for every operation that writes."""
+"""Describe ``Idempotency-Key`` for every write in the OpenAPI document."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,19 +17,19 @@ PARAMETER = {
     "name": "Idempotency-Key",
     "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX_LENGTH, "pattern": "^[!-~]+$"},
     "description": (
-        "A key of your own for this request, such as a new UUID. Sent again with the same key, it is not carried out "
-        f"again: for {HOURS} hours the answer is the first one's. With another request under that key it is a 422."
+        "Your own key for this request, such as a new UUID. A request that you send again with the same key is not "
+        f"carried out again: for {HOURS} hours you get the first response. Another request with that key gets 422."
     ),
     "examples": {"AUUID": {"value": "8e03978e-40d5-43dd-bc93-6894a57f9324", "summary": "A UUID"}},
 }
 REPLAYED = {
     "schema": {"type": "string", "enum": ["true"]},
-    "description": "The request came with this `Idempotency-Key` before; this is what it came to then.",
+    "description": "This is the response to the first request with this `Idempotency-Key`.",
 }
 
 
 def document_keys(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Give each operation that writes the key, the problem of one that is reused, and the header of a replay."""
+    """Add the key, the problem of a reused key and the header of a replay to each write."""
     result["components"]["headers"]["Idempotency-Replayed"] = REPLAYED
     for path, operations in result["paths"].items():
         for method in operations.keys() & WRITING:

@@ -16,24 +16,24 @@ class Migration(migrations.Migration):
             name="KeptResponse",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("user_id", models.TextField(help_text="Whose key it is: two callers may use the same one.")),
+                ("user_id", models.TextField(help_text="The caller; two callers may use the same key.")),
                 ("key", models.CharField(help_text="The Idempotency-Key.", max_length=255)),
                 (
                     "fingerprint",
-                    models.CharField(help_text="SHA-256 of the request that the key stands for.", max_length=64),
+                    models.CharField(help_text="The SHA-256 of the request.", max_length=64),
                 ),
-                ("status", models.PositiveSmallIntegerField(help_text="The response's status.")),
+                ("status", models.PositiveSmallIntegerField(help_text="The status of the response.")),
                 (
                     "headers",
-                    models.JSONField(help_text="Those of its headers that are its own: Content-Type, ETag, Location."),
+                    models.JSONField(help_text="The headers Content-Type, ETag and Location of the response."),
                 ),
-                ("body", models.BinaryField(help_text="Its body, byte for byte.")),
+                ("body", models.BinaryField(help_text="The body of the response, byte for byte.")),
                 (
                     "created_at",
                     models.DateTimeField(
                         db_index=True,
                         default=django.utils.timezone.now,
-                        help_text="When it was kept; a day later the key is free again.",
+                        help_text="When the response was kept; a day later the key is free again.",
                     ),
                 ),
             ],
