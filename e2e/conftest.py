@@ -1,4 +1,4 @@
-"""A browser, and the running project that it is pointed at."""
+"""A browser that opens the pages of the running service."""
 
 import shutil
 
@@ -11,7 +11,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 @pytest.fixture(scope="session")
 def browser():
     if CHROMIUM is None:
-        pytest.skip("NOT TRIED IN A BROWSER: install Chromium (apt install chromium)")
+        pytest.skip("NOT TESTED IN A BROWSER: install Chromium (apt install chromium)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -20,17 +20,17 @@ def browser():
 
 @pytest.fixture
 def complaints():
-    """What a page complained of: errors on its console, and requests to other hosts."""
+    """Return the list of errors on the console of pages, and of requests to other hosts."""
     return []
 
 
 @pytest.fixture
 def open_page(browser, server, complaints):
-    """Open a page of the service with options of a browser context; in the end nothing may have been complained of."""
+    """Open a page of the service, with options of a browser context; at the end there must be no complaint."""
     contexts = []
 
     def listen(page):
-        page.on("console", lambda said: said.type == "error" and complaints.append(f"{said.text} {said.location}"))
+        page.on("console", lambda line: line.type == "error" and complaints.append(f"{line.text} {line.location}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: _is_foreign(request.url, server.url) and complaints.append(request.url))
 
@@ -49,5 +49,5 @@ def open_page(browser, server, complaints):
     assert complaints == []
 
 
-def _is_foreign(url, own):
-    return not url.startswith((f"{own}/", "data:", "blob:"))
+def _is_foreign(url, own_url):
+    return not url.startswith((f"{own_url}/", "data:", "blob:"))

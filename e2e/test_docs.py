@@ -1,4 +1,4 @@
-"""Swagger UI, used as a developer does."""
+"""The API documentation in a browser."""
 
 import json
 
@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 TASK = {"title": "Buy milk", "description": "Two litres"}
 
 
-def test_a_task_is_created_by_trying_it_out(open_page):
+def test_swagger_ui_creates_a_task(open_page):
     page = open_page("/api/docs")
     operation = page.locator(".opblock-post", has=page.locator("[data-path='/api/tasks']"))
     operation.locator(".opblock-summary-control").click()
