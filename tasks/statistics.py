@@ -73,7 +73,7 @@ class DailyCounts(NamedTuple):
 
 
 class DailyNumber(NamedTuple):
-    """The tasks that a number of ``DailyCounts`` counts, and the column that has their day."""
+    """The definition of a number in ``DailyCounts``: the tasks to count, and the column with their date."""
 
     select: Callable[[TaskQuerySet], TaskQuerySet]
     column: str
