@@ -1,3 +1,5 @@
+"""Factories of tasks."""
+
 import factory
 from django.utils import timezone
 
@@ -7,7 +9,7 @@ SOMEBODY_ELSE = "somebody-else"
 
 
 class TaskFactory(factory.django.DjangoModelFactory):
-    """A live task of ``default``, who is asking in single-user mode."""
+    """A live task of ``default``, the user of single-user mode."""
 
     class Meta:
         model = Task
@@ -18,3 +20,5 @@ class TaskFactory(factory.django.DjangoModelFactory):
 
     user_id = "default"
     title = factory.Sequence("Task {}".format)
+    created_at = factory.LazyFunction(timezone.now)
+    updated_at = factory.SelfAttribute("created_at")

@@ -1,6 +1,7 @@
-"""What the contract says of a task, of a problem and of the headers, in a form that ``==`` can compare with."""
+"""The contract as the tests know it: fields, routes, headers and problem bodies, to be compared with ``==``."""
 
-from rest.problems.types import Problem
+from datetime import datetime
+from typing import NamedTuple
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -8,28 +9,130 @@ PROBLEM_JSON = "application/problem+json"
 
 MAX_BODY_BYTES = 64 * 1024
 
-ALLOWED_ON_LIST = {"GET", "POST", "HEAD", "OPTIONS"}
-ALLOWED_ON_TASK = {"GET", "PATCH", "DELETE", "HEAD", "OPTIONS"}
-ALLOWED_ON_TOGGLE = ALLOWED_ON_RESTORE = {"POST", "OPTIONS"}
-ALLOWED_ON_TRASH = {"GET", "HEAD", "OPTIONS"}
-ALLOWED_ON_TRASHED = {"GET", "DELETE", "HEAD", "OPTIONS"}
-
-TITLES = {
-    "validation_error": (400, "Validation Error"),
-    "parse_error": (400, "Parse Error"),
-    "not_authenticated": (401, "Not Authenticated"),
-    "authentication_failed": (401, "Authentication Failed"),
-    "not_found": (404, "Not Found"),
-    "method_not_allowed": (405, "Method Not Allowed"),
-    "not_acceptable": (406, "Not Acceptable"),
-    "conflict": (409, "Conflict"),
-    "precondition_failed": (412, "Precondition Failed"),
-    "payload_too_large": (413, "Payload Too Large"),
-    "unsupported_media_type": (415, "Unsupported Media Type"),
+#: A task with each field as the API shows it, in order. A new public field is added here, and below.
+EXAMPLE = {
+    "id": "019bac32-0000-7000-8000-00000000abcd",
+    "title": "Buy milk",
+    "description": "Two litres",
+    "completed": False,
+    "user_id": "default",
+    "created_at": "2026-01-11T09:30:00.000000Z",
+    "updated_at": "2026-01-12T09:30:00.123456Z",
+    "version": 3,
 }
-USUAL_DETAILS = {problem.default_code: problem.default_detail for problem in Problem.__subclasses__()}
+FIELDS = list(EXAMPLE)
 
-#: Headers that the contract speaks of, but for ``Allow`` and ``X-Request-ID``, which have tests of their own.
+#: What a client may leave out of a new task, and the value that it then has.
+DEFAULTS = {"description": "", "completed": False}
+
+#: What a client cannot write, with values that the server must ignore.
+READ_ONLY = {
+    "id": "01890000-0000-7000-8000-000000000000",
+    "user_id": "somebody-else",
+    "created_at": "1999-12-31T23:59:59Z",
+    "updated_at": ["neither", "a", "time"],
+    "version": "many",
+}
+
+
+class Route(NamedTuple):
+    """A request that succeeds.
+
+    Attributes:
+        path: where ``{id}`` is the id of a task, which is in the trash if ``trashed``.
+        versions: how many versions the write adds.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    trashed: bool = False
+    status: int = 200
+    versions: int = 0
+
+    @property
+    def has_id(self):
+        return "{id}" in self.path
+
+    @property
+    def writes(self):
+        return self.method != "GET"
+
+
+ROUTES = {
+    "list": Route("GET", "/api/tasks"),
+    "create": Route("POST", "/api/tasks", b'{"title": "Buy milk"}', status=201),
+    "retrieve": Route("GET", "/api/tasks/{id}"),
+    "update": Route("PATCH", "/api/tasks/{id}", b'{"title": "Buy bread"}', versions=1),
+    "delete": Route("DELETE", "/api/tasks/{id}", versions=1),
+    "toggle": Route("POST", "/api/tasks/{id}/toggle", versions=1),
+    "restore": Route("POST", "/api/tasks/{id}/restore", trashed=True, versions=1),
+    "list-trash": Route("GET", "/api/tasks/trash", trashed=True),
+    "retrieve-trashed": Route("GET", "/api/tasks/trash/{id}", trashed=True),
+    "remove": Route("DELETE", "/api/tasks/trash/{id}", trashed=True),
+}
+LISTS = {name: route for name, route in ROUTES.items() if name.startswith("list")}
+
+#: Every request for one task, with PATCHes that change nothing.
+TASK_REQUESTS = {
+    **{name: route for name, route in ROUTES.items() if route.has_id},
+    "update-empty": Route("PATCH", "/api/tasks/{id}", b"{}"),
+    "update-read-only": Route("PATCH", "/api/tasks/{id}", b'{"version": 7, "user_id": "somebody-else"}'),
+}
+TASK_WRITES = {name: route for name, route in TASK_REQUESTS.items() if route.writes}
+
+#: Every parameter of a list but ``cursor``, with a value that all tasks of 2026 with the title "Buy milk" fit.
+LIST_PARAMETERS = {
+    "limit": "5",
+    "completed": "false",
+    "q": "milk",
+    "created_after": "2000-01-01T00:00:00Z",
+    "created_before": "9999-01-01T00:00:00Z",
+    "updated_after": "2000-01-01T00:00:00Z",
+    "updated_before": "9999-01-01T00:00:00Z",
+    "ordering": "title",
+}
+ORDERINGS = ["-created_at", "created_at", "-updated_at", "updated_at", "-title", "title"]
+
+#: The ``Allow`` header of each path.
+ALLOW = {
+    "/api/tasks": "GET, POST, HEAD, OPTIONS",
+    "/api/tasks/{id}": "GET, PATCH, DELETE, HEAD, OPTIONS",
+    "/api/tasks/{id}/toggle": "POST, OPTIONS",
+    "/api/tasks/{id}/restore": "POST, OPTIONS",
+    "/api/tasks/trash": "GET, HEAD, OPTIONS",
+    "/api/tasks/trash/{id}": "GET, DELETE, HEAD, OPTIONS",
+}
+
+#: Each problem's code, with its status, its title, and its detail unless more is known.
+PROBLEMS = {
+    "validation_error": (400, "Validation Error", "The request is not valid"),
+    "parse_error": (400, "Parse Error", "The body is not valid JSON"),
+    "not_authenticated": (401, "Not Authenticated", "Authentication credentials were not provided"),
+    "authentication_failed": (401, "Authentication Failed", "The token is not valid"),
+    "permission_denied": (403, "Permission Denied", "You do not have permission to perform this action"),
+    "not_found": (404, "Not Found", "There is nothing at this address"),
+    "method_not_allowed": (405, "Method Not Allowed", "This method is not allowed here"),
+    "not_acceptable": (406, "Not Acceptable", "Only application/json and application/problem+json can be answered"),
+    "conflict": (409, "Conflict", "The task is not in a state that allows this"),
+    "precondition_failed": (412, "Precondition Failed", "The task has changed since the version that If-Match names"),
+    "payload_too_large": (413, "Payload Too Large", "The body is larger than 64 KiB"),
+    "unsupported_media_type": (
+        415,
+        "Unsupported Media Type",
+        "The body must be UTF-8 JSON, sent with its Content-Type and without a Content-Encoding",
+    ),
+    "idempotency_key_reused": (
+        422,
+        "Idempotency Key Reused",
+        "This Idempotency-Key was used for another request",
+    ),
+    "throttled": (429, "Too Many Requests", "Too many requests"),
+    "server_error": (500, "Server Error", "The server failed to answer this request"),
+    "service_unavailable": (503, "Service Unavailable", "The service cannot answer for the moment"),
+}
+
+#: The headers of the contract, except ``Allow`` and ``X-Request-ID``.
 HEADERS = {
     "Cache-Control",
     "Content-Type",
@@ -50,7 +153,7 @@ EVERYWHERE = {
 
 
 def headers(response):
-    """The contract's headers of a response: those that are there, and so those that are not."""
+    """Return those of ``HEADERS`` that the response has."""
     return {name: response.headers[name] for name in HEADERS if name in response.headers}
 
 
@@ -62,11 +165,17 @@ def problem_headers(**more):
     return {**EVERYWHERE, "Content-Type": PROBLEM_JSON, **more}
 
 
-def allowed(response):
-    return set(response.headers["Allow"].split(", "))
+def send(client, route, task=None, **request):
+    """Send the request of a route; ``request`` may have another ``path``, and headers.
+
+    A request without a body has no ``Content-Type``.
+    """
+    path = request.pop("path", route.path).format(id=getattr(task, "id", None))
+    content_type = request.pop("Content-Type", JSON if route.body else "")
+    return client.generic(route.method, path, route.body, content_type=content_type, headers=request)
 
 
-def path(task):
+def task_path(task):
     return f"/api/tasks/{task.id}"
 
 
@@ -74,33 +183,61 @@ def trash_path(task):
     return f"/api/tasks/trash/{task.id}"
 
 
-def moment(value):
-    """RFC 3339 in UTC, with six digits and a ``Z``."""
+def rfc_3339(value):
+    """Format a time in UTC with six digits of microseconds and a ``Z``."""
     return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def task_body(task):
+    """Return the JSON object that every endpoint shows for a task."""
+    return {name: in_json(getattr(task, name)) for name in FIELDS}
+
+
+def in_json(value):
+    if isinstance(value, datetime):
+        return rfc_3339(value)
+    return value if isinstance(value, str | bool | int | None) else str(value)
+
+
+def fault(code, detail, **place):
+    """Return an element of ``errors``; ``place`` is its ``pointer``, ``parameter`` or ``header``."""
+    return {**place, "code": code, "detail": detail}
+
+
+def unknown_parameter(name):
+    return fault("unknown_parameter", "This parameter is unknown here", parameter=name)
+
+
+def malformed(header):
+    rule = "1 to 255 visible ASCII characters" if header == "Idempotency-Key" else "* or a list of quoted entity tags"
+    return fault("malformed", f"{header} must be {rule}", header=header)
+
+
+def problem(code, instance, *, detail=None, errors=None, **more):
+    """Return the body of a problem; without ``detail`` it has that of the first error, or the usual one."""
+    status, title, usual_detail = PROBLEMS[code]
     return {
-        "id": str(task.id),
-        "title": task.title,
-        "description": task.description,
-        "completed": task.completed,
-        "user_id": task.user_id,
-        "created_at": moment(task.created_at),
-        "updated_at": moment(task.updated_at),
-        "version": task.version,
-    }
-
-
-def problem(code, instance, *, detail=None, errors=None):
-    status, title = TITLES[code]
-    detail = detail or (errors[0]["detail"] if errors else USUAL_DETAILS[code])
-    body = {
         "type": f"/problems/{code}",
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": detail or (errors[0]["detail"] if errors else usual_detail),
         "instance": instance,
         "code": code,
+        **({"errors": errors} if errors else {}),
+        **more,
     }
-    return {**body, "errors": errors} if errors else body
+
+
+# Old names, until all tests are converted.
+moment, path = rfc_3339, task_path
+TITLES = {code: row[:2] for code, row in PROBLEMS.items()}
+USUAL_DETAILS = {code: row[2] for code, row in PROBLEMS.items()}
+ALLOWED_ON_LIST = {"GET", "POST", "HEAD", "OPTIONS"}
+ALLOWED_ON_TASK = {"GET", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+ALLOWED_ON_TOGGLE = ALLOWED_ON_RESTORE = {"POST", "OPTIONS"}
+ALLOWED_ON_TRASH = {"GET", "HEAD", "OPTIONS"}
+ALLOWED_ON_TRASHED = {"GET", "DELETE", "HEAD", "OPTIONS"}
+
+
+def allowed(response):
+    return set(response.headers["Allow"].split(", "))

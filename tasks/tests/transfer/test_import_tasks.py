@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
-from tasks.tests.api.bad_requests import INVALID, UNPARSED
 from tasks.tests.api.contract import task_body
+from tasks.tests.api.refusals import INVALID_REQUESTS, UNREADABLE_REQUESTS
 from tasks.tests.factories import TaskFactory
 from testing.commands import CommandResult, failure, read_json_lines, run_command, success
 
@@ -332,7 +332,7 @@ def can_be_a_line(request):
     return one_line and b"deleted_at" not in request.body  # a line may have deleted_at
 
 
-@pytest.mark.parametrize("request_", [*filter(can_be_a_line, INVALID)], ids=lambda request_: request_.name[:60])
+@pytest.mark.parametrize("request_", [*filter(can_be_a_line, INVALID_REQUESTS)], ids=lambda request_: request_.name[:60])
 def test_invalid_line_refused_with_faults_of_api(as_user, tmp_path, stored, request_):
     sent = as_user.post("/api/tasks", request_.body, content_type="application/json").json()
     (tmp_path / "tasks.jsonl").write_bytes(as_line(request_.body))
@@ -344,7 +344,7 @@ def test_invalid_line_refused_with_faults_of_api(as_user, tmp_path, stored, requ
     assert stored() == []
 
 
-@pytest.mark.parametrize("request_", [*filter(can_be_a_line, UNPARSED)], ids=lambda request_: request_.name[:60])
+@pytest.mark.parametrize("request_", [*filter(can_be_a_line, UNREADABLE_REQUESTS)], ids=lambda request_: request_.name[:60])
 def test_malformed_json_refused(tmp_path, stored, request_):
     (tmp_path / "tasks.jsonl").write_bytes(as_line(request_.body))
     file, errors = tmp_path / "tasks.jsonl", tmp_path / "errors.jsonl"

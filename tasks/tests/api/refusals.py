@@ -1,0 +1,587 @@
+"""Requests that the API refuses, each with the whole problem that answers it.
+
+A path may name ``{live}``, a live task of the caller's at version 1; ``{trashed}``, one in the trash; ``{foreign}``, a
+task of another user; and ``{absent}``, an id of no task. ``USED_KEY`` was used before, for another request.
+"""
+
+import json
+import re
+from itertools import combinations
+from typing import NamedTuple
+
+from rest.tests.json_texts import REPEATED_KEY, REPEATED_KEYS, UNREADABLE, arrays, objects
+from tasks.tests.api.contract import (
+    ALLOW,
+    JSON,
+    MAX_BODY_BYTES,
+    MERGE_PATCH,
+    ROUTES,
+    TASK_REQUESTS,
+    TASK_WRITES,
+    Route,
+    fault,
+    malformed,
+    problem,
+    unknown_parameter,
+)
+
+USED_KEY = "used-before"
+
+TOO_LARGE = b" " * (MAX_BODY_BYTES + 1)
+EMPTY_BODY = "The body is empty, and a JSON object is needed"
+CUT_OFF_BODY, CUT_OFF = UNREADABLE["cut-off"]
+NOT_IN_TRASH = "The task is not in the trash"
+HOST = fault("not_allowed", "This Host is not served here", header="Host")
+
+
+class Refusal(NamedTuple):
+    """A request, and the code, detail and errors of the problem that answers it."""
+
+    name: str
+    code: str
+    method: str
+    path: str
+    headers: dict
+    body: bytes
+    detail: str | None = None
+    errors: tuple = ()
+
+    def problem(self, path):
+        """Return the whole problem for the request at ``path``."""
+        return problem(self.code, path.partition("?")[0], detail=self.detail, errors=list(self.errors))
+
+    @property
+    def allow(self):
+        """The ``Allow`` header of the path."""
+        return ALLOW[re.sub(r"\{\w+\}", "{id}", self.path.partition("?")[0]).removesuffix("/")]
+
+
+def refuse(name, code, request, *, detail=None, errors=(), **parts):
+    """Change some parts of a request that succeeds: ``method``, ``path``, ``id``, ``query``, ``headers``, ``body``."""
+    route = request if isinstance(request, Route) else ROUTES[request]
+    address = parts.get("id", "{trashed}" if route.trashed else "{live}")
+    headers = {**({"Content-Type": JSON} if route.body else {}), **parts.get("headers", {})}
+    return Refusal(
+        name,
+        code,
+        parts.get("method", route.method),
+        parts.get("path", route.path).replace("{id}", address) + parts.get("query", ""),
+        {name: value for name, value in headers.items() if value is not None},
+        parts.get("body", route.body),
+        detail,
+        tuple(errors),
+    )
+
+
+# One fault, and two
+
+
+class Fault(NamedTuple):
+    """One thing wrong with a request: ``parts`` are what ``refuse`` changes."""
+
+    name: str
+    code: str
+    parts: dict
+    errors: tuple = ()
+    detail: str | None = None
+
+
+def wrong_header(name, value, error):
+    return Fault(name, "validation_error", {"headers": {name: value}}, (error,))
+
+
+def faults(route):
+    """Return the faults that a route's request can have, by rank: of several, one of the first rank answers."""
+    has_body, conditional = bool(route.body), route.writes and route.has_id
+    return [
+        [Fault("path", "not_found", {"path": "/api/nowhere"})] + [Fault("id", "not_found", {"id": "x"})] * route.has_id,
+        [Fault("method", "method_not_allowed", {"method": "PUT"})],
+        [Fault("Accept", "not_acceptable", {"headers": {"Accept": "text/html"}})],
+        [Fault("size", "payload_too_large", {"body": TOO_LARGE})],
+        [
+            wrong_header("If-Match", "1", malformed("If-Match")),
+            wrong_header("If-None-Match", "1", malformed("If-None-Match")),
+            wrong_header("Host", "evil.example", HOST),
+        ]
+        + [wrong_header("Idempotency-Key", "a b", malformed("Idempotency-Key"))] * route.writes,
+        [Fault("Content-Type", "unsupported_media_type", {"headers": {"Content-Type": "text/plain"}})] * has_body,
+        [Fault("used key", "idempotency_key_reused", {"headers": {"Idempotency-Key": USED_KEY}})] * route.writes,
+        [Fault("parameter", "validation_error", {"query": "?x=1"}, (unknown_parameter("x"),))]
+        + [
+            Fault("empty body", "parse_error", {"body": b""}, detail=EMPTY_BODY),
+            Fault("cut-off body", "parse_error", {"body": CUT_OFF_BODY}, detail=CUT_OFF),
+            Fault("field", "validation_error", {"body": b'{"title": "x", "y": 1}'}, (unknown_field("y"),)),
+        ]
+        * has_body,
+        [Fault(name, "not_found", {"id": f"{{{name}}}"}) for name in ("absent", "foreign")] * route.has_id,
+        [Fault("live task", "conflict", {"id": "{live}"}, detail=NOT_IN_TRASH)] * (route == ROUTES["restore"]),
+        [Fault("version", "precondition_failed", {"headers": {"If-Match": '"9"'}})] * conditional,
+    ]
+
+
+def two_faults(name, more=()):
+    """Return a route's request with each two faults of different ranks; ``more`` ranks come after the method."""
+    ranks = faults(ROUTES[name])
+    ranks[2:2] = more
+    pairs = combinations(ranks, 2)
+    return [both(name, one, other) for earlier, later in pairs for one in earlier for other in later]
+
+
+def both(name, one, other):
+    """Return a request with two faults; where both change the same part, only ``one`` is left."""
+    parts = {**other.parts, **one.parts}
+    parts["headers"] = {**other.parts.get("headers", {}), **one.parts.get("headers", {})}
+    label = f"{name}: {one.name} before {other.name}"
+    return refuse(label, one.code, name, detail=one.detail, errors=one.errors, **parts)
+
+
+# Paths, ids and methods
+
+NO_ROUTES = [
+    refuse(f"no route {path[:50]}", "not_found", "retrieve", path=path)
+    for path in (
+        "/api/",
+        "/api//tasks",
+        "/api/task",
+        "/api/tasks.json",
+        "/api/tasks//",
+        "/api/tasks/{absent}/",
+        "/api/tasks/{live}//",
+        "/api/tasks/{live}/x",
+        "/api/tasks/{live}/toggle/x",
+        "/api/tasks/trash/{trashed}/toggle",
+        "/api/tasks/%20{live}",
+        "/api/tasks/%C3%A9",
+        "/api/tasks/%E6%97%A5%E6%9C%AC",
+        "/api/tasks/%F0%9F%92%A9",
+        "/api/tasks/%FF",
+        "/api/tasks/a%3Fb%23c",
+        "/api/tasks/" + "x" * 5000,
+    )
+]
+
+BAD_IDS = {
+    "a number": "1",
+    "a word": "null",
+    "not hexadecimal": "00000000-0000-0000-0000-00000000000g",
+    "in upper case": "019BAC32-0000-7000-8000-00000000ABCD",
+    "without dashes": "019bac32000070008000000000000000",
+    "a urn": "urn:uuid:019bac32-0000-7000-8000-00000000abcd",
+    "in braces": "%7B{live}%7D",
+    "short": "019bac32-0000-7000-8000-00000000abc",
+    "long": "{live}0",
+    "with a suffix": "{live}.json",
+    "with a line feed": "{live}%0A",
+    "with NUL": "{live}%00",
+}
+TAGS = (None, "*", '"1"', '"9"', 'W/"1"')
+
+NO_TASKS = [
+    refuse(f"{name}: id {kind}", "not_found", route, id=address)
+    for name, route in TASK_REQUESTS.items()
+    for kind, address in BAD_IDS.items()
+] + [
+    refuse(f"{name}: {address} If-Match {tags}", "not_found", route, id=address, headers={"If-Match": tags})
+    for name, route in TASK_REQUESTS.items()
+    for address in ("{absent}", "{foreign}", "{live}" if route.trashed else "{trashed}")
+    for tags in TAGS
+    if (name, address) != ("restore", "{live}")
+]
+CONFLICTS = [
+    refuse(
+        f"restore: live If-Match {tags}",
+        "conflict",
+        "restore",
+        id="{live}",
+        headers={"If-Match": tags},
+        detail=NOT_IN_TRASH,
+    )
+    for tags in TAGS
+]
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "LINK", "PURGE")
+NO_METHODS = [
+    refuse(
+        f"{method} {route.path}", "method_not_allowed", route, method=method, headers={"Content-Type": None}, body=b""
+    )
+    for route in {route.path: route for route in ROUTES.values()}.values()
+    for method in METHODS
+    if method not in ALLOW[route.path].split(", ")
+] + [refuse("PUT with a slash", "method_not_allowed", "list", method="PUT", path="/api/tasks/")]
+
+
+# Headers
+
+#: Values of ``Accept`` that admit no JSON.
+NOT_ACCEPTED = [
+    "text/html",
+    "text/*",
+    "application/xml",
+    "image/png, application/xml;q=0.9",
+    "application/yaml, text/csv",
+    "application/jsonp",
+    "application/jsonx",
+    "application/ld+json",
+    "application/merge-patch+json",
+    "application/json;q=0",
+    "application/json; q=0.000",
+    "APPLICATION/JSON;Q=0",
+    "application/*;q=0",
+    "application/*;q=0.000",
+    "*/*;q=0",
+    "text/html, */*;q=0",
+    "*/*, application/*;q=0",
+    "*/*;q=0.5, application/json;q=0, application/problem+json;q=0",
+    "application/json;q=0, application/problem+json;q=0, */*",
+    "application/*, application/json;q=0, application/problem+json;q=0",
+    "application/json; charset=utf-16",
+    "garbage",
+    "json",
+    "*",
+    "application",
+    "application/",
+    "/json",
+    "/",
+    ";",
+    "text/html;q*=bogus''1",
+    "application/json; q*=bogus''1",
+    "application/json; x*=bogus''1",
+    "a" * 10_000,
+    "text/html," * 1_000,
+]
+
+#: Values of ``Content-Type`` that are not JSON in UTF-8.
+NOT_JSON = [
+    "",
+    "text/plain",
+    "text/plain; charset=utf-8",
+    "text/json",
+    "application/jsonp",
+    "application/ld+json",
+    "application/problem+json",
+    "application/json-patch+json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/octet-stream",
+    "application/json, text/plain",
+    "application/*",
+    "*/*",
+    "json",
+    "application",
+    "\xe9",
+    "application/json; charset=utf-16",
+    "application/json; charset=UTF-16LE",
+    "application/json; charset=utf-32",
+    "application/json; charset=utf-7",
+    "application/json; charset=latin-1",
+    "application/json; charset=iso-8859-1",
+    "application/json; charset=us-ascii",
+    "application/json; charset=bogus",
+    "application/json; charset=hex",
+    "application/json; charset=",
+    'application/json; charset=""',
+    "application/json; CHARSET=latin-1",
+    "application/json; charset=utf-8; charset=latin-1",
+    "application/json; charset*=utf-8''utf-16",
+    f"{MERGE_PATCH}; charset=latin-1",
+]
+ENCODINGS = ["gzip", "GZIP", "br, gzip", "deflate", "identity", "bogus"]
+
+NOT_TAKEN = [
+    refuse(f"{name}: {label[:60]}", "unsupported_media_type", name, headers=headers)
+    for name in ("create", "update")
+    for label, headers in (
+        ("without Content-Type", {"Content-Type": None}),
+        *((f"as {value}", {"Content-Type": value}) for value in NOT_JSON),
+        *((f"in {value}", {"Content-Encoding": value}) for value in ENCODINGS),
+        ("merge patch in gzip", {"Content-Type": MERGE_PATCH, "Content-Encoding": "gzip"}),
+    )
+] + [refuse("create: as a merge patch", "unsupported_media_type", "create", headers={"Content-Type": MERGE_PATCH})]
+
+NOT_ANSWERED = [
+    refuse(f"Accept: {value[:60]}", "not_acceptable", "list", headers={"Accept": value}) for value in NOT_ACCEPTED
+]
+
+MALFORMED_HEADERS = [
+    refuse(f"{name}: {header} {value[:20]!r}", "validation_error", name, headers={header: value}, errors=[error])
+    for name, header, value, error in (
+        ("retrieve", "If-None-Match", "", malformed("If-None-Match")),
+        ("retrieve", "If-None-Match", 'w/"1"', malformed("If-None-Match")),
+        ("retrieve", "If-None-Match", '*, "1"', malformed("If-None-Match")),
+        ("retrieve", "If-None-Match", '"1" "2"', malformed("If-None-Match")),
+        ("retrieve", "If-Match", '"1', malformed("If-Match")),
+        ("delete", "If-Match", ",", malformed("If-Match")),
+        ("delete", "If-Match", "W/1", malformed("If-Match")),
+        ("toggle", "If-Match", '"1" x', malformed("If-Match")),
+        ("toggle", "If-Match", '*, "1"', malformed("If-Match")),
+        ("toggle", "If-Match", "\u201c1\u201d".encode().decode("latin-1"), malformed("If-Match")),
+        (
+            "toggle",
+            "If-Match",
+            '"1",' * 101,
+            fault("malformed", "If-Match must not name more than 100 entity tags", header="If-Match"),
+        ),
+        ("create", "Idempotency-Key", "\t", malformed("Idempotency-Key")),
+        ("toggle", "Idempotency-Key", "", malformed("Idempotency-Key")),
+        ("restore", "Idempotency-Key", "k" * 256, malformed("Idempotency-Key")),
+        ("remove", "Idempotency-Key", "\xe9", malformed("Idempotency-Key")),
+        ("list", "Host", "testserver.evil.example", HOST),
+        ("list", "Host", "testserver/x", HOST),
+        ("delete", "Host", "evil.example:443", HOST),
+        ("toggle", "Host", "testserver@evil.example", HOST),
+    )
+] + [
+    refuse(
+        "update: every header malformed",
+        "validation_error",
+        "update",
+        headers={"Host": "evil.example", "If-Match": "1", "If-None-Match": "2", "Idempotency-Key": "a b"},
+        errors=[HOST, malformed("If-Match"), malformed("If-None-Match"), malformed("Idempotency-Key")],
+    )
+]
+
+#: Values of ``If-Match`` that do not name version 1 strongly.
+OTHER_VERSIONS = [
+    '"2"',
+    '"2", "3"',
+    'W/"1"',
+    'W/"1", W/"2"',
+    '"W/1"',
+    '""',
+    '"x"',
+    '"*"',
+    '"0"',
+    '"01"',
+    '"+1"',
+    '"1.0"',
+    '"1_2"',
+    '"99999999999999999999"',
+    f'"{"1" * 100}"',
+]
+STALE = [
+    refuse(f"{name}: If-Match {tags[:25]}", "precondition_failed", route, headers={"If-Match": tags})
+    for name, route in TASK_WRITES.items()
+    for tags in OTHER_VERSIONS
+]
+
+
+# Parameters
+
+PARAMETERS = [
+    refuse(f"?{query[:30]}", "validation_error", "list", query=f"?{query}", errors=map(unknown_parameter, names))
+    for query, names in (
+        ("x", ["x"]),
+        ("=1", [""]),
+        ("x=1&x=2", ["x"]),
+        ("x=1&y=2", ["x", "y"]),
+        ("format=json", ["format"]),
+        ("%FF=1", ["\ufffd"]),
+        ("%C3%BC=1", ["\xfc"]),
+        ("%00", ["\0"]),
+        ("&".join(["x=1"] * 2000), ["x"]),
+        ("&".join(["x=1", "y=2"] * 1000), ["x", "y"]),
+        ("&" * 2000 + "x=1", ["x"]),
+    )
+] + [
+    refuse(f"?x {label}", "validation_error", "list", query="?x", errors=[unknown_parameter("x")], **parts)
+    for label, parts in (
+        ("in UTF-16", {"headers": {"Content-Type": "text/plain; charset=utf-16"}}),
+        ("of OPTIONS", {"method": "OPTIONS"}),
+    )
+]
+
+
+# Bodies
+
+LARGE = [
+    refuse(f"create: {label}", "payload_too_large", "create", body=body)
+    for label, body in (("a megabyte", ROUTES["create"].body.ljust(2**20)), ("large without JSON", b"[" * 70_000))
+]
+
+
+def invalid(field, code, detail):
+    return fault(code, detail, pointer=f"#/{field}")
+
+
+def unknown_field(escaped):
+    return invalid(escaped, "unknown_field", "This field is unknown")
+
+
+TITLE_REQUIRED = invalid("title", "required", "Title is required")
+TITLE_BLANK = invalid("title", "blank", "Title must not be blank")
+TITLE_TOO_LONG = invalid("title", "max_length", "Title exceeds maximum length of 200 characters")
+TITLE_NULL = invalid("title", "null", "Title must be a string")
+TITLE_NO_STRING = invalid("title", "invalid", "Title must be a string")
+TITLE_CHARACTER = invalid(
+    "title", "forbidden_character", "Title must not contain control characters, line breaks or lone surrogates"
+)
+DESCRIPTION_TOO_LONG = invalid("description", "max_length", "Description exceeds maximum length of 2000 characters")
+DESCRIPTION_NO_STRING = invalid("description", "invalid", "Description must be a string")
+DESCRIPTION_CHARACTER = invalid(
+    "description",
+    "forbidden_character",
+    "Description must not contain control characters other than tab and line breaks, or lone surrogates",
+)
+COMPLETED_NULL = invalid("completed", "null", "Completed must be true or false")
+COMPLETED_NO_BOOLEAN = invalid("completed", "invalid", "Completed must be true or false")
+NOT_AN_OBJECT = fault("not_an_object", "The body must be a JSON object", pointer="#")
+
+EMOJI = "\N{PILE OF POO}"
+BLANKS = ("", " ", "   ", "\t\r\n", "\0", "\x1f", "\x7f", "\x85", "\xa0\u3000", "\u2028", "\u200b\xad", "\ufeff")
+
+#: Invalid values of each field and the error; an escaped lone surrogate is JSON already.
+INVALID_VALUES = [
+    ("title", TITLE_BLANK, [*BLANKS, "\u200b\u200d\ufeff", "\U000e0041", "\U000e0001\U000e007f"]),
+    ("title", TITLE_TOO_LONG, ["x" * 201, EMOJI * 201, "x" * 60_000]),
+    ("title", TITLE_NULL, [None]),
+    ("title", TITLE_NO_STRING, [1, 1.5, True, [], ["x"], {"x": 1}]),
+    (
+        "title",
+        TITLE_CHARACTER,
+        [
+            *(f"a{character}b" for character in "\0\t\n\r\x1b\x7f\x85\u2028\u2029"),
+            *("\ud800", "\udfff", "\ude00\ud83d", "x\ud83d"),
+        ],
+    ),
+    ("description", DESCRIPTION_TOO_LONG, ["x" * 2001]),
+    ("description", DESCRIPTION_NO_STRING, [0, 1, 2.5, False, [], {}]),
+    ("description", DESCRIPTION_CHARACTER, [*"\0\x08\x0b\x0c\x1b\x7f\x85\x9f\udc00\udfff"]),
+    ("completed", COMPLETED_NULL, [None]),
+    ("completed", COMPLETED_NO_BOOLEAN, ["yes", "on", "true", "", 0, 1, 1.0, [], {}]),
+]
+#: Names of unknown fields, and how a JSON pointer escapes them.
+UNKNOWN_FIELDS = {
+    "colour": "colour",
+    "deleted_at": "deleted_at",
+    "TITLE": "TITLE",
+    "": "",
+    "a/~b": "a~1~0b",
+    "ü %": "%C3%BC%20%25",
+    "größe": "gr%C3%B6%C3%9Fe",
+    "\0": "%00",
+    "__proto__": "__proto__",
+}
+
+
+def body_of(**members):
+    """Return a JSON object; only lone surrogates are escaped, because UTF-8 has none."""
+    text = json.dumps(members, ensure_ascii=False)
+    return re.sub("[\ud800-\udfff]", lambda match: rf"\u{ord(match[0]):04x}", text).encode()
+
+
+#: Bodies that neither a new task nor a change may have, and their errors.
+INVALID_BODIES = {
+    **{
+        f"body {text}": (text.encode(), NOT_AN_OBJECT)
+        for text in ("null", "true", "12", '"title"', "[]", '[{"title": "x"}]', '[{"op": "remove", "path": "/title"}]')
+    },
+    "body of 32 arrays": (arrays(32), NOT_AN_OBJECT),
+    **{
+        f"{field} {value!a:.40}": (body_of(**{"title": "x", field: value}), error)
+        for field, error, values in INVALID_VALUES
+        for value in values
+    },
+    **{
+        f"unknown field {name!a}": (body_of(title="x", **{name: 1}), unknown_field(escaped))
+        for name, escaped in UNKNOWN_FIELDS.items()
+    },
+    "one good field and one bad": (body_of(title="x", completed="on"), COMPLETED_NO_BOOLEAN),
+    "every field": (
+        body_of(y=1, completed="yes", description="x" * 2001, title=" "),
+        TITLE_BLANK,
+        DESCRIPTION_TOO_LONG,
+        COMPLETED_NO_BOOLEAN,
+        unknown_field("y"),
+    ),
+}
+#: Bodies that a new task may not have.
+INVALID_NEW = {
+    "empty object": (b"{}", TITLE_REQUIRED),
+    "no title": (b'{"description": "x"}', TITLE_REQUIRED),
+    "32 objects": (objects(32), TITLE_REQUIRED, unknown_field("a")),
+}
+
+UNREADABLE_REQUESTS = [
+    refuse(f"{name}: {text}", "parse_error", name, body=body, detail=detail)
+    for name in ("create", "update")
+    for text, (body, detail) in UNREADABLE.items()
+] + [
+    refuse(
+        f"{name}: key {text}",
+        "parse_error",
+        name,
+        body=body,
+        errors=[fault("repeated_key", REPEATED_KEY, pointer=pointer) for pointer in pointers],
+    )
+    for name in ("create", "update")
+    for text, (body, *pointers) in REPEATED_KEYS.items()
+]
+INVALID_REQUESTS = [
+    refuse(f"{name}: {text}", "validation_error", name, body=body, errors=errors)
+    for name, bodies in (("create", INVALID_BODIES | INVALID_NEW), ("update", INVALID_BODIES))
+    for text, (body, *errors) in bodies.items()
+]
+EMPTY_REQUESTS = [
+    refuse(f"{name}: {label}", "parse_error", name, body=b"", detail=EMPTY_BODY, headers=headers)
+    for name in ("create", "update")
+    for label, headers in (
+        ("neither body nor type", {"Content-Type": None}),
+        ("a length of another name", {"Content_Length": "15"}),
+    )
+]
+MERGE_PATCHES = [
+    row._replace(name=f"{row.name} in a merge patch", headers={"Content-Type": MERGE_PATCH})
+    for row in (*UNREADABLE_REQUESTS, *INVALID_REQUESTS)
+    if row.name
+    in {f"update: {text}" for text in ("cut-off", "key repeated", "body []", "title None", "completed None")}
+] + [
+    refuse(
+        "update: empty merge patch",
+        "parse_error",
+        "update",
+        body=b"",
+        detail=EMPTY_BODY,
+        headers={"Content-Type": MERGE_PATCH},
+    )
+]
+
+ALL = [
+    *NO_ROUTES,
+    *NO_TASKS,
+    *CONFLICTS,
+    *NO_METHODS,
+    *NOT_ANSWERED,
+    *NOT_TAKEN,
+    *MALFORMED_HEADERS,
+    *STALE,
+    *PARAMETERS,
+    *LARGE,
+    *UNREADABLE_REQUESTS,
+    *INVALID_REQUESTS,
+    *EMPTY_REQUESTS,
+    *MERGE_PATCHES,
+    *(
+        refuse(f"{name}: {each.name}", each.code, name, detail=each.detail, errors=each.errors, **each.parts)
+        for name, route in ROUTES.items()
+        for rank in faults(route)
+        for each in rank
+    ),
+]
+#: Each request once.
+REFUSALS = list({str(row[2:]): row for row in ALL}.values())
+
+#: Headers with which Django fails, or loses the query, before a view has the request.
+DJANGO_FAILS = [
+    refuse(f"create: {value}", "unsupported_media_type", "create", headers={"Content-Type": value})
+    for value in ("application/json; charset*=bogus''utf-8", "text/plain; x*=bogus''y")
+] + [
+    refuse(
+        f"{name}: ?x in charset {charset}",
+        "validation_error",
+        name,
+        query="?x",
+        headers={"Content-Type": f"text/plain; charset={charset}"},
+        errors=[unknown_parameter("x")],
+    )
+    for name, charset in (("list", "hex"), ("delete", "undefined"))
+]
