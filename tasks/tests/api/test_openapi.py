@@ -10,7 +10,7 @@ from rest import entity_tags
 from tasks.api.filters import SEARCH
 from rest.openapi import character_class
 from tasks.rules import validate_description, validate_title
-from tasks.tests.api.test_preconditions import LISTS, MALFORMED
+from rest.tests.test_entity_tags import LISTS, MALFORMED
 
 #: Of the first plane, but for lone surrogates, which no JSON that is UTF-8 holds.
 CHARACTERS = [chr(point) for point in range(0x10000) if not 0xD800 <= point < 0xE000]
