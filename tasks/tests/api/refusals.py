@@ -253,6 +253,7 @@ NOT_ACCEPTED = [
 #: Values of ``Content-Type`` that are not JSON in UTF-8.
 NOT_JSON = [
     "",
+    " ",
     "text/plain",
     "text/plain; charset=utf-8",
     "text/json",
