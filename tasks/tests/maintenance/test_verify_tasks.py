@@ -3,9 +3,11 @@
 import json
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from uuid import uuid4
 
 import pytest
+import sqlparse
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -22,6 +24,14 @@ on_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreS
 on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no such constraint or type")
 
 TABLE = Task._meta.db_table
+
+parse_sql = cache(sqlparse.parse)
+
+
+@pytest.fixture(autouse=True)
+def cached_introspection(monkeypatch):
+    """Parse each ``CREATE TABLE`` once, because Django's introspection of SQLite takes most of these tests' time."""
+    monkeypatch.setattr("sqlparse.parse", parse_sql)
 
 
 def execute(*statements):
