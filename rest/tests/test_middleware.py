@@ -1,4 +1,4 @@
-"""What every request passes through, whatever it asks for."""
+"""What every request passes through, whatever path it asks for."""
 
 import json
 import re
@@ -6,43 +6,56 @@ from uuid import UUID
 
 import pytest
 
+from tasks.tests.api.contract import EVERYWHERE, problem
 from tasks.tests.factories import TaskFactory
 from testing.python_processes import json_output_of
 
 pytestmark = pytest.mark.django_db
 
-# X-Request-ID
-
-EVERYWHERE = [
-    ("get", "/", 302),
-    ("get", "/healthz", 200),
-    ("get", "/readyz", 200),
-    ("get", "/api/tasks", 200),
-    ("put", "/api/tasks", 405),
-    ("options", "/api/tasks", 200),
-    ("head", "/api/tasks", 200),
-    ("post", "/api/tasks", 415),
-    ("get", "/api/nowhere", 404),
-    ("get", "/api/schema", 200),
-    ("get", "/api/docs", 200),
-    ("get", "/api/redoc", 200),
-    ("get", "/problems/conflict", 200),
-    ("get", "/problems/nowhere", 404),
-    ("get", "/admin/login/", 200),
-    ("get", "/admin/", 302),
-    ("get", "/static/nowhere.css", 404),
-    ("get", "/nowhere", 404),
+PATHS = [
+    ("GET", "/", 302),
+    ("GET", "/healthz", 200),
+    ("GET", "/readyz", 200),
+    ("GET", "/api/tasks", 200),
+    ("PUT", "/api/tasks", 405),
+    ("OPTIONS", "/api/tasks", 200),
+    ("HEAD", "/api/tasks", 200),
+    ("POST", "/api/tasks", 400),
+    ("GET", "/api/tasks?nope=1", 400),
+    ("GET", "/api/tasks/1", 404),
+    ("GET", "/api/nowhere", 404),
+    ("OPTIONS", "/api/nowhere", 404),
+    ("GET", "/api/", 404),
+    ("GET", "/api/schema", 200),
+    ("GET", "/api/docs", 200),
+    ("POST", "/api/docs", 405),
+    ("GET", "/api/redoc", 200),
+    ("GET", "/problems/conflict", 200),
+    ("GET", "/problems/nowhere", 404),
+    ("GET", "/admin/login/", 200),
+    ("GET", "/admin/", 302),
+    ("GET", "/static/nowhere.css", 404),
+    ("GET", "/nowhere", 404),
 ]
+API_PATHS = [row for row in PATHS if row[1].startswith("/api")]
+PAGES = [path for method, path, _ in PATHS if method == "GET" and not path.startswith(("/static/", "/api/tasks"))]
 
 
-@pytest.mark.parametrize(("method", "path", "status"), EVERYWHERE)
-def test_every_response_carries_the_callers_request_id(client, method, path, status):
-    data = {"data": "a", "content_type": "text/plain"} if method == "post" else {}
-    response = getattr(client, method)(path, headers={"x-request-id": "a-1"}, **data)
+@pytest.fixture
+def ids():
+    return {"id": TaskFactory().id}
+
+
+# The request id
+
+
+@pytest.mark.parametrize(("method", "path", "status"), PATHS)
+def test_request_id_of_caller_is_in_every_response(client, method, path, status):
+    response = client.generic(method, path, headers={"x-request-id": "a-1"})
     assert (response.status_code, response.headers["X-Request-ID"]) == (status, "a-1")
 
 
-def test_a_failure_carries_the_callers_request_id(client, fail_with):
+def test_request_id_of_caller_is_in_every_failure(client, fail_with):
     fail_with(RuntimeError("secret"))
     for path in ("/api/rest-framework", "/api/django", "/django"):
         response = client.get(path, headers={"x-request-id": "a-1"})
@@ -50,157 +63,84 @@ def test_a_failure_carries_the_callers_request_id(client, fail_with):
         assert response.json()["request_id"] == "a-1"
 
 
-def test_the_redirect_to_https_carries_the_callers_request_id(client, settings):
-    settings.SECURE_SSL_REDIRECT = True
-    response = client.get("/api/tasks", headers={"x-request-id": "a-1"})
-    assert (response.status_code, response.headers["X-Request-ID"]) == (301, "a-1")
-
-
 @pytest.mark.parametrize(
     "sent", ["a", "0", "-", ".", "_", "a" * 128, "A-Za-z0-9._-", "01a1fae6-0000-7000-8000-000000000000", "1.2.3"]
 )
-def test_a_sound_request_id_is_kept(client, sent):
+def test_request_id_of_allowed_form_is_kept(client, sent):
     assert client.get("/healthz", headers={"x-request-id": sent}).headers["X-Request-ID"] == sent
 
 
 @pytest.mark.parametrize(
     "sent",
     [
-        None,
-        "",
-        " ",
-        "a" * 129,
-        "a b",
-        " a",
-        "a\n",
-        "a\nX-Admin: 1",
-        "a\r\n",
-        "\n",
-        "a\0",
-        "a,b",
-        "a:b",
-        "a/b",
-        "{a}",
-        "%s",
-        "é",
-        "\u0661",
-        "\uff41",
-        "<script>",
+        *(None, "", " ", "a" * 129, "a b", " a", "a\n", "a\nX-Admin: 1", "a\r\n", "\n", "a\0", "a,b", "a:b", "a/b"),
+        *("{a}", "%s", "é", "\u0661", "\uff41", "<script>"),
     ],
 )
-def test_any_other_request_id_is_replaced(client, sent):
+def test_request_id_of_other_form_is_replaced(client, sent):
     headers = {} if sent is None else {"x-request-id": sent}
-    answered = client.get("/healthz", headers=headers).headers["X-Request-ID"]
-    assert UUID(answered).version == 7
-    assert answered == str(UUID(answered))
+    ids = [client.get("/healthz", headers=headers).headers["X-Request-ID"] for _ in range(2)]
+    assert [(UUID(each).version, str(UUID(each))) for each in ids] == [(7, each) for each in ids]
+    assert ids[0] != ids[1]
 
 
-def test_each_request_has_an_id_of_its_own(client):
-    assert len({client.get("/healthz").headers["X-Request-ID"] for _ in range(10)}) == 10
+# Caching
 
 
-# Caching, and what a browser may make of an answer.
-
-UNDER_API = [
-    ("get", "/api/tasks", 200),
-    ("head", "/api/tasks", 200),
-    ("options", "/api/tasks", 200),
-    ("put", "/api/tasks", 405),
-    ("get", "/api/tasks?nope=1", 400),
-    ("get", "/api/tasks/1", 404),
-    ("get", "/api/nowhere", 404),
-    ("get", "/api/", 404),
-    ("options", "/api/nowhere", 404),
-    ("get", "/api/schema", 200),
-    ("get", "/api/docs", 200),
-    ("get", "/api/redoc", 200),
-    ("post", "/api/docs", 405),
-]
+def private_headers(response):
+    """Return the headers that keep shared caches away, and a cookie, which no response of the API has."""
+    return {name: response.headers[name] for name in (*EVERYWHERE, "Set-Cookie") if name in response.headers}
 
 
-def check_private(response, status):
-    assert response.status_code == status
-    assert response.headers["Cache-Control"] == "private, no-cache"
-    assert response.headers["Vary"] == "Accept, Authorization"
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert "Set-Cookie" not in response.headers
+@pytest.mark.parametrize(("method", "path", "status"), API_PATHS)
+def test_api_response_is_private(client, method, path, status):
+    response = client.generic(method, path)
+    assert (response.status_code, private_headers(response)) == (status, EVERYWHERE)
 
 
-@pytest.mark.parametrize(("method", "path", "status"), UNDER_API)
-def test_no_answer_under_api_is_anybody_elses(client, method, path, status):
-    check_private(getattr(client, method)(path), status)
-
-
-def test_no_answer_about_a_task_is_anybody_elses(client):
-    check_private(client.post("/api/tasks", {"title": "a"}, "application/json"), 201)
-    path = f"/api/tasks/{TaskFactory().id}"
-    check_private(client.get(path), 200)
-    check_private(client.get(path, headers={"if-none-match": '"1"'}), 304)
-    check_private(client.get(path, headers={"accept": "text/html"}), 406)
-    check_private(client.patch(path, {"title": "b"}, "application/json"), 200)
-    check_private(client.patch(path, {"title": ""}, "application/json"), 400)
-    check_private(client.patch(path, "a", "text/plain"), 415)
-    check_private(client.post(f"{path}/toggle", "a" * 65_537, "text/plain"), 413)
-    check_private(client.post(f"{path}/toggle"), 200)
-    check_private(client.delete(path, headers={"if-match": '"9"'}), 412)
-    check_private(client.delete(path), 200)
-
-
-def test_no_failure_under_api_is_anybody_elses(client, fail_with):
+@pytest.mark.parametrize("path", ["/api/rest-framework", "/api/django"])
+def test_api_failure_is_private(client, fail_with, path):
     fail_with(RuntimeError("secret"))
-    check_private(client.get("/api/rest-framework"), 500)
-    check_private(client.get("/api/django"), 500)
+    response = client.get(path)
+    assert (response.status_code, private_headers(response)) == (500, EVERYWHERE)
 
 
-def test_no_redirect_under_api_is_anybody_elses(client, settings):
+def test_redirect_to_https_is_private_and_has_request_id(client, settings):
     settings.SECURE_SSL_REDIRECT = True
-    check_private(client.get("/api/tasks"), 301)
+    response = client.get("/api/tasks", headers={"x-request-id": "a-1"})
+    assert (response.status_code, response.headers["X-Request-ID"]) == (301, "a-1")
+    assert private_headers(response) == EVERYWHERE
 
 
-def test_the_admin_may_not_be_framed(client):
-    assert client.get("/admin/login/").headers["X-Frame-Options"] == "DENY"
-
-
-def test_a_request_to_the_api_opens_no_session(client, django_assert_num_queries):
+def test_api_request_with_session_cookie_reads_no_session(client, django_assert_num_queries):
     client.cookies["sessionid"] = "a" * 32
     with django_assert_num_queries(1):
-        response = client.get("/api/tasks")
-        assert json.loads(response.getvalue()) == []
+        assert json.loads(client.get("/api/tasks").getvalue()) == []
 
 
-# The slash at the end.
+# The slash at the end
 
 
 @pytest.mark.parametrize(
     "path", ["/api/tasks", "/api/schema", "/api/docs", "/api/redoc", "/api/tasks/{id}", "/api/tasks?nope=1"]
 )
-def test_a_slash_at_the_end_changes_nothing(client, path):
-    path = path.format(id=TaskFactory().id)
+def test_trailing_slash_changes_only_instance(client, ids, path):
+    path = path.format(**ids)
     before, question_mark, query = path.partition("?")
     without, with_slash = client.get(path), client.get(f"{before}/{question_mark}{query}")
     assert with_slash.status_code == without.status_code
     assert with_slash.getvalue().replace(f"{before}/".encode(), before.encode()) == without.getvalue()
-    assert dict(with_slash.headers, **{"X-Request-ID": ""}) == dict(without.headers, **{"X-Request-ID": ""})
-
-
-def test_a_slash_at_the_end_changes_nothing_of_a_write(client):
-    created = client.post("/api/tasks/", {"title": "a"}, "application/json")
-    path = f"/api/tasks/{created.json()['id']}"
-    assert (created.status_code, created.headers["Location"]) == (201, path)
-    assert client.patch(f"{path}/", {"title": "b"}, "application/json").json()["version"] == 2
-    assert client.post(f"{path}/toggle/").json()["version"] == 3
-    assert client.delete(f"{path}/").json()["version"] == 4
-    assert client.options("/api/tasks/").headers["Allow"] == client.options("/api/tasks").headers["Allow"]
+    assert {**with_slash.headers, "X-Request-ID": ""} == {**without.headers, "X-Request-ID": ""}
 
 
 @pytest.mark.parametrize("path", ["/api/tasks//", "/api//tasks", "/api/tasks/{id}//", "/api//"])
-def test_one_slash_alone_is_optional(client, path):
-    path = path.format(id=TaskFactory().id)
+def test_second_slash_is_not_found(client, ids, path):
+    path = path.format(**ids)
     response = client.get(path)
     assert (response.status_code, response.json()["instance"]) == (404, path)
 
 
-# The path as sent.
+# The path as sent
 
 
 @pytest.mark.parametrize(
@@ -227,24 +167,16 @@ def test_one_slash_alone_is_optional(client, path):
         ("/api/%5B%5D%7B%7D%5C%5E%60%7C", None),
     ],
 )
-def test_instance_is_the_path_as_sent(client, path, instance):
+def test_instance_is_path_as_sent(client, path, instance):
     response = client.get(path)
-    assert response.json() == {
-        "type": "/problems/not_found",
-        "title": "Not Found",
-        "status": 404,
-        "detail": "There is nothing at this address",
-        "instance": instance or path,
-        "code": "not_found",
-    }
-    assert response.status_code == 404
+    assert (response.status_code, response.json()) == (404, problem("not_found", instance or path))
 
 
-# Browsers of other origins.
+# Browsers of other origins
 
 ORIGIN = "https://app.example.org"
 
-ANSWERS = """
+CORS_RESPONSES = """
 import json, django
 django.setup()
 from django.test import Client
@@ -258,17 +190,21 @@ print(json.dumps([[answer.status_code, dict(answer.headers)] for answer in answe
 """
 
 
-def listed(value):
+def elements(value):
     return {element.strip().lower() for element in value.split(",")}
 
 
-def test_a_browser_of_an_allowed_origin_may_call_the_api():
-    preflight, answer, elsewhere = json_output_of(ANSWERS % ORIGIN, CORS_ALLOWED_ORIGINS=ORIGIN)
+def cors_headers(headers):
+    return [name for name in headers if name.lower().startswith("access-control-")]
+
+
+def test_cors_with_allowed_origin_admits_browser():
+    preflight, answer, elsewhere = json_output_of(CORS_RESPONSES % ORIGIN, CORS_ALLOWED_ORIGINS=ORIGIN)
 
     status, headers = preflight
     assert (status, headers["access-control-allow-origin"]) == (200, ORIGIN)
-    assert listed(headers["access-control-allow-methods"]) >= {"get", "post", "patch", "delete"}
-    assert listed(headers["access-control-allow-headers"]) >= {
+    assert elements(headers["access-control-allow-methods"]) >= {"get", "post", "patch", "delete"}
+    assert elements(headers["access-control-allow-headers"]) >= {
         "authorization",
         "content-type",
         "if-match",
@@ -281,23 +217,22 @@ def test_a_browser_of_an_allowed_origin_may_call_the_api():
 
     status, headers = answer
     assert (status, headers["access-control-allow-origin"]) == (404, ORIGIN)
-    assert listed(headers["access-control-expose-headers"]) >= {"etag", "location", "link", "x-request-id"}
-    assert listed(headers["access-control-expose-headers"]) >= {"retry-after", "idempotency-replayed"}
-    assert listed(headers["Vary"]) == {"origin", "accept", "authorization"}
+    assert elements(headers["access-control-expose-headers"]) >= {"etag", "location", "link", "x-request-id"}
+    assert elements(headers["access-control-expose-headers"]) >= {"retry-after", "idempotency-replayed"}
+    assert elements(headers["Vary"]) == {"origin", "accept", "authorization"}
 
     status, headers = elsewhere
     assert (status, headers["Content-Type"]) == (404, "application/problem+json")
-    assert [name for name in headers if name.lower().startswith("access-control-")] == []
+    assert cors_headers(headers) == []
 
 
-def test_without_allowed_origins_no_browser_of_another_origin_may(client):
-    asked = {"origin": ORIGIN, "access-control-request-method": "PATCH"}
-    for response in (client.options("/api/tasks", headers=asked), client.get("/api/tasks", headers=asked)):
-        assert response.status_code == 200
-        assert [name for name in response.headers if name.lower().startswith("access-control-")] == []
+def test_cors_without_allowed_origins_admits_no_browser(client):
+    sent = {"origin": ORIGIN, "access-control-request-method": "PATCH"}
+    for response in (client.options("/api/tasks", headers=sent), client.get("/api/tasks", headers=sent)):
+        assert (response.status_code, cors_headers(response.headers)) == (200, [])
 
 
-# What a browser is told of every page and answer.
+# Security headers
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -305,7 +240,6 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-SHOWN = [path for method, path, status in EVERYWHERE if method == "get" and not path.startswith("/static/")]
 
 
 def security_headers(headers):
@@ -313,19 +247,19 @@ def security_headers(headers):
     return {name: value for name, value in headers.items() if name in names}
 
 
-@pytest.mark.parametrize("path", SHOWN)
-def test_a_browser_sniffs_frames_and_tells_nothing(client, path):
+@pytest.mark.parametrize("path", ["/api/tasks", *PAGES])
+def test_page_has_security_headers(client, path):
     assert security_headers(client.get(path).headers) == SECURITY_HEADERS
 
 
 @pytest.mark.parametrize("path", ["/api/rest-framework", "/api/django", "/django", "/admin/django"])
-def test_a_failure_is_no_exception(client, fail_with, path):
+def test_failure_has_security_headers(client, fail_with, path):
     fail_with(RuntimeError())
     response = client.get(path)
     assert (response.status_code, security_headers(response.headers)) == (500, SECURITY_HEADERS)
 
 
-BEHIND_A_PROXY = """
+BEHIND_PROXY = """
 import json, django
 django.setup()
 from django.core.management import call_command
@@ -339,21 +273,21 @@ print(json.dumps([[dict(page.headers) for page in pages], cookies, [plain.status
 """
 
 
-def test_behind_https_a_browser_keeps_to_it():
-    pages, cookies, plain = json_output_of(BEHIND_A_PROXY, HTTPS="on", DATABASE_URL="sqlite:///:memory:")
+def test_https_on_keeps_browsers_to_https():
+    pages, cookies, plain = json_output_of(BEHIND_PROXY, HTTPS="on", DATABASE_URL="sqlite:///:memory:")
     strict = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload"}
     assert [security_headers(headers) for headers in pages] == [SECURITY_HEADERS | strict] * 3
     assert cookies == {"csrftoken": True}
     assert plain == [301, "https://localhost/api/tasks?limit=1"]
 
 
-# The files of the pages.
+# The files of the pages
 
 
 @pytest.mark.parametrize("path", ["/api/docs", "/api/redoc", "/admin/login/"])
 @pytest.mark.parametrize("directory", ["", "missing"])
-def test_the_pages_need_no_collected_files(client, settings, tmp_path, path, directory):
-    """With their files collected they name them by their hashes; before, as in a new checkout, by their names."""
+def test_page_without_collected_files_is_answered(client, settings, tmp_path, path, directory):
+    """Without collected files, as in a new checkout, a page names its files without hashes."""
     settings.STATIC_ROOT = tmp_path / directory
     response = client.get(path)
     assert response.status_code == 200
@@ -361,6 +295,6 @@ def test_the_pages_need_no_collected_files(client, settings, tmp_path, path, dir
 
 
 @pytest.mark.parametrize("path", ["/api/docs", "/api/redoc", "/admin/login/"])
-def test_the_pages_ask_no_other_server_for_anything(client, path):
+def test_page_loads_nothing_from_other_servers(client, path):
     page = client.get(path).content.decode()
     assert re.findall(r"""(?:src|href)=["']([a-z]+:)?//""", page) == []

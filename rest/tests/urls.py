@@ -1,4 +1,4 @@
-"""The project's addresses, and views that fail: at each layer that an error can come from."""
+"""The URLs of the project, and views that fail at each layer that an error can come from."""
 
 import logging
 
@@ -13,7 +13,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500"]
 
 logger = logging.getLogger("todo_project.tests")
 
-#: What the views and the middleware raise; a test sets it.
+#: The exception that the views and the middleware raise; the fixture ``fail_with`` sets it.
 error: Exception = AssertionError("no test has set the error")
 
 
