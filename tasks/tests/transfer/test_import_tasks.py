@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from operator import attrgetter
 
 import pytest
 from django.db import OperationalError, connection
@@ -13,6 +14,7 @@ from tasks.querysets import TaskQuerySet
 from tasks.tests.api.contract import task_body
 from tasks.tests.api.refusals import INVALID_REQUESTS, UNREADABLE_REQUESTS
 from tasks.tests.factories import TaskFactory
+from tasks.transfer.file_formats import FIELDS
 from testing.commands import CommandResult, failure, read_json_lines, run_command, success
 
 pytestmark = pytest.mark.django_db
@@ -332,7 +334,7 @@ def can_be_a_line(request):
     return one_line and b"deleted_at" not in request.body  # a line may have deleted_at
 
 
-@pytest.mark.parametrize("request_", [*filter(can_be_a_line, INVALID_REQUESTS)], ids=lambda request_: request_.name[:60])
+@pytest.mark.parametrize("request_", [*filter(can_be_a_line, INVALID_REQUESTS)], ids=attrgetter("name"))
 def test_invalid_line_refused_with_faults_of_api(as_user, tmp_path, stored, request_):
     sent = as_user.post("/api/tasks", request_.body, content_type="application/json").json()
     (tmp_path / "tasks.jsonl").write_bytes(as_line(request_.body))
@@ -344,7 +346,7 @@ def test_invalid_line_refused_with_faults_of_api(as_user, tmp_path, stored, requ
     assert stored() == []
 
 
-@pytest.mark.parametrize("request_", [*filter(can_be_a_line, UNREADABLE_REQUESTS)], ids=lambda request_: request_.name[:60])
+@pytest.mark.parametrize("request_", [*filter(can_be_a_line, UNREADABLE_REQUESTS)], ids=attrgetter("name"))
 def test_malformed_json_refused(tmp_path, stored, request_):
     (tmp_path / "tasks.jsonl").write_bytes(as_line(request_.body))
     file, errors = tmp_path / "tasks.jsonl", tmp_path / "errors.jsonl"
@@ -473,6 +475,5 @@ def test_standard_input_as_errors_file_refused(write, monkeypatch):
 def test_csv_with_other_header_refused(tmp_path):
     file = tmp_path / "tasks.csv"
     file.write_text("Id,Title\n1,Buy milk\n")
-    columns = "id, title, description, completed, user_id, created_at, updated_at, version, deleted_at"
-    reason = f"{file}: The first line must name columns, each once, of {columns}"
+    reason = f"{file}: The first line must name columns, each once, of {', '.join(FIELDS)}"
     assert import_tasks(file) == failure(reason, 2)
