@@ -141,6 +141,7 @@ HEADERS = {
     "Link",
     "Location",
     "Retry-After",
+    "Set-Cookie",
     "Vary",
     "WWW-Authenticate",
     "X-Content-Type-Options",
