@@ -1,124 +1,105 @@
-"""Writes at the same time, as far as one connection can show them: what comes between a request and its write."""
+"""Writes at the same time: another request is carried out right before the statement of a write."""
 
 import pytest
 from django.db import connection
 from django.test import Client
-from uuid_utils.compat import uuid7
 
 from tasks.models import Task
-from tasks.tests.api.contract import JSON, headers, json_headers, path, problem, problem_headers, task_body
+from tasks.tests.api.contract import (
+    ROUTES,
+    TASK_WRITES,
+    headers,
+    json_headers,
+    problem,
+    problem_headers,
+    send,
+    task_body,
+)
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 
+RENAME = ROUTES["update"]
+DESCRIBE = RENAME._replace(body=b'{"description": "Rye"}')
+TOGGLE = ROUTES["toggle"]
+WRITES = {name: ROUTES[name] for name in ("update", "delete", "toggle")}
 
-def patch(client, task, body, tags=None):
-    return client.patch(path(task), body, content_type=JSON, headers={"If-Match": tags} if tags else {})
-
-
-def rename(client, task, tags=None):
-    return patch(client, task, {"title": "Buy bread"}, tags)
-
-
-def toggle(client, task, tags=None):
-    return client.generic("POST", f"{path(task)}/toggle", headers={"If-Match": tags} if tags else {})
-
-
-def delete(client, task, tags=None):
-    return client.delete(path(task), headers={"If-Match": tags} if tags else {})
+every_write = pytest.mark.parametrize("route", WRITES.values(), ids=WRITES)
 
 
 @pytest.fixture
-def between():
-    """Answers a request while another is carried out whole, right before the first one's write reaches the database.
+def interleave(as_user):
+    """Send a write, and before its UPDATE reaches the database another request, and return both responses.
 
-    A write that depends on what was read before it would undo or overlook the other one.
+    A write that depends on an earlier read would undo or ignore the other request.
     """
 
-    def interleave(outer, inner):
+    def run(task, route, other, tags=None, other_tags=None):
         answers = []
 
-        def run_inner_first(execute, sql, params, many, context):
+        def send_other_first(execute, sql, params, many, context):
             if sql.startswith("UPDATE") and not answers:
                 answers.append(None)
-                answers[0] = inner()
+                answers[0] = send(Client(), other, task, **({"If-Match": other_tags} if other_tags else {}))
             return execute(sql, params, many, context)
 
-        with connection.execute_wrapper(run_inner_first):
-            answer = outer()
-        assert answers, "the outer request did not write"
-        return answer, answers[0]
+        with connection.execute_wrapper(send_other_first):
+            later = send(as_user, route, task, **({"If-Match": tags} if tags else {}))
+        assert answers, "the request did not write"
+        return answers[0], later
 
-    return interleave
-
-
-@pytest.fixture
-def other_client():
-    return Client()
+    return run
 
 
-def test_two_patches_of_different_fields_both_survive(as_user, other_client, between):
+def test_updates_of_two_fields_both_survive(interleave):
     task = TaskFactory(title="Buy milk", description="Two litres")
-    later, earlier = between(
-        lambda: rename(as_user, task),
-        lambda: patch(other_client, task, {"description": "Rye"}),
-    )
-    assert headers(earlier) == json_headers(ETag='"2"')
-    assert headers(later) == json_headers(ETag='"3"')
+    earlier, later = interleave(task, RENAME, DESCRIBE)
+    assert (headers(earlier), headers(later)) == (json_headers(ETag='"2"'), json_headers(ETag='"3"'))
     assert (earlier.json()["title"], earlier.json()["description"]) == ("Buy milk", "Rye")
     assert (later.json()["title"], later.json()["description"]) == ("Buy bread", "Rye")
     assert later.json() == task_body(Task.objects.get())
 
 
-def test_of_two_patches_of_one_field_the_last_one_wins(as_user, other_client, between):
-    task = TaskFactory()
-    later, earlier = between(lambda: rename(as_user, task), lambda: patch(other_client, task, {"title": "Buy milk"}))
+def test_updates_of_one_field_leave_last_value(interleave):
+    earlier, later = interleave(TaskFactory(), RENAME, RENAME._replace(body=b'{"title": "Buy milk"}'))
     assert (earlier.status_code, later.status_code) == (200, 200)
     assert later.json() == task_body(Task.objects.get())
     assert later.json()["title"] == "Buy bread"
 
 
-def test_two_toggles_leave_a_task_as_it_was(as_user, other_client, between):
-    task = TaskFactory(completed=False)
-    later, earlier = between(lambda: toggle(as_user, task), lambda: toggle(other_client, task))
+def test_two_toggles_leave_task_as_before(interleave):
+    earlier, later = interleave(TaskFactory(completed=False), TOGGLE, TOGGLE)
     assert (earlier.json()["completed"], earlier.json()["version"]) == (True, 2)
     assert (later.json()["completed"], later.json()["version"]) == (False, 3)
     assert later.json() == task_body(Task.objects.get())
 
 
-def test_a_toggle_and_a_patch_both_survive(as_user, other_client, between):
-    task = TaskFactory(completed=False)
-    later, _ = between(lambda: toggle(as_user, task), lambda: patch(other_client, task, {"title": "Buy bread"}))
+def test_toggle_and_update_both_survive(interleave):
+    earlier, later = interleave(TaskFactory(completed=False), TOGGLE, RENAME)
+    assert (earlier.json()["title"], earlier.json()["completed"]) == ("Buy bread", False)
     assert (later.json()["title"], later.json()["completed"], later.json()["version"]) == ("Buy bread", True, 3)
     assert later.json() == task_body(Task.objects.get())
+    assert later.json()["updated_at"] > earlier.json()["updated_at"]
 
 
-def test_each_write_answers_what_it_made_itself(as_user, other_client, between):
-    task = TaskFactory(title="Buy milk")
-    toggled, patched = between(lambda: toggle(as_user, task), lambda: patch(other_client, task, {"title": "x"}))
-    assert patched.json()["completed"] is False
-    assert toggled.json()["updated_at"] > patched.json()["updated_at"]
-
-
-@pytest.mark.parametrize("write", [rename, toggle, delete])
-def test_of_two_writes_to_one_version_one_is_refused(as_user, other_client, between, write):
+@every_write
+def test_second_write_to_same_version_is_refused(interleave, route):
     task = TaskFactory()
-    later, earlier = between(lambda: write(as_user, task, '"1"'), lambda: toggle(other_client, task, '"1"'))
+    earlier, later = interleave(task, route, TOGGLE, '"1"', '"1"')
     assert (earlier.status_code, later.status_code) == (200, 412)
     assert headers(later) == problem_headers(ETag='"2"')
-    assert later.json()["code"] == "precondition_failed"
+    assert later.json() == problem("precondition_failed", route.path.format(id=task.id))
     assert task_body(Task.objects.get()) == earlier.json()
 
 
-@pytest.mark.parametrize("write", [rename, toggle, delete])
-def test_a_task_that_is_deleted_meanwhile_is_not_written(as_user, other_client, between, write):
-    task = TaskFactory()
-    later, deleted = between(lambda: write(as_user, task), lambda: delete(other_client, task))
+@every_write
+def test_write_to_task_just_deleted_is_refused(interleave, route):
+    deleted, later = interleave(TaskFactory(), route, ROUTES["delete"])
     assert (deleted.status_code, later.status_code) == (200, 404)
     assert deleted.json() == task_body(Task.objects.get())
 
 
-def test_writes_through_instances_that_were_read_before_both_survive():
+def test_changes_through_stale_instances_both_survive():
     TaskFactory(title="Buy milk", description="Two litres")
     first, second = Task.objects.get(), Task.objects.get()
     Task.objects.filter(id=first.id).change(title="Buy bread")
@@ -127,66 +108,52 @@ def test_writes_through_instances_that_were_read_before_both_survive():
     assert (task.title, task.description, task.version) == ("Buy bread", "Rye", 3)
 
 
+# The number of statements
+
+
 @pytest.fixture
-def queries(django_assert_num_queries):
+def assert_queries(django_assert_num_queries):
     return lambda number: django_assert_num_queries(number, connection=connection)
 
 
-def test_a_creation_is_one_statement(as_user, queries):
-    with queries(1):
-        assert as_user.post("/api/tasks", {"title": "x"}, content_type=JSON).status_code == 201
-
-
-def test_a_look_is_one_statement(as_user, queries):
-    task = TaskFactory()
-    with queries(1):
-        assert as_user.get(path(task)).status_code == 200
-    with queries(1):
-        assert as_user.get(path(task), headers={"If-None-Match": '"1"'}).status_code == 304
-
-
 @pytest.mark.parametrize("tags", [None, "*", '"1"', '"1", "2", "3"'])
-@pytest.mark.parametrize("body", [{"title": "x"}, {"title": "x", "description": "y", "completed": True}, {}])
-def test_a_patch_is_one_statement(as_user, queries, tags, body):
+@pytest.mark.parametrize("route", TASK_WRITES.values(), ids=TASK_WRITES)
+def test_write_runs_one_query(as_user, assert_queries, route, tags):
+    task = TaskFactory(trashed=route.trashed)
+    with assert_queries(1):
+        assert send(as_user, route, task, **({"If-Match": tags} if tags else {})).status_code == 200
+
+
+def test_read_runs_one_query(as_user, assert_queries):
     task = TaskFactory()
-    with queries(1):
-        assert patch(as_user, task, body, tags).status_code == 200
+    with assert_queries(1):
+        assert send(as_user, ROUTES["retrieve"], task).status_code == 200
+    with assert_queries(1):
+        assert send(as_user, ROUTES["retrieve"], task, **{"If-None-Match": '"1"'}).status_code == 304
 
 
-@pytest.mark.parametrize("tags", [None, "*", '"1"', '"1", "2", "3"'])
-@pytest.mark.parametrize("write", [toggle, delete])
-def test_a_toggle_and_a_deletion_are_one_statement(as_user, queries, tags, write):
+def test_creation_runs_one_query(as_user, assert_queries):
+    with assert_queries(1):
+        assert send(as_user, ROUTES["create"]).status_code == 201
+
+
+@every_write
+def test_refused_write_reads_task_only_for_if_match(as_user, assert_queries, route):
+    task, absent = TaskFactory(), TaskFactory.build()
+    with assert_queries(2):
+        assert send(as_user, route, task, **{"If-Match": '"9"'}).status_code == 412
+    with assert_queries(2):
+        assert send(as_user, route, absent, **{"If-Match": '"9"'}).status_code == 404
+    with assert_queries(1):
+        assert send(as_user, route, absent).status_code == 404
+    with assert_queries(1):
+        assert send(as_user, route, absent, **{"If-Match": "*"}).status_code == 404
+
+
+def test_bad_request_runs_no_query(as_user, assert_queries):
     task = TaskFactory()
-    with queries(1):
-        assert write(as_user, task, tags).status_code == 200
-
-
-@pytest.mark.parametrize("write", [rename, toggle, delete])
-def test_a_write_that_fails_takes_a_second_look_only_for_if_match(as_user, queries, write):
-    task, nothing = TaskFactory(), TaskFactory.build(id=uuid7())
-    with queries(2):
-        assert write(as_user, task, '"9"').status_code == 412
-    with queries(2):
-        assert write(as_user, nothing, '"9"').status_code == 404
-    with queries(1):
-        assert write(as_user, nothing).status_code == 404
-    with queries(1):
-        assert write(as_user, nothing, "*").status_code == 404
-
-
-def test_a_request_that_is_refused_asks_the_database_nothing(as_user, queries):
-    task = TaskFactory()
-    with queries(0):
-        assert patch(as_user, task, {"title": ""}).status_code == 400
-        assert patch(as_user, task, {"title": "x"}, "malformed").status_code == 400
-        assert as_user.get(path(task), headers={"Accept": "text/html"}).status_code == 406
-        assert as_user.post("/api/tasks", {}, content_type=JSON).status_code == 400
-
-
-def test_the_problem_of_a_stale_version_shows_the_current_one(as_user):
-    task = TaskFactory()
-    toggle(as_user, task)
-    response = toggle(as_user, task, '"1"')
-    assert response.status_code == 412
-    assert headers(response) == problem_headers(ETag='"2"')
-    assert response.json() == problem("precondition_failed", f"{path(task)}/toggle")
+    with assert_queries(0):
+        assert send(as_user, RENAME._replace(body=b'{"title": ""}'), task).status_code == 400
+        assert send(as_user, RENAME, task, **{"If-Match": "malformed"}).status_code == 400
+        assert send(as_user, ROUTES["retrieve"], task, Accept="text/html").status_code == 406
+        assert send(as_user, ROUTES["create"]._replace(body=b"{}")).status_code == 400
