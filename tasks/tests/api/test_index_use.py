@@ -1,4 +1,4 @@
-"""Every query of the list walks an index that serves its order, among 200,000 tasks of 200 users and their trash."""
+"""Index use: a page reads only its own rows, among 200,000 tasks of 200 users and a trash of 40,000."""
 
 import re
 
@@ -11,7 +11,7 @@ from tasks.api import statements
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="The plans are PostgreSQL's"),
+    pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite has other plans"),
 ]
 
 FILL = """
@@ -30,7 +30,7 @@ FILL = """
 """
 NEXT = re.compile('<([^>]+)>; rel="next"')
 
-#: Each filter halves the tasks, or more are left.
+#: Filters that keep half of the tasks, or more.
 FILTERS = [
     "",
     "completed=true",
@@ -56,7 +56,7 @@ INDEXES = {
 @pytest.fixture(scope="module", autouse=True)
 def many_tasks(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
-        # A request waits less long for the database than this takes.
+        # The inserts take longer than a request may wait for the database.
         patch.setattr(BoundedConnection, "deadline", 60.0)
         try:
             with connection.cursor() as cursor:
@@ -84,15 +84,15 @@ def explain(statement, options=""):
 
 
 def assert_walks(plan, index, direction, *, after=False):
-    """Nothing but the tasks asked for are read, in the order of ``index``: nothing is sorted, or read through."""
+    """Assert that the plan reads only the wanted rows, in the order of the index, and sorts nothing."""
     assert [node["Node Type"] for node in plan] == ["Limit", "Index Scan"]
     assert (plan[1]["Index Name"], plan[1]["Scan Direction"]) == (index, direction)
     assert "user_id" in plan[1]["Index Cond"]
     assert ("ROW(" in plan[1]["Index Cond"]) is after
 
 
-def assert_reads_the_callers_tasks_only(plan):
-    """Which PostgreSQL may then sort: so few that it costs less than to fetch each in its order."""
+def assert_reads_only_tasks_of_caller(plan):
+    """Assert that each scan is of the caller's tasks, which are so few that PostgreSQL may sort them."""
     scans = [node for node in plan if "Scan" in node["Node Type"] and node["Node Type"] != "Bitmap Heap Scan"]
     assert scans
     assert ["user_id" in scan["Index Cond"] for scan in scans] == [True] * len(scans)
@@ -100,7 +100,7 @@ def assert_reads_the_callers_tasks_only(plan):
 
 @pytest.fixture
 def asked(as_user):
-    """The one statement that a request runs, and the response."""
+    """Send a GET, and return its statement and its response."""
 
     def ask(target):
         with CaptureQueriesContext(connection) as queries:
@@ -114,7 +114,7 @@ def asked(as_user):
 
 @pytest.mark.parametrize(("ordering", "expected"), INDEXES.items())
 @pytest.mark.parametrize("parameters", FILTERS)
-def test_a_page_walks_the_index_of_its_order(asked, parameters, ordering, expected):
+def test_page_walks_index_of_its_order(asked, parameters, ordering, expected):
     statement, response = asked("/api/tasks?" + "&".join(filter(None, ["limit=20", parameters, ordering])))
     assert_walks(explain(statement), *expected)
     [target] = NEXT.findall(response["Link"])
@@ -123,7 +123,7 @@ def test_a_page_walks_the_index_of_its_order(asked, parameters, ordering, expect
 
 
 @pytest.mark.parametrize(("ordering", "expected"), INDEXES.items())
-def test_the_whole_list_walks_the_index_of_its_order(asked, ordering, expected):
+def test_whole_list_walks_index_of_its_order(asked, ordering, expected):
     statement, _ = asked(f"/api/tasks?{ordering}")
     aggregate, *plan = explain(statement)
     assert aggregate["Node Type"] == "Aggregate"
@@ -131,7 +131,7 @@ def test_the_whole_list_walks_the_index_of_its_order(asked, ordering, expected):
 
 
 @pytest.mark.parametrize(("ordering", "direction"), [("", "Forward"), ("ordering=updated_at&", "Backward")])
-def test_the_trash_walks_an_index_of_its_own(asked, ordering, direction):
+def test_trash_walks_index_of_its_own(asked, ordering, direction):
     statement, response = asked(f"/api/tasks/trash?{ordering}limit=20")
     assert_walks(explain(statement), "task_trash", direction)
     [target] = NEXT.findall(response["Link"])
@@ -141,13 +141,13 @@ def test_the_trash_walks_an_index_of_its_own(asked, ordering, direction):
 
 @pytest.mark.parametrize("ordering", INDEXES)
 @pytest.mark.parametrize("parameters", ["q=milk", "q=milk%20task", "completed=false&q=milk&limit=20"])
-def test_a_search_reads_the_callers_tasks_only(asked, parameters, ordering):
+def test_search_reads_only_tasks_of_caller(asked, parameters, ordering):
     statement, _ = asked("/api/tasks?" + "&".join(filter(None, [parameters, ordering])))
-    assert_reads_the_callers_tasks_only(explain(statement))
+    assert_reads_only_tasks_of_caller(explain(statement))
 
 
-def test_a_rare_word_is_looked_up_where_there_are_trigrams(asked, monkeypatch):
-    """Among more tasks of the caller's than are worth reading."""
+def test_search_for_rare_word_uses_trigrams(asked, monkeypatch):
+    """The caller has more tasks than are worth reading."""
     monkeypatch.setattr(BoundedConnection, "deadline", 60.0)
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")
@@ -167,19 +167,19 @@ def test_a_rare_word_is_looked_up_where_there_are_trigrams(asked, monkeypatch):
 
 @pytest.mark.parametrize(("ordering", "expected"), INDEXES.items())
 @pytest.mark.parametrize("parameters", ONE_FILTER)
-def test_a_prepared_statement_walks_it_too(asked, monkeypatch, parameters, ordering, expected):
-    """One that PostgreSQL has planned for any values, as it may after some executions.
+def test_prepared_statement_walks_index_of_its_order(asked, monkeypatch, parameters, ordering, expected):
+    """After some executions PostgreSQL may plan a statement for any values.
 
-    Not so with ``q``: how many tasks a word leaves decides, and a plan for any word costs more than one for the word.
+    Not with ``q``, because a plan for any word costs more than one for the word.
     """
     if connection.pg_version < 160000:
         pytest.skip("PostgreSQL before 16 does not explain a generic plan")
     compiled = []
-    compile_once = statements.chunk.compile
+    compile_statement = statements.chunk.compile
 
     def record(*key):
-        compiled.append(compile_once(*key)[0])
-        return compile_once(*key)
+        compiled.append(compile_statement(*key)[0])
+        return compile_statement(*key)
 
     monkeypatch.setattr(statements.chunk, "compile", record)
     _, response = asked("/api/tasks?" + "&".join(filter(None, ["limit=20", parameters, ordering])))
@@ -202,7 +202,7 @@ def test_a_prepared_statement_walks_it_too(asked, monkeypatch, parameters, order
         ("?q=user-7", "task_list"),
     ],
 )
-def test_a_page_of_the_admin_walks_an_index(admin_client, query, index):
+def test_page_of_admin_walks_index(admin_client, query, index):
     with CaptureQueriesContext(connection) as queries:
         assert admin_client.get(f"/admin/tasks/task/{query}").status_code == 200
     [statement] = [query["sql"] for query in queries if " LIMIT 51" in query["sql"]]

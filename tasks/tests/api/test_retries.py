@@ -1,28 +1,23 @@
-"""A deadlock or a serialization failure is tried once more; what then fails again, or fails otherwise, is a 503."""
+"""A write is retried once after a deadlock or a serialization failure."""
 
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
-from django.test import Client
 
-from tasks.tests.api import contract
+from tasks.tests.api.contract import ROUTES, headers, problem, problem_headers, send
 from tasks.tests.factories import TaskFactory
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
-        "postgresql" not in settings.DATABASES["default"]["ENGINE"], reason="SQLite has one writer, and neither failure"
+        "postgresql" not in settings.DATABASES["default"]["ENGINE"], reason="SQLite has one writer, and so no conflicts"
     ),
 ]
 
 
-@pytest.fixture
-def as_user():
-    """A client that answers with the server's failures."""
-    return Client(raise_request_exception=False)
+TOGGLE = ROUTES["toggle"]
 
-
-# A sequence counts on where the transaction is rolled back.
+# A sequence keeps its value when the transaction is rolled back.
 FAILING = """
 CREATE SEQUENCE attempts;
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -38,7 +33,7 @@ CREATE TRIGGER fail BEFORE UPDATE ON tasks_task FOR EACH ROW EXECUTE FUNCTION fa
 
 @pytest.fixture
 def failing():
-    """Lets the first writes of a task fail with an SQLSTATE."""
+    """Let the first writes of tasks fail with an SQLSTATE."""
 
     def start(state, times):
         with connection.cursor() as cursor:
@@ -59,29 +54,30 @@ DEADLOCK, SERIALIZATION_FAILURE, DISK_FULL = "40P01", "40001", "53100"
 
 
 @pytest.mark.parametrize("state", [DEADLOCK, SERIALIZATION_FAILURE])
-def test_a_passing_failure_is_not_seen(as_user, failing, state):
+def test_write_with_one_conflict_succeeds_on_retry(client, failing, state):
     task = TaskFactory()
     failing(state, times=1)
-    response = as_user.post(f"{contract.path(task)}/toggle")
+    response = send(client, TOGGLE, task)
     assert (response.status_code, response.json()["version"], attempts()) == (200, 2, 2)
 
 
 @pytest.mark.parametrize(("state", "tried"), [(DEADLOCK, 2), (SERIALIZATION_FAILURE, 2), (DISK_FULL, 1)])
-def test_what_does_not_pass_is_a_503_and_changes_nothing(as_user, failing, stored, state, tried):
+def test_write_with_lasting_failure_answers_503(client, failing, stored, state, tried):
     task = TaskFactory()
     before = stored()
     failing(state, times=3)
-    response = as_user.post(f"{contract.path(task)}/toggle")
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
-    assert response.json()["code"] == "service_unavailable"
+    response = send(client, TOGGLE, task)
+    request_id, path = response.headers["X-Request-ID"], TOGGLE.path.format(id=task.id)
+    assert (response.status_code, headers(response)) == (503, problem_headers(**{"Retry-After": "1"}))
+    assert response.json() == problem("service_unavailable", path, request_id=request_id)
     assert attempts() == tried
     assert stored() == before
 
 
-def test_a_transaction_is_lost_as_a_whole(as_user, failing):
+def test_write_with_conflict_in_transaction_is_not_retried(client, failing):
     task = TaskFactory()
     failing(DEADLOCK, times=1)
     with transaction.atomic():
-        response = as_user.post(f"{contract.path(task)}/toggle")
+        response = send(client, TOGGLE, task)
         transaction.set_rollback(True)
     assert (response.status_code, attempts()) == (503, 1)
