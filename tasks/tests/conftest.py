@@ -3,22 +3,19 @@ import pytest
 
 @pytest.fixture
 def stored(db):
-    """Every column of every task, the trash and other users included; equal twice: nothing was written."""
+    """Return every column of every task, of all users and the trash; equal twice means that nothing was written."""
     from tasks.models import Task
 
-    def rows():
-        return list(Task.objects.order_by("id").values())
-
-    return rows
+    return lambda: list(Task.objects.order_by("id").values())
 
 
 @pytest.fixture
 def no_owner(monkeypatch):
-    """Statements that leave the owner out."""
+    """Remove the owner from the conditions of every statement."""
     from tasks.api import statements
-    from tasks.models import TaskQuerySet
+    from tasks.querysets import TaskQuerySet
 
-    compiled = [statement for statement in vars(statements).values() if isinstance(statement, statements.Compiled)]
+    compiled = [each for each in vars(statements).values() if isinstance(each, statements.CompiledStatement)]
     monkeypatch.setattr(TaskQuerySet, "owned_by", lambda self, _: self.all())
     for statement in compiled:
         statement.compile.cache_clear()
@@ -29,7 +26,7 @@ def no_owner(monkeypatch):
 
 @pytest.fixture
 def admin_user(db):
-    """Without a password, which takes long to hash."""
+    """Make a superuser without a password, because hashing one takes long."""
     from django.contrib.auth.models import User
 
     return User.objects.create_superuser("admin")
