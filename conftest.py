@@ -19,8 +19,9 @@ from django.conf import settings
 from django.core.signals import got_request_exception
 from django.test import Client
 
-from testing import servers
-from testing.pgbouncer import pgbouncer
+from testing.databases import database_copy, new_database, running_postgresql
+from testing.pgbouncer import running_pgbouncer
+from testing.servers import running_service
 
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "todo_project.settings",
@@ -74,7 +75,7 @@ def start_database(config):
     if "TEST_DATABASE_URL" not in os.environ:
         stack = ExitStack()
         config.add_cleanup(stack.close)
-        url = stack.enter_context(servers.postgresql_server())
+        url = stack.enter_context(running_postgresql())
         execute(url, *SKIP_DISK)
         if config.getoption("database") == "pgbouncer":
             url = start_pgbouncer(stack, url)
@@ -86,7 +87,7 @@ def start_pgbouncer(stack, url):
     """Return the URL of a pooler in front of the server at ``url``."""
     execute(url, SET_PLANNER_COST)
     [host] = parse_qs(urlsplit(url).query)["host"]
-    port = stack.enter_context(pgbouncer(host))
+    port = stack.enter_context(running_pgbouncer(host))
     return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
@@ -189,14 +190,14 @@ def client_of(jwt_mode, provider):
 @pytest.fixture(scope="session")
 def migrated_database(pytestconfig):
     """Yield the URL of a migrated database that nobody changes, because other databases are copies of it."""
-    with servers.database(pytestconfig.getoption("database")) as url:
+    with new_database(pytestconfig.getoption("database")) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def database_url(migrated_database, pytestconfig):
     """Yield the URL of a migrated database for the processes that the tests of a module start."""
-    with servers.database_copy(migrated_database) as url:
+    with database_copy(migrated_database) as url:
         if pytestconfig.getoption("database") == "pgbouncer":
             name = urlsplit(url).path[1:]
             execute(url, SET_STATEMENT_TIMEOUT.format(name=name))
@@ -207,5 +208,5 @@ def database_url(migrated_database, pytestconfig):
 @pytest.fixture(scope="module")
 def server(database_url):
     """Yield the running service, with a database of its own."""
-    with servers.served(database_url) as server:
+    with running_service(database_url) as server:
         yield server

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from threading import Barrier
 from typing import Any, Self
 
+from benchmarks.command_line import argument_parser, print_table, selected_databases
 from testing.api_clients import RecordingClient, RequestRecord, create_task
-from testing.servers import Server, argument_parser, chosen, database, print_table, served
+from testing.databases import new_database
+from testing.servers import Server, running_service
 
 TOGGLES = 2000
 PATCH_PAIRS = 500
@@ -188,8 +190,8 @@ CHECKS: tuple[Callable[[SimultaneousClients], Iterator[Check]], ...] = (
 def run_checks(kind: str, number: int, workers: int) -> list[Check]:
     """Run all checks on a new database."""
     with (
-        database(kind) as url,
-        served(url, WORKERS=str(workers)) as server,
+        new_database(kind) as url,
+        running_service(url, WORKERS=str(workers)) as server,
         SimultaneousClients(server, number) as clients,
     ):
         return [check for run_check in CHECKS for check in run_check(clients)]
@@ -203,7 +205,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.clients < 2 or options.clients % 2 or options.clients > CONDITIONAL_PATCHES:
         parser.error(f"--clients must be an even number from 2 to {CONDITIONAL_PATCHES}")
-    checks = {kind: run_checks(kind, options.clients, options.workers) for kind in chosen(options.database)}
+    checks = {kind: run_checks(kind, options.clients, options.workers) for kind in selected_databases(options.database)}
     print_table(
         ("database", "check", "expected", "actual", "seconds", ""),
         [

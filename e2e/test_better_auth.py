@@ -16,7 +16,8 @@ from uuid import uuid4
 
 import pytest
 
-from testing.servers import free_port, served
+from testing.ports import free_port
+from testing.servers import running_service
 
 HERE = Path(__file__).parent
 AUDIENCE = "https://todo.example.org"
@@ -120,7 +121,7 @@ def provider():
 
 @pytest.fixture
 def server(database_url, provider):
-    with served(database_url, WORKERS="1", **provider.settings) as server:
+    with running_service(database_url, WORKERS="1", **provider.settings) as server:
         yield server
 
 
@@ -230,7 +231,7 @@ def test_who_is_known_is_served_after_the_providers_death(server, provider):
 def test_a_service_that_starts_after_the_providers_death_says_so_in_time(database_url, provider):
     token = Person(provider, "alice").token()
     provider.stop()
-    with served(database_url, WORKERS="1", LOG_LEVEL="CRITICAL", **provider.settings) as server:
+    with running_service(database_url, WORKERS="1", LOG_LEVEL="CRITICAL", **provider.settings) as server:
         start = time.monotonic()
         status, answer = Client(server, token)("GET", "/api/tasks")
         assert time.monotonic() - start < 1.5

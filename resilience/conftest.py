@@ -6,8 +6,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from testing.ports import free_port
 from testing.postgresql import PostgreSQL
-from testing.servers import free_port, served
+from testing.servers import running_service
 
 RESULTS = pytest.StashKey[list[str]]()
 DATABASE_NAMES = (f"scenario_{number}" for number in count())
@@ -16,9 +17,9 @@ DATABASE_NAMES = (f"scenario_{number}" for number in count())
 @pytest.fixture(scope="session")
 def postgresql_server():
     with TemporaryDirectory(prefix="todo-resilience-") as directory:
-        server = PostgreSQL.in_directory(directory)
+        server = PostgreSQL.create_in(directory)
         server.start()
-        server.migrated("template_todo")
+        server.create_migrated_database("template_todo")
         yield server
         server.kill()
 
@@ -37,7 +38,7 @@ def postgresql(postgresql_server):
 
 @pytest.fixture
 def database_url(postgresql):
-    return postgresql.copied("template_todo", next(DATABASE_NAMES))
+    return postgresql.copy_database("template_todo", next(DATABASE_NAMES))
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def database_name(database_url):
 @pytest.fixture
 def server(database_url):
     """Serve the project with two workers of four threads."""
-    with served(database_url, WORKERS="2", LOG_LEVEL="CRITICAL") as server:
+    with running_service(database_url, WORKERS="2", LOG_LEVEL="CRITICAL") as server:
         yield server
 
 
@@ -60,7 +61,7 @@ def serve_without(database_url):
         port = free_port()
         granian = ("-m", "granian", "--interface=wsgi", f"--port={port}", "--workers=2", "--blocking-threads=4")
         command = (sys.executable, *granian, "resilience.without_safeguard:application")
-        return served(url, command, port, LOG_LEVEL="CRITICAL", WITHOUT_SAFEGUARD=safeguard)
+        return running_service(url, command, port, LOG_LEVEL="CRITICAL", WITHOUT_SAFEGUARD=safeguard)
 
     return serve_without
 

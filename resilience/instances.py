@@ -9,8 +9,9 @@ from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 
 from resilience.nginx import run_nginx
-from testing.programs import port_of_its_own
-from testing.servers import HOST, ROOT, SERVE, START_SECONDS, Server, environment, stop
+from testing.ports import HOST, port_for_restarts
+from testing.python_processes import ROOT, service_environment
+from testing.servers import SERVE_COMMAND, START_TIMEOUT, Server, stop_server
 
 #: The steps of systemd between fork and exec: sd_listen_fds(3).
 PASS_SOCKET = """
@@ -37,8 +38,8 @@ class Instance:
 
     def __init__(self, url: str, listening: socket.socket | None, **variables: str) -> None:
         self.listening = listening
-        self.port = listening.getsockname()[1] if listening else port_of_its_own()
-        self.variables = environment(DATABASE_URL=url, HOST=HOST, PORT=str(self.port), **variables)
+        self.port = listening.getsockname()[1] if listening else port_for_restarts()
+        self.variables = service_environment(DATABASE_URL=url, HOST=HOST, PORT=str(self.port), **variables)
         self.start()
 
     def start(self) -> None:
@@ -47,9 +48,9 @@ class Instance:
         pass_socket = (sys.executable, "-c", PASS_SOCKET, *map(str, passed)) if passed else ()
         with TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(f"{directory}/notify")
-            manager.settimeout(START_SECONDS)
+            manager.settimeout(START_TIMEOUT)
             self.process = subprocess.Popen(
-                (*pass_socket, *SERVE),
+                (*pass_socket, *SERVE_COMMAND),
                 cwd=ROOT,
                 env={**self.variables, "NOTIFY_SOCKET": f"{directory}/notify"},
                 stdout=subprocess.DEVNULL,
@@ -62,7 +63,7 @@ class Instance:
 
     def stop(self) -> None:
         """Send SIGTERM, and wait until the server has ended."""
-        stop(self.process)
+        stop_server(self.process)
 
     def restart(self) -> None:
         """Stop the server, and start a new one."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from testing.programs import directory, find, port_of_its_own, running
-from testing.servers import HOST, ROOT
+from testing.ports import HOST, port_for_restarts
+from testing.programs import directory_owned_by, find_program, running_program
+from testing.python_processes import ROOT
 
 #: The address of the service in ``deploy/nginx.conf``.
 SERVICE_ADDRESS = "127.0.0.1:8001"
@@ -31,8 +32,8 @@ http {{
 @contextmanager
 def run_nginx(service_port: int, replacements: Mapping[str, str] | None = None) -> Iterator[int]:
     """Run nginx in front of a service, and yield its port; a control replaces parts of the configuration."""
-    program = find("nginx", "nginx")
-    port = port_of_its_own()
+    program = find_program("nginx", "nginx")
+    port = port_for_restarts()
     configuration = (ROOT / "deploy" / "nginx.conf").read_text()
     for old, new in {
         **(replacements or {}),
@@ -41,9 +42,9 @@ def run_nginx(service_port: int, replacements: Mapping[str, str] | None = None) 
     }.items():
         assert old in configuration, old
         configuration = configuration.replace(old, new)
-    with directory(None) as home:
+    with directory_owned_by(None) as home:
         home.chmod(0o755)  # because nginx runs its workers as nobody
         (home / "todo.conf").write_text(configuration)
         (home / "nginx.conf").write_text(MAIN_CONFIGURATION.format(home=home))
-        with running([program, "-c", str(home / "nginx.conf"), "-p", str(home)], port, None, home / "log"):
+        with running_program([program, "-c", str(home / "nginx.conf"), "-p", str(home)], port, None, home / "log"):
             yield port

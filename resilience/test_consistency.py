@@ -8,8 +8,9 @@ import pytest
 from benchmarks.concurrency import SimultaneousClients, check_toggles
 from resilience.linearizability import TaskState, is_linearizable
 from testing.api_clients import RecordingClient, RequestRecord, create_task
-from testing.programs import wait_for
-from testing.servers import database, served
+from testing.databases import new_database
+from testing.servers import running_service
+from testing.waiting import wait_for
 
 HISTORY_CLIENTS, REQUESTS_PER_CLIENT = 6, 10
 TITLE = "Water the plants"
@@ -86,7 +87,11 @@ def test_histories_with_killed_postgresql_are_linearizable(server, postgresql, r
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_toggles_of_100_clients_all_count(kind, report_result):
-    with database(kind) as url, served(url, WORKERS="2") as server, SimultaneousClients(server, 100) as clients:
+    with (
+        new_database(kind) as url,
+        running_service(url, WORKERS="2") as server,
+        SimultaneousClients(server, 100) as clients,
+    ):
         checks = [check for _ in range(10) for check in check_toggles(clients, 301)]
     report_result(f"{sum(check.passed for check in checks)} of {len(checks)} checks passed")
     assert [check for check in checks if not check.passed] == []

@@ -8,8 +8,8 @@ import pytest
 
 from resilience.limits import UNAVAILABLE_SECONDS
 from testing.api_clients import RecordingClient, count_statuses, create_task, find_longest, summarize
-from testing.programs import directory
-from testing.servers import served
+from testing.programs import directory_owned_by
+from testing.servers import running_service
 
 LARGE_TASK = {"title": "Large", "description": "x" * 2000}
 
@@ -17,11 +17,11 @@ LARGE_TASK = {"title": "Large", "description": "x" * 2000}
 @pytest.fixture
 def small_disk(postgresql):
     """Mount a file system of 32 MB that belongs to PostgreSQL's user."""
-    with directory(postgresql.cluster.system_user) as mount:
+    with directory_owned_by(postgresql.cluster.system_user) as mount:
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", mount], check=False)
         if mounted.returncode:
             pytest.skip("a tmpfs cannot be mounted: run as root with CAP_SYS_ADMIN")
-        postgresql.own(mount)
+        postgresql.give_to_server_user(mount)
         try:
             yield mount
         finally:
@@ -52,7 +52,7 @@ def create_large_tasks(client):
 
 
 def test_full_disk_rejects_writes_and_loses_nothing(small_disk, url, report_result):
-    with served(url, LOG_LEVEL="CRITICAL") as server, RecordingClient(server.port) as client:
+    with running_service(url, LOG_LEVEL="CRITICAL") as server, RecordingClient(server.port) as client:
         path = create_task(client)
         with filled(small_disk):
             writes = create_large_tasks(client)

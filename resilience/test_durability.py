@@ -13,8 +13,10 @@ from resilience.acknowledged import SELECT_ROWS, find_lost, last_acknowledged, r
 from resilience.limits import RECOVERY_SECONDS, WRITERS
 from resilience.operations import create_and_change
 from testing.api_clients import BackgroundClients
-from testing.programs import kill_tree, wait_for
-from testing.servers import database, served
+from testing.databases import new_database
+from testing.process_tree import kill_tree
+from testing.servers import running_service
+from testing.waiting import wait_for
 
 KILLS = 20
 
@@ -62,15 +64,15 @@ def test_control_without_synchronous_commit_writes_are_lost(server, postgresql, 
 @pytest.fixture
 def expect_killed_server(monkeypatch):
     """Make ``served`` accept that the server is gone."""
-    monkeypatch.setattr("testing.servers.stop", lambda process: process.wait())
+    monkeypatch.setattr("testing.servers.stop_server", lambda process: process.wait())
 
 
 @pytest.mark.usefixtures("expect_killed_server")
 def test_acknowledged_writes_survive_kills_on_sqlite(report_result):
     acknowledged = {}
-    with database("sqlite") as url:
+    with new_database("sqlite") as url:
         for _ in range(3):
-            serving = served(url, WORKERS="2", LOG_LEVEL="CRITICAL")
+            serving = running_service(url, WORKERS="2", LOG_LEVEL="CRITICAL")
             with serving as server, BackgroundClients(server.port, WRITERS, create_and_change) as writers:
                 wait_for_writes(writers)
                 kill_tree(server.pid)

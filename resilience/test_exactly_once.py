@@ -11,9 +11,10 @@ import pytest
 from resilience.limits import CLIENTS
 from resilience.operations import create_trashed_task, trash_path
 from testing.api_clients import RecordingClient, create_task
-from testing.pgbouncer import pgbouncer
-from testing.programs import wait_for
-from testing.servers import HOST, served
+from testing.pgbouncer import running_pgbouncer
+from testing.ports import HOST
+from testing.servers import running_service
+from testing.waiting import wait_for
 
 WRITES = CLIENTS * 15
 SIMULTANEOUS_CLIENTS = 50
@@ -24,12 +25,12 @@ def server(request, postgresql, database_url, database_name):
     """Serve the project, directly on PostgreSQL or through PgBouncer."""
     variables = {"WORKERS": "2", "LOG_LEVEL": "CRITICAL"}
     if request.param == "direct":
-        with served(database_url, **variables) as server:
+        with running_service(database_url, **variables) as server:
             yield server
         return
-    with pgbouncer(HOST, postgresql.port, role="todo") as port:
+    with running_pgbouncer(HOST, postgresql.port, role="todo") as port:
         url = f"postgresql://todo@{HOST}:{port}/{database_name}"
-        with served(url, **variables, DB_POOLER="transaction") as server:
+        with running_service(url, **variables, DB_POOLER="transaction") as server:
             yield server
 
 

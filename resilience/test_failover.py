@@ -12,9 +12,10 @@ from resilience.acknowledged import find_lost, last_acknowledged, read_rows
 from resilience.limits import FROZEN_SECONDS, RECOVERY_SECONDS, REQUESTS_AT_ONCE, UNAVAILABLE_SECONDS, WRITERS
 from resilience.operations import create_and_change
 from testing.api_clients import BackgroundClients, count_statuses, find_longest
+from testing.ports import HOST
 from testing.postgresql import PostgreSQL
-from testing.programs import wait_for
-from testing.servers import HOST, served
+from testing.servers import running_service
+from testing.waiting import wait_for
 
 #: How long an operator takes to notice an outage and promote the standby.
 NOTICE_SECONDS = 4
@@ -67,7 +68,7 @@ def write_to(serving):
 
 
 def serve(url):
-    return served(url, WORKERS="2", LOG_LEVEL="CRITICAL")
+    return running_service(url, WORKERS="2", LOG_LEVEL="CRITICAL")
 
 
 def fail_over(writers, cause_fault, standby):
@@ -157,7 +158,7 @@ def test_old_primary_returning_as_standby_is_skipped(primary, standby, url, find
             wait_for(lambda: writers.all_received(end_time, 200, 201), "every writer is served again")
             served_time = time.monotonic()
             wait_for(lambda: writers.all_received(served_time, 200, 201), "every writer writes on")
-            old_sessions, new_sessions = old_primary.sessions(), standby.sessions()
+            old_sessions, new_sessions = old_primary.count_sessions(), standby.count_sessions()
         finally:
             old_primary.kill()
     statuses = count_statuses([record for record in writers.records if record.start >= end_time])
@@ -177,7 +178,7 @@ def make_read_only(primary):
 def test_primary_turned_read_only_is_left(primary, standby, url, find_lost_writes, report_result):
     with write_to(serve(url)) as writers:
         seconds, *_ = fail_over(writers, lambda: make_read_only(primary), standby)
-        wait_for(lambda: primary.sessions() == 0, "no session with the old primary is left")
+        wait_for(lambda: primary.count_sessions() == 0, "no session with the old primary is left")
     report_result(f"served {seconds:.2f} s after the promotion")
     assert find_lost_writes(writers) == []
     assert seconds <= RECOVERY_SECONDS
@@ -190,6 +191,6 @@ def test_control_without_primary_check_sessions_stay(primary, standby, url, repo
             pytest.raises(TimeoutError, match="served again"),
         ):
             fail_over(writers, lambda: make_read_only(primary), standby)
-        sessions = primary.sessions()
+        sessions = primary.count_sessions()
     report_result(f"no writer is served within {FAILOVER_SECONDS:.0f} s, {sessions} sessions with the old primary")
     assert sessions > 0

@@ -13,9 +13,11 @@ from resilience.nginx import SERVICE_ADDRESS, run_nginx
 from resilience.operations import trash_path
 from rest.problems.types import PROBLEMS
 from testing.api_clients import RecordingClient, count_statuses, create_task
-from testing.programs import kill_tree, port_of_its_own, signal_tree, wait_for
+from testing.ports import port_for_restarts
+from testing.process_tree import kill_tree, signal_tree
 from testing.raw_http import exchange, parse_response
 from testing.servers import Server
+from testing.waiting import wait_for
 from todo_project.tests.bad_protocol import CLOSE, GET, HOST_HEADER, message
 
 REQUEST_ID = "X-Request-ID: a-1"
@@ -34,7 +36,7 @@ HEADERS = {
 
 @pytest.fixture(scope="module")
 def proxy_without_service():
-    with run_nginx(port_of_its_own(), {"location / {": f"{FAILURES} location / {{"}) as port:
+    with run_nginx(port_for_restarts(), {"location / {": f"{FAILURES} location / {{"}) as port:
         yield Server(port, 0)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from resilience.limits import LONG_RUN
-from testing.servers import ROOT
+from testing.python_processes import ROOT
 
 #: schemathesis spends nine tenths of this time on generating requests.
 SECONDS, LEAST_REQUESTS = (600, 10_000) if LONG_RUN else (240, 5000)

@@ -11,7 +11,7 @@ from testing.api_clients import (
     find_longest,
     summarize,
 )
-from testing.programs import wait_for
+from testing.waiting import wait_for
 
 MOMENTS = pytest.mark.parametrize("idle", [False, True], ids=["under load", "idle"])
 
@@ -69,7 +69,7 @@ def get_after_idle_timeout(postgresql, database_name):
             while not path:
                 path = client.send("POST", "/api/tasks", {"title": "Water the plants"}).headers.get("location")
             for _ in range(5):
-                wait_for(lambda: postgresql.sessions() == 0, "PostgreSQL has ended the idle sessions")
+                wait_for(lambda: postgresql.count_sessions() == 0, "PostgreSQL has ended the idle sessions")
                 records.append(client.send("GET", path))
         return records
 

@@ -10,7 +10,8 @@ import pytest
 from resilience.instances import serve_behind_nginx
 from resilience.operations import insert_tasks
 from testing.api_clients import RecordingClient, count_statuses, find_longest, summarize
-from testing.servers import HOST, SERVE, served
+from testing.ports import HOST
+from testing.servers import SERVE_COMMAND, running_service
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 BODY = (
@@ -113,8 +114,10 @@ def read_slowly(postgresql, database_name, database_url, report_result):
 
     def read_slowly(threads, **variables):
         # Without --skip-checks, the service would refuse to start with fewer connections than threads.
-        command = (*SERVE, "--skip-checks")
-        serving = served(database_url, command, WORKERS="1", THREADS=str(threads), LOG_LEVEL="CRITICAL", **variables)
+        command = (*SERVE_COMMAND, "--skip-checks")
+        serving = running_service(
+            database_url, command, WORKERS="1", THREADS=str(threads), LOG_LEVEL="CRITICAL", **variables
+        )
         with serving as server, slow_clients(server.port, 8, LIST, read_kilobyte):
             return send_quick_requests(server.port, report_result)
 

@@ -26,9 +26,9 @@ from testing.api_clients import (
     find_longest,
     summarize,
 )
-from testing.processes import mebibytes
-from testing.programs import wait_for
-from testing.servers import HOST
+from testing.ports import HOST
+from testing.process_tree import worker_memory
+from testing.waiting import wait_for
 
 OUTAGE_SECONDS = 60 if LONG_RUN else 4
 AVAILABLE_STATUSES = (200, 201, 404, 409)
@@ -149,7 +149,7 @@ def test_first_request_after_unnoticed_recovery_succeeds(server, postgresql, rep
         assert count_statuses([client.send("GET", path) for _ in range(20)]) == {503: 20}
         wait_until_pool_gives_up()
         postgresql.start()
-        wait_for(lambda: postgresql.sessions() > 0, "the pool has a connection again", RECOVERY_SECONDS)
+        wait_for(lambda: postgresql.count_sessions() > 0, "the pool has a connection again", RECOVERY_SECONDS)
         records = [client.send("GET", path) for _ in range(20)]
     report_result(summarize(records))
     assert count_statuses(records) == {200: 20}
@@ -163,7 +163,7 @@ def test_control_without_reconnecting_pool_stays_empty(serve_without, postgresql
         wait_until_pool_gives_up()
         postgresql.start()
         with pytest.raises(TimeoutError) as error:
-            wait_for(lambda: postgresql.sessions() > 0, "the pool has a connection again", RECOVERY_SECONDS)
+            wait_for(lambda: postgresql.count_sessions() > 0, "the pool has a connection again", RECOVERY_SECONDS)
     report_result(error.value)
 
 
@@ -179,7 +179,7 @@ def measure_growth(server, postgresql):
         sizes = []
         for number in (REFUSED_REQUESTS, 2 * REFUSED_REQUESTS):
             wait_for(lambda: count_statuses(clients.records)[503] > number, "clients are refused", 60)  # noqa: B023
-            sizes.append(sum(mebibytes(server)))
+            sizes.append(sum(worker_memory(server.pid)))
     return sizes[1] - sizes[0]
 
 

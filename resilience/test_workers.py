@@ -12,7 +12,7 @@ from resilience.limits import CLIENTS, LONG_RUN
 from resilience.nginx import run_nginx
 from resilience.operations import create_and_change
 from testing.api_clients import BackgroundClients, RecordingClient, count_statuses, summarize
-from testing.programs import wait_for
+from testing.waiting import wait_for
 
 RELOADS = 10 if LONG_RUN else 2
 

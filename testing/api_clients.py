@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from threading import Event, Thread
 from typing import Any, Self
 
-from testing.servers import HOST
+from testing.ports import HOST
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from testing.servers import environment
+from testing.python_processes import service_environment
 
 #: The longest a command may take, in seconds.
 TIMEOUT = 120
@@ -48,7 +48,7 @@ def start_command(database_url, name, *arguments, encoding="utf-8", **streams):
     return subprocess.Popen(
         [sys.executable, "manage.py", name, *map(str, arguments)],
         cwd=settings.BASE_DIR,
-        env=environment(DATABASE_URL=database_url, PYTHONIOENCODING=encoding),
+        env=service_environment(DATABASE_URL=database_url, PYTHONIOENCODING=encoding),
         **{
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,

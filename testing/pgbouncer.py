@@ -1,12 +1,12 @@
-"""PgBouncer in transaction mode, in front of a PostgreSQL."""
+"""Run PgBouncer in transaction mode, in front of a PostgreSQL server."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testing.programs import directory, find, port_of_its_own, running, unprivileged
-from testing.servers import HOST
+from testing.ports import HOST, port_for_restarts
+from testing.programs import directory_owned_by, find_program, running_program, unprivileged_user
 
 CONFIGURATION = """
 [databases]
@@ -19,20 +19,20 @@ auth_type = any
 pool_mode = transaction
 max_client_conn = 500
 default_pool_size = {size}
-; By default it lets 15 s pass before it asks a server again that was away.
+; The default is to wait 15 s before a new connection to a server that was unavailable.
 server_login_retry = 1
 """
 
 
 @contextmanager
-def pgbouncer(host: str, port: int = 5432, size: int = 20, role: str = "postgres") -> Iterator[int]:
-    """The port of a pooler whose server is at ``host``, a name or, of a server of this machine, its directory."""
-    program = find("pgbouncer", "pgbouncer")
-    user = Path(host).owner() if os.geteuid() == 0 and Path(host).is_dir() else unprivileged()
-    with directory(user) as home:
-        listening = port_of_its_own()
+def running_pgbouncer(host: str, port: int = 5432, size: int = 20, role: str = "postgres") -> Iterator[int]:
+    """Yield the port of a pooler for the server at ``host``, a name or the directory of a local server's socket."""
+    program = find_program("pgbouncer", "pgbouncer")
+    user = Path(host).owner() if os.geteuid() == 0 and Path(host).is_dir() else unprivileged_user()
+    with directory_owned_by(user) as home:
+        listening = port_for_restarts()
         target = f"host={host} port={port} user={role}"
         file = home / "pgbouncer.ini"
         file.write_text(CONFIGURATION.format(target=target, host=HOST, port=listening, size=size))
-        with running([program, str(file)], listening, user, home / "log"):
+        with running_program([program, str(file)], listening, user, home / "log"):
             yield listening

@@ -5,7 +5,7 @@ from contextlib import suppress
 from http.client import HTTPResponse
 from io import BytesIO
 
-from testing.servers import HOST
+from testing.ports import HOST
 
 TIMEOUT_SECONDS = 10
 

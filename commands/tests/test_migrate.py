@@ -14,7 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django_migration_linter import MigrationLinter
 
 from commands.management.commands import migrate
-from testing.servers import ROOT, environment
+from testing.python_processes import ROOT, service_environment
 
 pytestmark = pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite has no such locks")
 
@@ -47,7 +47,7 @@ def log(tmp_path):
 
 @contextmanager
 def migrating(database_url, command, target, log):
-    variables = environment(DATABASE_URL=database_url, DJANGO_SETTINGS_MODULE="todo_project.settings")
+    variables = service_environment(DATABASE_URL=database_url, DJANGO_SETTINGS_MODULE="todo_project.settings")
     arguments = [sys.executable, *command, "tasks", target]
     with (
         log.open("w") as output,

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 
 from database.connections import BoundedConnection, connection_limit
-from testing.servers import free_port
+from testing.ports import free_port
 
 pytestmark = pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite has no server")
 

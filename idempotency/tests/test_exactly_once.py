@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from testing.servers import HOST, served, wait_until_quiet
+from testing.ports import HOST
+from testing.servers import running_service, wait_until_idle
 
 CLIENTS = 50
 SECONDS = 30
@@ -146,9 +147,9 @@ def test_of_50_requests_with_one_key_and_different_bodies_one_is_carried_out(ser
 @pytest.fixture
 def mortal(database_url):
     """A server whose workers may be killed: granian gives one up that dies twice in five seconds."""
-    with served(database_url) as server:
+    with running_service(database_url) as server:
         yield server
-        wait_until_quiet(server)
+        wait_until_idle(server)
 
 
 def kill(workers):

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
 from identity.key_set import MAX_JWKS_BYTES, KeySet, read_keys
 from rest.problems.types import ServiceUnavailable
-from testing.identity_provider import eventually
+from testing.waiting import wait_for
 
 #: A busy machine may delay a thread by this long. An answer without waiting takes microseconds.
 MARGIN_SECONDS = 2
@@ -82,13 +82,13 @@ def test_concurrent_callers_share_one_fetch(provider, key_set):
 def test_keys_are_fetched_again_without_requests(provider, key_set):
     keys = key_set(lifespan=0.05)
     assert found(keys)
-    eventually(lambda: len(provider.requests) > 3)
+    wait_for(lambda: len(provider.requests) > 3)
 
 
 def test_new_key_is_found_by_the_first_request(provider, key_set):
     keys = key_set()
     assert found(keys)
-    eventually(lambda: time.monotonic() >= keys._next_fetch)
+    wait_for(lambda: time.monotonic() >= keys._next_fetch)
     provider.rotate("second")
     assert keys.find("second", "EdDSA").key.public_bytes_raw() == public(provider.keys["second"])
     assert keys.find("first", "EdDSA") is None
@@ -99,7 +99,7 @@ def test_new_key_within_the_interval_is_found_after_it(provider, key_set):
     assert found(keys)
     provider.rotate("second")
     assert keys.find("second", "EdDSA") is None
-    eventually(lambda: found(keys, "second"))
+    wait_for(lambda: found(keys, "second"))
     assert provider.requests == ["/jwks"] * 2
 
 
@@ -107,14 +107,14 @@ def test_withdrawn_key_is_dropped_within_the_lifespan(provider, key_set):
     keys = key_set(lifespan=0.1)
     assert found(keys)
     provider.rotate("second")
-    eventually(lambda: not found(keys))
+    wait_for(lambda: not found(keys))
 
 
 def test_new_key_with_an_old_kid_replaces_the_old_key(provider, key_set):
     keys = key_set(lifespan=0.05)
     before = keys.find("first", "EdDSA")
     provider.rotate("first")
-    eventually(lambda: keys.find("first", "EdDSA").key != before.key)
+    wait_for(lambda: keys.find("first", "EdDSA").key != before.key)
     assert keys.find("first", "EdDSA").key.public_bytes_raw() == public(provider.keys["first"])
 
 
@@ -161,19 +161,19 @@ def test_known_key_is_found_while_the_provider_hangs(provider, key_set, in_time,
     assert found(keys)
     keys.deadline = 0.3
     provider.answer = getattr(provider, trouble)
-    eventually(lambda: len(provider.requests) > 1)
+    wait_for(lambda: len(provider.requests) > 1)
     assert in_time(0, lambda: [found(keys) for _ in range(1000)]) == [True] * 1000
-    eventually(lambda: keys.fetches > 2)  # the deadline ends the whole fetch
+    wait_for(lambda: keys.fetches > 2)  # the deadline ends the whole fetch
 
 
 def test_waiters_for_unknown_keys_are_limited(provider, key_set, in_time):
     keys = key_set(waiters=2, wait_timeout=600, deadline=600)
     assert found(keys)
     provider.answer = provider.hang
-    eventually(lambda: time.monotonic() >= keys._next_fetch)
+    wait_for(lambda: time.monotonic() >= keys._next_fetch)
     with ThreadPoolExecutor(2) as threads:
         waiting = [threads.submit(found, keys, "unknown") for _ in range(2)]
-        eventually(lambda: keys.free_waiters == 0)
+        wait_for(lambda: keys.free_waiters == 0)
         assert in_time(0, found, keys, "unknown") is False
         assert in_time(0, found, keys) is True
         assert [answer.done() for answer in waiting] == [False, False]
@@ -205,7 +205,7 @@ def test_bad_jwks_leaves_known_keys_unchanged(provider, key_set, caplog, body, s
     elsewhere = provider.url.replace("jwks", "elsewhere")
     provider.answer_with(body, status, **({"Location": elsewhere} if status == 302 else {}))
     fetched = keys.fetches
-    eventually(lambda: keys.fetches > fetched + 1)
+    wait_for(lambda: keys.fetches > fetched + 1)
     assert found(keys)
     assert set(provider.requests) == {"/jwks"}
     assert f"No keys from {provider.url}: " in caplog.text
@@ -223,9 +223,9 @@ def test_known_keys_expire_after_the_grace_time(provider, key_set):
     assert found(keys)
     provider.close()
     fetched = keys.fetches
-    eventually(lambda: keys.fetches > fetched + 2)
+    wait_for(lambda: keys.fetches > fetched + 2)
     assert found(keys)
-    eventually(lambda: not keys.known)
+    wait_for(lambda: not keys.known)
     with pytest.raises(ServiceUnavailable):
         found(keys)
 
@@ -236,7 +236,7 @@ def test_recovered_provider_is_asked_within_the_interval(provider, key_set):
     with pytest.raises(ServiceUnavailable):
         found(keys)
     provider.answer = provider.send_jwks
-    eventually(lambda: keys.known)
+    wait_for(lambda: keys.known)
     assert found(keys)
 
 
@@ -244,7 +244,7 @@ def test_empty_jwks_drops_every_key(provider, key_set):
     keys = key_set(lifespan=0.05)
     assert found(keys)
     provider.answer_with(b'{"keys": []}')
-    eventually(lambda: not keys.known)
+    wait_for(lambda: not keys.known)
     with pytest.raises(ServiceUnavailable):
         found(keys)
 
@@ -253,7 +253,7 @@ def test_close_ends_the_thread(provider):
     threads = active_count()
     with closing(KeySet(provider.url, lifespan=600, grace=600)) as keys:
         assert found(keys)
-    eventually(lambda: active_count() <= threads)
+    wait_for(lambda: active_count() <= threads)
 
 
 # Usable keys

@@ -11,7 +11,8 @@ from itertools import count
 import pytest
 
 from testing.identity_provider import AUDIENCE, ISSUER
-from testing.servers import HOST, served
+from testing.ports import HOST
+from testing.servers import running_service
 
 WORKERS = 2
 #: The defaults of ``KeySet``.
@@ -23,7 +24,7 @@ MARGIN_SECONDS = 3
 @pytest.fixture
 def jwt_server(database_url, provider):
     jwt = {"AUTH_MODE": "jwt", "JWT_JWKS_URL": provider.url, "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE}
-    with served(database_url, WORKERS=str(WORKERS), LOG_LEVEL="CRITICAL", **jwt) as server:
+    with running_service(database_url, WORKERS=str(WORKERS), LOG_LEVEL="CRITICAL", **jwt) as server:
         yield server
         provider.ended.set()
 

@@ -14,7 +14,8 @@ from identity.key_set import KeySet, provider_keys
 from identity.tests.bad_tokens import BAD_TOKENS, ES256, MORE_KEYS, RS256
 from tasks.tests.api.contract import headers, problem, problem_headers
 from tasks.tests.factories import TaskFactory
-from testing.identity_provider import AUDIENCE, LEFT_OUT, Provider, eventually
+from testing.identity_provider import AUDIENCE, LEFT_OUT, Provider
+from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("jwt_mode")]
 
@@ -168,7 +169,7 @@ def test_cached_token_is_refused_once_its_key_is_gone(answer, provider, monkeypa
         assert answer(f"Bearer {token}")[0].status_code == 200
         provider.rotate("first")  # another key, with the same kid
         later_fetch = keys.fetches + 2  # the next one may have begun before the rotation
-        eventually(lambda: keys.fetches >= later_fetch)
+        wait_for(lambda: keys.fetches >= later_fetch)
         response, _ = answer(f"Bearer {token}")
         assert_refused(response, "authentication_failed", INVALID_TOKEN)
         assert answer(f"Bearer {provider.token()}")[0].status_code == 200

@@ -15,7 +15,7 @@ from tasks.models import Task
 from tasks.tests.api.contract import JSON
 from tasks.tests.factories import TaskFactory
 from testing.python_processes import REQUIRED_SETTINGS, run_python
-from testing.servers import served
+from testing.servers import running_service
 from todo_project import __version__
 
 SECRET = "a-secret-that-nobody-should-read"
@@ -249,7 +249,7 @@ def test_access_log_is_off_unless_the_setting_is_on(variables, on):
 def test_running_server_logs_its_version_first_and_only_json(database_url, tmp_path):
     """The command ``serve``, granian's main process and its workers write to the same log."""
     variables = {"LOG_LEVEL": "INFO", "ACCESS_LOG": "on"}
-    with (tmp_path / "log").open("wb") as log, served(database_url, log=log, **variables) as server:
+    with (tmp_path / "log").open("wb") as log, running_service(database_url, log=log, **variables) as server:
         assert server.get("/api/tasks")[0] == 200
     events = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert events[0] == {

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from testing.commands import TIMEOUT, failure, read_json_lines, run_command_process, start_command, success
-from testing.servers import database
+from testing.databases import new_database
 
 SEED = ("seed_tasks", "--force", "--until=2026-01-11T00:00:00Z", "--users=5")
 
@@ -185,7 +185,7 @@ def test_terminal_shows_progress_unless_verbosity_0(empty, command, progress):
 
 def test_seed_gives_same_tasks_on_both_databases(empty):
     """PostgreSQL inserts by ``COPY``, and SQLite by ``INSERT``."""
-    with database("sqlite") as other:
+    with new_database("sqlite") as other:
         exports = []
         for url in (empty, other):
             run_command_process(url, *SEED, "--count=500", "--batch-size=150")

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from testing.servers import served
+from testing.servers import running_service
 
 
 @pytest.fixture
 def server(database_url):
-    with served(database_url, WORKERS="2", THROTTLE_READ="50/day") as server:
+    with running_service(database_url, WORKERS="2", THROTTLE_READ="50/day") as server:
         yield server
 
 

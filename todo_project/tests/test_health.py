@@ -8,7 +8,7 @@ from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from testing.servers import free_port
+from testing.ports import free_port
 
 OK = {"status": "ok"}
 

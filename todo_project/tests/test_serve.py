@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 
-from testing.servers import free_port
+from testing.ports import free_port
 from todo_project.management.commands import serve
 from todo_project.server import socket_activation
 

@@ -18,7 +18,7 @@ from benchmarks.concurrency import (
     check_toggles,
 )
 from testing.api_clients import RecordingClient, create_task
-from testing.servers import served
+from testing.servers import running_service
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,10 +58,10 @@ def test_writes_of_100_clients_are_applied_exactly_once(server, run_check, reque
 
 
 def test_tasks_survive_a_restart(database_url):
-    with served(database_url) as server, RecordingClient(server.port) as client:
+    with running_service(database_url) as server, RecordingClient(server.port) as client:
         path = create_task(client)
         before = server.get(path)
-    with served(database_url) as server:
+    with running_service(database_url) as server:
         assert server.get(path) == before
 
 
@@ -78,7 +78,7 @@ def test_write_answered_with_503_is_not_applied_later(server, database_url):
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_server_exits_with_code_0_on_a_signal(database_url, stop):
-    with served(database_url) as server:
+    with running_service(database_url) as server:
         os.kill(server.pid, stop)
         _, status = os.waitpid(server.pid, 0)
         assert os.waitstatus_to_exitcode(status) == 0

@@ -23,7 +23,7 @@ from tasks.tests.api.contract import (
 )
 from tasks.tests.api.refusals import DJANGO_FAILS, REFUSALS, USED_KEY, Fault, two_faults
 from tasks.tests.factories import TaskFactory
-from testing import servers
+from testing.python_processes import python_output
 from testing.raw_http import exchange, parse_response
 from todo_project.tests.bad_protocol import message
 from todo_project.wsgi import application
@@ -160,7 +160,7 @@ def ids_on_server(server, database_url, tmp_path):
     lines = [task_body(tasks["live"]), task_body(tasks["trashed"]) | trashed, task_body(tasks["foreign"])]
     file = tmp_path / "tasks.jsonl"
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    servers.run("manage.py", "import_tasks", str(file), DATABASE_URL=database_url)
+    python_output("manage.py", "import_tasks", str(file), DATABASE_URL=database_url)
     toggled = message(
         f"POST /api/tasks/{tasks['live'].id}/toggle HTTP/1.1",
         "Host: localhost",

@@ -1,0 +1,30 @@
+"""Ports of this machine."""
+
+import random
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port that no process listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def port_for_restarts() -> int:
+    """Return a free port that Linux gives to no client, so that a program can stop and listen there again."""
+    lowest_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while is_open(port := random.randrange(10_000, lowest_ephemeral)):
+        pass
+    return port
+
+
+def is_open(port: int) -> bool:
+    """Tell whether a process listens on the port."""
+    with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+        return True
+    return False
