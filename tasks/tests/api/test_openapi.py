@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of texts, tags and links, held against what the service does."""
+"""The patterns and links of the OpenAPI document, compared with what the service does."""
 
 import re
 
@@ -7,12 +7,12 @@ from django.core.exceptions import ValidationError
 from drf_spectacular.generators import SchemaGenerator
 
 from rest import entity_tags
-from tasks.api.filters import SEARCH
 from rest.openapi import character_class
-from tasks.rules import validate_description, validate_title
 from rest.tests.test_entity_tags import LISTS, MALFORMED
+from tasks.api.filters import SEARCH
+from tasks.rules import validate_description, validate_title
 
-#: Of the first plane, but for lone surrogates, which no JSON that is UTF-8 holds.
+#: The basic multilingual plane without lone surrogates, which JSON in UTF-8 cannot have.
 CHARACTERS = [chr(point) for point in range(0x10000) if not 0xD800 <= point < 0xE000]
 
 
@@ -30,7 +30,7 @@ def operations(document):
     }
 
 
-def parameter(operation, name):
+def parameter_schema(operation, name):
     [found] = [each for each in operation["parameters"] if each["name"] == name]
     return found["schema"]
 
@@ -43,38 +43,49 @@ def accepts(validate, value):
     return True
 
 
-@pytest.mark.parametrize("schema", ["TaskRequest", "PatchedTaskRequest"])
+def mismatches(pattern, validate, template):
+    """Return the texts of a template with each character that only one of the pattern and the rule accepts."""
+    matches = re.compile(pattern).fullmatch
+    texts = [template.format(character) for character in CHARACTERS]
+    return [text for text in texts if bool(matches(text)) != accepts(validate, text)]
+
+
 @pytest.mark.parametrize(("field", "validate"), [("title", validate_title), ("description", validate_description)])
-@pytest.mark.parametrize("text", ["{}", "{}x", "x{}", "x{}x", " {} ", "{0}{0}"])
-def test_a_text_of_any_character_matches_if_it_is_accepted(document, schema, field, validate, text):
-    pattern = re.compile(document["components"]["schemas"][schema]["properties"][field]["pattern"])
-    texts = [text.format(character) for character in CHARACTERS]
-    assert [each for each in texts if bool(pattern.fullmatch(each)) != accepts(validate, each)] == []
+@pytest.mark.parametrize("template", ["{}", "{}x", "x{}", "x{}x", " {} ", "{0}{0}"])
+def test_pattern_of_field_matches_what_service_accepts(document, field, validate, template):
+    schemas = document["components"]["schemas"]
+    pattern = schemas["TaskRequest"]["properties"][field]["pattern"]
+    assert schemas["PatchedTaskRequest"]["properties"][field]["pattern"] == pattern
+    assert mismatches(pattern, validate, template) == []
 
 
-@pytest.mark.parametrize("text", ["{}", " {}", "{}x", "{0}\t{0}"])
-def test_so_does_a_search(operations, text):
-    pattern = re.compile(parameter(operations["listTasks"], "q")["pattern"])
-    texts = [text.format(character) for character in CHARACTERS]
-    assert [each for each in texts if bool(pattern.fullmatch(each)) != accepts(SEARCH.parse, each)] == []
+@pytest.mark.parametrize("template", ["{}", " {}", "{}x", "{0}\t{0}"])
+def test_pattern_of_search_matches_what_service_accepts(operations, template):
+    pattern = parameter_schema(operations["listTasks"], "q")["pattern"]
+    assert mismatches(pattern, SEARCH.parse, template) == []
 
 
 @pytest.mark.parametrize("header", [value for value, *_ in LISTS] + MALFORMED)
 @pytest.mark.parametrize(("operation", "name"), [("updateTask", "If-Match"), ("getTask", "If-None-Match")])
-def test_so_does_a_list_of_tags_but_for_its_length_and_what_is_beyond_ascii(operations, operation, name, header):
+def test_pattern_of_entity_tags_matches_accepted_ascii(operations, operation, name, header):
+    """The pattern does not limit the number of tags."""
     accepted = accepts(entity_tags.parse_if_match, header) or header.count(",") >= entity_tags.MAX_TAGS
-    pattern = parameter(operations[operation], name)["pattern"]
+    pattern = parameter_schema(operations[operation], name)["pattern"]
     assert bool(re.fullmatch(pattern, header)) is (accepted and header.isascii())
 
 
-def test_a_class_spells_ranges_out():
+def test_character_class_spells_ranges():
     assert character_class("cabx\U0001f600") == r"\u0061-\u0063\u0078"
 
 
-def test_a_task_leads_to_what_may_be_done_with_it(operations):
-    links = {name: links_of(operation) for name, operation in operations.items()}
+def links_of(operation):
+    return [name for response in operation["responses"].values() for name in response.get("links", ())]
+
+
+def test_links_lead_to_operations_on_task(operations):
     live = ["getTask", "updateTask", "toggleTask", "deleteTask"]
     trashed = ["getTrashedTask", "restoreTask", "removeTask"]
+    links = {name: links_of(operation) for name, operation in operations.items()}
     assert {name: targets for name, targets in links.items() if targets} == {
         "createTask": live,
         "getTask": live,
@@ -86,11 +97,7 @@ def test_a_task_leads_to_what_may_be_done_with_it(operations):
     }
 
 
-def links_of(operation):
-    return [name for response in operation["responses"].values() for name in response.get("links", ())]
-
-
-def test_a_link_names_the_task_and_binds_a_write_to_its_version(document):
+def test_links_to_writes_bind_version(document):
     links = document["components"]["links"]
     assert links["toggleTask"] == {
         "operationId": "toggleTask",

@@ -1,4 +1,4 @@
-"""Row-level security: what a statement without a filter shows to the role that the service has."""
+"""Row-level security: what a statement without a filter shows to the role of the service."""
 
 import json
 from contextlib import ExitStack, closing, contextmanager
@@ -17,25 +17,30 @@ from database.row_security import is_active, rows_of
 from idempotency.models import KeptResponse
 from tasks.models import Task
 from tasks.tests.api.contract import JSON
-from tasks.tests.api.test_random_walk import USERS, Walk, walk
+from tasks.tests.api.test_random_walk import Walk, clients, walk
 from tasks.tests.factories import TaskFactory
-from testing.commands import Ended, run
+from testing.commands import CommandResult, run_command
 from testing.identity_provider import AUDIENCE, ISSUER
-from testing.pgbouncer import pgbouncer
-from testing.servers import HOST, served
-from todo_project.management.commands.serve import refuse_other_row_security
+from testing.pgbouncer import running_pgbouncer
+from testing.ports import HOST
+from testing.servers import running_service
+from todo_project.management.commands.serve import refuse_wrong_role
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif("postgresql" not in project.DATABASES["default"]["ENGINE"], reason="SQLite has no such thing"),
+    pytest.mark.skipif(
+        "postgresql" not in project.DATABASES["default"]["ENGINE"], reason="SQLite has no row-level security"
+    ),
 ]
+
+__all__ = ["clients"]
 
 WEB_ROLE = (project.BASE_DIR / "deploy" / "web_role.sql").read_text()
 
 
 @contextmanager
 def web():
-    """As the role of the service, which is gone with the test's transaction."""
+    """Take the role of the service, which the test's transaction drops at its end."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL ROLE web_of_the_tests")
         yield
@@ -54,26 +59,26 @@ def two_tasks(web_role):
     return TaskFactory(user_id="alice"), TaskFactory(user_id="bob")
 
 
-def test_a_statement_of_nobody_finds_nothing(two_tasks):
+def test_statement_without_user_finds_no_row(two_tasks):
     with web():
         assert list(Task.objects.all()) == []
-        assert Task.objects.change(title="Mine") == []
-        assert Task.objects.all().remove() == []
+        assert Task.objects.change(title="Mine") == 0
+        assert Task.objects.all().remove() == 0
     assert sorted(Task.objects.values_list("user_id", "title", "version")) == [
         (task.user_id, task.title, 1) for task in two_tasks
     ]
 
 
-def test_a_statement_of_somebody_finds_what_is_theirs(two_tasks):
+def test_statement_of_user_finds_only_own_rows(two_tasks):
     alices, _ = two_tasks
     with web(), rows_of("alice"):
         assert list(Task.objects.all()) == [alices]
-        assert [task.id for task in Task.objects.change(title="Mine")] == [alices.id]
-        assert [task.id for task in Task.objects.all().remove()] == [alices.id]
+        assert Task.objects.change(title="Mine") == 1
+        assert Task.objects.all().remove() == 1
     assert [task.user_id for task in Task.objects.all()] == ["bob"]
 
 
-def test_nobody_can_make_or_give_a_task_for_another(two_tasks):
+def test_task_for_other_user_is_refused_by_database(two_tasks):
     with web(), rows_of("alice"):
         for write in (TaskFactory.build(user_id="bob").save, lambda: Task.objects.change(user_id="bob")):
             with pytest.raises(DatabaseError, match="row-level security"), transaction.atomic():
@@ -81,7 +86,7 @@ def test_nobody_can_make_or_give_a_task_for_another(two_tasks):
     assert Task.objects.count() == 2
 
 
-def test_responses_that_are_kept_are_their_owners_too(client_of, web_role):
+def test_kept_responses_are_hidden_from_other_users(client_of, web_role):
     client = client_of("alice")
     with web():
         made = client.post("/api/tasks", {"title": "a"}, JSON, headers={"Idempotency-Key": "one"})
@@ -93,60 +98,63 @@ def test_responses_that_are_kept_are_their_owners_too(client_of, web_role):
             assert KeptResponse.objects.count() == 1
 
 
-def test_the_walk_with_both_floors(client_of, web_role, monkeypatch):
-    monkeypatch.setattr(Walk, "clients", {user: client_of(user) for user in USERS})
-    walk(WebWalk, examples=5)
-
-
-@pytest.mark.usefixtures("no_owner")
-def test_the_walk_with_the_filter_taken_out_and_this_floor_alone(client_of, web_role, monkeypatch):
-    """What the same walk notices without this floor: test_the_walk_notices_a_filter_that_is_forgotten."""
-    monkeypatch.setattr(Walk, "clients", {user: client_of(user) for user in USERS})
-    walk(WebWalk, examples=5)
-
-
 class WebWalk(Walk):
+    """The random walk with the role of the service."""
+
     def ask(self, *request):
         with web():
             return super().ask(*request)
 
 
-def test_it_is_off_where_the_role_owns_the_tables():
-    assert is_active() is False
+@pytest.mark.usefixtures("clients", "web_role")
+def test_random_walk_with_row_security_passes():
+    walk(WebWalk, examples=5)
+
+
+@pytest.mark.usefixtures("clients", "web_role", "no_owner")
+def test_random_walk_without_owner_filter_passes():
+    """Without row-level security too the walk fails: test_control_without_owner_filter_walk_fails."""
+    walk(WebWalk, examples=5)
+
+
+def test_role_that_owns_tables_has_no_row_security():
+    assert is_active("tasks_task") is False
     TaskFactory(user_id="alice")
     with CaptureQueriesContext(connection) as queries, rows_of("bob"):
         assert Task.objects.count() == 1
     assert len(queries) == 1
 
 
-def test_the_server_refuses_a_role_that_the_policy_does_not_bind(settings):
+def test_server_with_role_of_owner_does_not_start(settings):
     settings.DB_ROW_SECURITY = True
     with pytest.raises(CommandError) as refusal:
-        refuse_other_row_security()
+        refuse_wrong_role()
     assert str(refusal.value) == (
-        "DB_ROW_SECURITY is on, and the role of DATABASE_URL owns the tables or bypasses it; set DATABASE_URL to a "
-        "role of its own: docs/decisions/0010-row-security.md"
+        "DB_ROW_SECURITY is on, but the role of DATABASE_URL owns the tables or bypasses row-level security; set "
+        "DATABASE_URL to another role: docs/decisions/0010-row-security.md"
     )
 
 
-def test_the_server_refuses_a_role_that_would_see_no_tasks(settings, web_role):
+def test_server_with_setting_off_and_web_role_does_not_start(settings, web_role):
     settings.DB_ROW_SECURITY = False
     with web(), pytest.raises(CommandError) as refusal:
-        refuse_other_row_security()
-    assert str(refusal.value) == "The role of DATABASE_URL sees no tasks by itself; set DB_ROW_SECURITY=on"
+        refuse_wrong_role()
+    assert str(refusal.value) == (
+        "Row-level security hides all tasks from the role of DATABASE_URL; set DB_ROW_SECURITY=on"
+    )
 
 
-def test_the_server_takes_a_role_that_the_policy_binds(web_role):
+def test_server_with_web_role_starts(web_role):
     with web():
-        refuse_other_row_security()
+        refuse_wrong_role()
 
 
-# The service as it runs, with a role that has to log in.
+# The running service, whose role logs in
 
 
 @pytest.fixture(scope="module")
 def web_url(database_url, pytestconfig):
-    """As the role of the service; behind a pooler, one that logs in with that role."""
+    """Make a role for the service, and return the URL with which it connects, through PgBouncer if the suite does."""
     role = f"web_{uuid4().hex}"
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(WEB_ROLE.replace("todo_web", role))
@@ -158,14 +166,14 @@ def web_url(database_url, pytestconfig):
     with ExitStack() as stack:
         address = parts.netloc.rpartition("@")[2]
         if pytestconfig.getoption("database") == "pgbouncer":
-            address = f"{HOST}:{stack.enter_context(pgbouncer(host, port, role=role))}"
+            address = f"{HOST}:{stack.enter_context(running_pgbouncer(host, port, role=role))}"
         yield parts._replace(netloc=f"{role}:web@{address}").geturl()
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(f"DROP OWNED BY {role}")
         owner.execute(f"DROP ROLE {role}")
 
 
-def test_a_user_is_named_for_one_transaction(web_url, database_url):
+def test_user_id_is_set_for_one_transaction(web_url, database_url):
     with psycopg.connect(database_url, autocommit=True) as owner, psycopg.connect(web_url) as pooled:
         owner.execute(
             "INSERT INTO tasks_task (id, user_id, title, description, completed, created_at, updated_at, version) "
@@ -180,8 +188,8 @@ def test_a_user_is_named_for_one_transaction(web_url, database_url):
         assert owner.execute("SELECT count(*) FROM tasks_task").fetchone() == (1,)
 
 
-def person(server, token):
-    """Status and JSON of the answers to one user."""
+def client_with(server, token):
+    """Return a function that sends a user's requests, and returns the status and the JSON of the response."""
 
     def ask(method, path, body=None, headers=None):
         http = HTTPConnection(HOST, server.port, timeout=10)
@@ -196,10 +204,10 @@ def person(server, token):
     return ask
 
 
-def test_the_service_with_a_role_of_its_own(web_url, provider):
+def test_service_with_web_role_serves_users(web_url, provider):
     jwt = {"AUTH_MODE": "jwt", "JWT_JWKS_URL": provider.url, "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE}
-    with served(web_url, DB_ROW_SECURITY="on", THROTTLE_WRITE="100/day", WORKERS="1", **jwt) as server:
-        alice, bob = (person(server, f"Bearer {provider.token(user)}") for user in ("alice", "bob"))
+    with running_service(web_url, DB_ROW_SECURITY="on", THROTTLE_WRITE="100/day", WORKERS="1", **jwt) as server:
+        alice, bob = (client_with(server, f"Bearer {provider.token(user)}") for user in ("alice", "bob"))
         status, task = alice("POST", "/api/tasks", {"title": "a"}, {"Idempotency-Key": "one"})
         assert status == 201
         assert alice("POST", "/api/tasks", {"title": "a"}, {"Idempotency-Key": "one"}) == (201, task)
@@ -215,9 +223,9 @@ def test_the_service_with_a_role_of_its_own(web_url, provider):
 @pytest.mark.parametrize(
     "command", ["export_tasks", "verify_tasks", "purge_trash", "task_stats", "purge_idempotency_keys"]
 )
-def test_a_command_does_not_take_no_tasks_for_all_of_them(two_tasks, command):
+def test_command_with_web_role_is_refused(two_tasks, command):
     with web():
-        assert run(command) == Ended(
+        assert run_command(command) == CommandResult(
             "",
             "CommandError: The role of DATABASE_URL sees no tasks; set DATABASE_URL to the role that owns the tables: "
             "docs/decisions/0010-row-security.md\n",
