@@ -1,14 +1,13 @@
-"""``python -m benchmarks.compare``: this project and its peers, side by side.
+"""Compare this project with its peers.
 
-Starts PostgreSQL, fills a database for each, serves all with 2 workers and at most 8 connections each, and measures
-them in turn: in each round every operation of one right after that of the other, so that the ratio of a round holds on
-a noisy machine. A measurement in which any request failed does not count.
+Starts PostgreSQL, fills a database for each service, and serves all of them with 2 workers and at most 8 connections
+each. Each round measures every operation of all services one right after another, so the ratios of a round hold even
+on a noisy machine. A measurement with a failed request is invalid.
 
-Parts: ``peers`` compares; ``sizes`` asks how this project's times grow with the number of tasks; ``sqlite`` sets this
-project on SQLite against ``drf_plain`` on PostgreSQL. A quick look: ``--rounds 1 --ops get``.
+The part ``peers`` compares the services, ``sizes`` measures how this project's times grow with the number of tasks, and
+``sqlite`` compares this project on SQLite with ``drf_plain`` on PostgreSQL. A short run: ``--rounds 1 --ops get``.
 
-Prints tables and writes them, raw, to ``benchmarks/results/compare.json``, with a plot beside it; ``quick.json`` when
-operations, peers or fewer than 5 rounds are asked for.
+Prints tables, and writes the measurements and a chart to ``benchmarks/results/``.
 """
 
 import argparse
@@ -16,141 +15,160 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import report, sizes
-from benchmarks.contenders import OURS, PEERS, Contender, present
-from benchmarks.floor import PROTOCOLS, floor
-from benchmarks.load import Load, send
-from benchmarks.measuring import FEW_CLIENTS, Measurement, measure, places, tell, warm_up
-from benchmarks.operations import OPERATIONS, WRITES, Place
-from benchmarks.rows import Rows, tidy
-from testing.processes import mebibytes
-from testing.servers import postgresql_server
+from benchmarks import pgbench, report, sizes
+from benchmarks.contenders import OURS, PEERS, Contender, available_peers
+from benchmarks.load import Load, send_load
+from benchmarks.measurements import FEW_CLIENTS, Measurement, measure, print_progress, serve_targets, warm_up
+from benchmarks.operations import OPERATIONS, WRITES, Target
+from benchmarks.rows import Rows, remove_created
+from testing.databases import running_postgresql
+from testing.process_tree import worker_memory
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 5
 CLIENTS = (32, 100)
 PARTS = ("peers", "sizes", "sqlite")
+PGBENCH_SECONDS = 2
 
 
 @dataclass
 class Results:
-    """Of one size: ``floors`` by operation and protocol, ``hello`` in requests a second, ``memory`` in MiB."""
+    """The results for one number of tasks.
+
+    Attributes:
+        pgbench: the rates of PostgreSQL alone, by operation and protocol.
+        healthz: the rate of this project's ``/healthz``.
+        memory: MiB of each worker at the start and the end, by contender.
+    """
 
     measurements: list[Measurement] = field(default_factory=list)
-    floors: dict[str, dict[str, float]] = field(default_factory=dict)
-    hello: float | None = None
+    pgbench: dict[str, dict[str, float]] = field(default_factory=dict)
+    healthz: float | None = None
     memory: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
 
 def compare(server: str, contenders: list[Contender], rows: Rows, options: argparse.Namespace) -> Results:
+    """Measure all contenders with the same rows."""
     results = Results()
-    with places(server, [(contender, rows) for contender in contenders]) as found:
-        for place in found:
-            results.memory[place.contender.name] = {"at rest": mebibytes(place.server)}
-            warm_up(place)
+    with serve_targets(server, [(contender, rows) for contender in contenders]) as targets:
+        for target in targets:
+            results.memory[target.contender.name] = {"at the start": worker_memory(target.server.pid)}
+            warm_up(target)
         for number in range(1, options.rounds + 1):
-            results.measurements += one_round(found[:: 1 if number % 2 else -1], number, options)
-        for place in found:
-            results.memory[place.contender.name]["at the end"] = mebibytes(place.server)
-        results.hello = send(found[0].server, Load("GET", [("/healthz", "")]), CLIENTS[0], options.seconds).rate
-        results.floors = {name: floors(found[0], name) for name in options.ops}
+            results.measurements += measure_round(targets[:: 1 if number % 2 else -1], number, options)
+        for target in targets:
+            results.memory[target.contender.name]["at the end"] = worker_memory(target.server.pid)
+        healthz = Load("GET", [("/healthz", "")])
+        results.healthz = send_load(targets[0].server, healthz, CLIENTS[0], options.seconds).rate
+        results.pgbench = {operation: measure_pgbench(targets[0], operation) for operation in options.ops}
     return results
 
 
-def one_round(found: list[Place], number: int, options: argparse.Namespace) -> list[Measurement]:
+def measure_round(targets: list[Target], number: int, options: argparse.Namespace) -> list[Measurement]:
+    """Measure each operation of all targets once."""
     measurements = []
     for operation in options.ops:
         for connections in (FEW_CLIENTS,) if operation == "all" else options.clients:
-            for place in found:
-                seen = measure(place, operation, connections=connections, seconds=options.seconds, number=number)
-                measurements.append(seen)
-                tell(
+            for target in targets:
+                measured = measure(target, operation, connections=connections, seconds=options.seconds, number=number)
+                measurements.append(measured)
+                print_progress(
                     f"round {number}/{options.rounds}, {operation}, {connections} clients: "
-                    f"{seen.contender} {report.number(seen.rate)}/s"
+                    f"{measured.contender} {report.format_number(measured.rate)}/s"
                 )
     return measurements
 
 
-def floors(place: Place, operation: str) -> dict[str, float]:
-    rates = {protocol: floor(place.url, operation, place.rows, protocol, 2) for protocol in PROTOCOLS}
+def measure_pgbench(target: Target, operation: str) -> dict[str, float]:
+    """Measure an operation's statement in PostgreSQL alone."""
+    rates = {
+        protocol: pgbench.measure_rate(target.url, operation, target.rows, protocol, PGBENCH_SECONDS)
+        for protocol in pgbench.PROTOCOLS
+    }
     if operation in WRITES:
-        tidy(place.url, place.contender.table, place.rows)
+        remove_created(target.url, target.contender.table, target.rows)
     return rates
 
 
-def show(results: Results, rows: Rows) -> None:
+def print_results(results: Results, rows: Rows) -> None:
+    """Print all tables for one number of tasks."""
     print(f"## {rows.size:,} tasks of {'1,000 users' if rows.shared else 'one user'}\n")
-    figures = report.Figures(results.measurements)
-    report.show_rates(figures, results.floors, results.hello)
-    report.show_times(figures, max(each.connections for each in results.measurements))
-    report.show_processor(figures)
-    report.show_memory(results.memory)
-    report.show_goals(figures)
-    report.show_refused(figures.refused)
+    summary = report.Summary(results.measurements)
+    report.print_rates(summary, results.pgbench, results.healthz)
+    report.print_times(summary, max(each.connections for each in results.measurements))
+    report.print_processor_times(summary)
+    report.print_memory(results.memory)
+    report.print_goals(summary)
+    report.print_invalid(summary.invalid)
 
 
-def peers(server: str, options: argparse.Namespace, file: Path) -> dict[str, object]:
-    contenders = [OURS, *present(options.peers)]
+def compare_peers(server: str, options: argparse.Namespace) -> dict[str, object]:
+    """Compare this project with its peers at each number of tasks."""
+    contenders = [OURS, *available_peers(options.peers)]
     kept: dict[str, object] = {}
     for size in options.sizes:
         for shared in (False, True) if options.users == "both" else (options.users == "1000",):
             rows = Rows(size, shared)
             results = compare(server, contenders, rows, options)
-            show(results, rows)
+            print_results(results, rows)
             kept[f"{size} tasks of {1000 if shared else 1}"] = vars(results)
-            report.plot(file.with_suffix(".svg"), report.Figures(results.measurements))
+            report.plot(RESULTS / "compare.svg", report.Summary(results.measurements))
     return kept
 
 
 def read_options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
-    parser.add_argument("--ops", type=names(OPERATIONS), default=OPERATIONS, help=", ".join(OPERATIONS))
-    parser.add_argument("--peers", type=names(tuple(PEERS)), default=tuple(PEERS), help=", ".join(PEERS))
+    parser.add_argument("--seconds", type=int, default=3, help="for each measurement")
+    parser.add_argument("--ops", type=names_of(OPERATIONS), default=OPERATIONS, help=", ".join(OPERATIONS))
+    parser.add_argument("--peers", type=names_of(tuple(PEERS)), default=tuple(PEERS), help=", ".join(PEERS))
     parser.add_argument("--sizes", type=numbers, help="10000 for peers; 1000,10000,100000,1000000 for sizes")
     parser.add_argument("--clients", type=numbers, default=CLIENTS, help="connections at once")
     parser.add_argument("--users", choices=("1", "1000", "both"), help="1 for peers, both for sizes")
-    parser.add_argument("--part", choices=(*PARTS, "all"), help="all, but peers where --ops is given")
+    parser.add_argument("--part", choices=(*PARTS, "all"), help="all; with --ops, peers")
     return parser.parse_args()
 
 
-def names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+def names_of(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    """Make a type of argparse for a list of known names."""
+
     def read(text: str) -> tuple[str, ...]:
         if unknown := set(text.split(",")) - set(known):
-            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))} is none of {', '.join(known)}")
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: choose from {', '.join(known)}")
         return tuple(text.split(","))
 
     return read
 
 
 def numbers(text: str) -> tuple[int, ...]:
+    """Read a list of numbers."""
     return tuple(map(int, text.split(",")))
 
 
 def main() -> None:
+    """Run the chosen parts, and write the results after each."""
     options = read_options()
     part = options.part or ("all" if options.ops == OPERATIONS else "peers")
     chosen = PARTS if part == "all" else (part,)
-    quick = options.ops != OPERATIONS or options.peers != tuple(PEERS) or options.rounds < ROUNDS
-    file = RESULTS / ("quick.json" if quick else "compare.json")
-    file.parent.mkdir(exist_ok=True)
-    with postgresql_server() as server:
-        facts = report.machine(server)
-        report.show_machine(facts)
+    RESULTS.mkdir(exist_ok=True)
+    with running_postgresql() as server:
+        facts = report.describe_machine(server)
+        report.print_machine(facts)
         results: dict[str, object] = {"machine": facts, "options": vars(options)}
-        for name, run_part in (("peers", peers), ("sizes", sizes.sizes), ("sqlite", sizes.sqlite)):
-            if name in chosen:
-                results[name] = run_part(server, with_defaults(options, name), file)
-                report.write(file, results)
-    tell(f"written: {file.name}")
+        run_parts = {"peers": compare_peers, "sizes": sizes.measure_sizes, "sqlite": sizes.compare_sqlite}
+        for name in chosen:
+            results[name] = run_parts[name](server, with_defaults(options, name))
+            report.write(RESULTS / "compare.json", results)
+    print_progress(f"The measurements are in {RESULTS}")
 
 
 def with_defaults(options: argparse.Namespace, part: str) -> argparse.Namespace:
-    """What is not given, and differs from part to part."""
-    sizes_of = {"sizes": sizes.SIZES}.get(part, (10_000,))
-    users = {"sizes": "both"}.get(part, "1")
-    return argparse.Namespace(**{**vars(options), "sizes": options.sizes or sizes_of, "users": options.users or users})
+    """Add the defaults that depend on the part."""
+    default_sizes, default_users = (sizes.SIZES, "both") if part == "sizes" else ((10_000,), "1")
+    return argparse.Namespace(
+        **{**vars(options), "sizes": options.sizes or default_sizes, "users": options.users or default_users}
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The project's settings, but SQLite waits for the disk at every commit."""
+"""The project's settings, except that SQLite waits for the disk at every commit."""
 
 from todo_project.settings import *  # noqa: F403
 from todo_project.settings import DATABASES

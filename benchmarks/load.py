@@ -1,14 +1,14 @@
-"""Load for one server: ``wrk`` where it is installed, else a generator of its own.
+"""Load for one server, from ``wrk`` if it is installed, otherwise from a generator in Python.
 
-Both keep a number of connections open, and on each send the next request when the answer to the last is whole. Both
-take the requests from a list in random order, so that no row is hot. ``wrk`` runs in one thread.
+Both generators keep connections open, and send the next request on a connection after the whole response to the last.
+Both take the requests from a list in random order, so that they do not contend for one row. ``wrk`` runs in one thread.
 
-The generator of its own (asyncio on uvloop, raw bytes, two processes) must not be what limits the figures. How that
-was made sure: on /healthz of this project, which costs the server less than any request that is measured, it reached
-what wrk reaches on the same machine (10,200, 13,900 and 15,700 a second in rounds in which wrk reached 11,800, 10,400
-and 17,100; ``python -m benchmarks.load`` does that again). Whole lists, and searches of a million tasks, of which a
-server answers few a second, are always asked for with it, by few clients: it lets every request that has begun come to
-its end, and wrk does not count those.
+The generator in Python uses asyncio on uvloop, raw bytes and two processes, so that it does not limit the rates. On
+the cheapest request, ``/healthz`` of this project, it reached 10,200, 13,900 and 15,700 requests per second. ``wrk``
+reached 11,800, 10,400 and 17,100 in turn. ``python -m benchmarks.load`` repeats this comparison.
+
+Loads of few requests per second, such as whole lists, always use the generator in Python. It waits for each request
+that it has started; ``wrk`` would not count requests without a response at its end.
 """
 
 import asyncio
@@ -25,7 +25,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from testing.servers import HOST, Server, postgresql, print_table, run, served
+from benchmarks.command_line import print_table
+from testing.databases import new_database
+from testing.ports import HOST
+from testing.servers import Server, running_service
 
 PROCESSES = 2
 MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
@@ -52,9 +55,12 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """Requests of one kind, each a path and a JSON body, or none; ``once`` if each may be sent only once.
+    """Requests with one method.
 
-    With ``authorization`` all of them carry it.
+    Attributes:
+        requests: for each request the path and the JSON body, which may be empty.
+        once: whether each request may be sent only once.
+        authorization: the ``Authorization`` header of all requests.
     """
 
     method: str
@@ -62,13 +68,15 @@ class Load:
     once: bool = False
     authorization: str = ""
 
-    def lines(self) -> list[str]:
+    def as_lines(self) -> list[str]:
+        """Return the requests as the script of ``wrk`` reads them."""
         return [f"{self.method} {path} {body}".rstrip() for path, body in self.requests]
 
-    def raw(self, host: str) -> list[bytes]:
-        return [self._raw(host, path, body.encode()) for path, body in self.requests]
+    def as_bytes(self, host: str) -> list[bytes]:
+        """Return the requests as HTTP messages."""
+        return [self._message(host, path, body.encode()) for path, body in self.requests]
 
-    def _raw(self, host: str, path: str, body: bytes) -> bytes:
+    def _message(self, host: str, path: str, body: bytes) -> bytes:
         head = f"{self.method} {path} HTTP/1.1\r\nHost: {host}\r\n"
         if body or self.method not in {"GET", "DELETE"}:
             head += f"Content-Length: {len(body)}\r\n"
@@ -81,118 +89,148 @@ class Load:
 
 @dataclass(frozen=True)
 class Sample:
-    """Requests a second, the 50th and 99th percentile in ms, how many were answered, and how many not with 2xx."""
+    """The result of one load.
+
+    Attributes:
+        rate: responses per second.
+        median: of the response times, in ms.
+        p99: the 99th percentile of the response times, in ms.
+        requests: the number of responses.
+        errors: the number of requests without a 2xx response.
+    """
 
     rate: float
     median: float
-    slowest: float
+    p99: float
     requests: int
     errors: int
 
 
-def send(server: Server, load: Load, connections: int, seconds: float) -> Sample:
-    return (wrk if shutil.which("wrk") else own)(server, load, connections, seconds)
+def send_load(server: Server, load: Load, connections: int, seconds: float) -> Sample:
+    """Send a load with ``wrk`` or, if it is missing, with the generator in Python."""
+    send = send_with_wrk if shutil.which("wrk") else send_with_python
+    return send(server, load, connections, seconds)
 
 
-def wrk(server: Server, load: Load, connections: int, seconds: float) -> Sample:
+def send_with_wrk(server: Server, load: Load, connections: int, seconds: float) -> Sample:
+    """Send a load with ``wrk``."""
     with TemporaryDirectory(prefix="todo-benchmark-") as directory:
         file, script = Path(directory, "requests"), Path(directory, "script.lua")
-        file.write_text("\n".join(load.lines()) + "\n")
+        file.write_text("\n".join(load.as_lines()) + "\n")
         once, authorization = str(load.once).lower(), f'"{load.authorization}"' if load.authorization else "nil"
         host = f"{HOST}:{server.port}"
         script.write_text(SCRIPT % {"file": file, "host": host, "once": once, "authorization": authorization})
         command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout=30s"]
         command += [f"--script={script}", server.url]
-        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + 60).stdout
-    return _printed_by_wrk(printed)
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + 60).stdout
+    return _parse_wrk(output)
 
 
-def _printed_by_wrk(printed: str) -> Sample:
-    rate, requests = re.search(r"Requests/sec:\s+([\d.]+)", printed), re.search(r"(\d+) requests in", printed)
-    times = {share: re.search(rf"{share}%\s+([\d.]+)(us|ms|s|m)\b", printed) for share in (50, 99)}
+def _parse_wrk(output: str) -> Sample:
+    rate, requests = re.search(r"Requests/sec:\s+([\d.]+)", output), re.search(r"(\d+) requests in", output)
     if not rate or not requests:
-        raise RuntimeError(f"wrk printed what is not understood:\n{printed}")
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", printed)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", printed)
-    median, slowest = (float(found[1]) * MILLISECONDS[found[2]] if found else 0.0 for found in times.values())
-    errors = sum(int(number) for found in (refused, broken) if found for number in found.groups())
-    errors += requests[1] == "0"  # nothing was answered in time
-    return Sample(float(rate[1]), median, slowest, int(requests[1]), errors)
+        raise RuntimeError(f"The output of wrk has no rate:\n{output}")
+    percentiles = {share: re.search(rf"{share}%\s+([\d.]+)(us|ms|s|m)\b", output) for share in (50, 99)}
+    median, p99 = (float(found[1]) * MILLISECONDS[found[2]] if found else 0.0 for found in percentiles.values())
+    rejected = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
+    errors = sum(int(number) for found in (rejected, broken) if found for number in found.groups())
+    errors += requests[1] == "0"  # Without this, a server that never answers in time would have no errors.
+    return Sample(float(rate[1]), median, p99, int(requests[1]), errors)
 
 
 @dataclass
-class Tally:
-    """What one process saw: seconds of each answered request, how many failed, and the connections' rates added up."""
+class ProcessResult:
+    """The seconds of each response in one process, its errors, and the sum of its connections' rates."""
 
     seconds: list[float]
     errors: int
     rate: float
 
 
-def own(server: Server, load: Load, connections: int, seconds: float, processes: int = PROCESSES) -> Sample:
-    """As ``wrk``, but a request that has begun is waited for, and counted."""
-    raw = load.raw(f"{HOST}:{server.port}")
-    processes = min(processes, connections)
+def send_with_python(server: Server, load: Load, connections: int, seconds: float) -> Sample:
+    """Send a load with the generator in Python."""
+    messages = load.as_bytes(f"{HOST}:{server.port}")
+    processes = min(PROCESSES, connections)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        shares = [
-            pool.submit(_drive, server.port, raw[n::processes] or raw, connections // processes, seconds, load.once)
+        futures = [
+            pool.submit(
+                _run_process,
+                server.port,
+                messages[n::processes] or messages,
+                connections // processes,
+                seconds,
+                load.once,
+            )
             for n in range(processes)
         ]
-        tallies = [share.result() for share in shares]
-    times = sorted(1000 * second for tally in tallies for second in tally.seconds)
-    cuts = statistics.quantiles(times, n=100) if len(times) > 1 else times * 99
-    errors = sum(tally.errors for tally in tallies)
-    return Sample(sum(tally.rate for tally in tallies), cuts[49], cuts[98], len(times), errors)
+        results = [future.result() for future in futures]
+    times = sorted(1000 * second for result in results for second in result.seconds)
+    percentiles = statistics.quantiles(times, n=100) if len(times) > 1 else times * 99
+    errors = sum(result.errors for result in results)
+    return Sample(sum(result.rate for result in results), percentiles[49], percentiles[98], len(times), errors)
 
 
-def _drive(port: int, raw: Sequence[bytes], connections: int, seconds: float, once: bool) -> Tally:  # noqa: FBT001
+def _run_process(port: int, messages: Sequence[bytes], connections: int, seconds: float, once: bool) -> ProcessResult:  # noqa: FBT001
     try:
-        import uvloop
+        from uvloop import run
     except ImportError:
-        return asyncio.run(_clients(port, raw, connections, seconds, once))
-    return uvloop.run(_clients(port, raw, connections, seconds, once))
+        from asyncio import run
+    return run(_run_connections(port, messages, connections, seconds, once=once))
 
 
-async def _clients(port: int, raw: Sequence[bytes], connections: int, seconds: float, once: bool) -> Tally:  # noqa: FBT001
+async def _run_connections(
+    port: int, messages: Sequence[bytes], number: int, seconds: float, *, once: bool
+) -> ProcessResult:
     loop = asyncio.get_running_loop()
-    clients = [Client(raw[n::connections] or raw, once, loop.create_future()) for n in range(connections)]
-    for client in clients:
-        await loop.create_connection(lambda client=client: client, HOST, port)  # type: ignore[misc]
+    connections = [
+        LoadConnection(messages[n::number] or messages, loop.create_future(), once=once) for n in range(number)
+    ]
+    for connection in connections:
+        await loop.create_connection(lambda connection=connection: connection, HOST, port)  # type: ignore[misc]
     deadline = time.perf_counter() + seconds
-    for client in clients:
-        client.begin(deadline)
-    await asyncio.gather(*(client.done for client in clients))
-    return Tally(
-        [second for client in clients for second in client.times],
-        sum(client.errors for client in clients),
-        sum(client.rate for client in clients),
+    for connection in connections:
+        connection.begin(deadline)
+    await asyncio.gather(*(connection.done for connection in connections))
+    return ProcessResult(
+        [second for connection in connections for second in connection.times],
+        sum(connection.errors for connection in connections),
+        sum(connection.rate for connection in connections),
     )
 
 
-class Client(asyncio.Protocol):
-    """One connection. An answer ends where its Content-Length says, or with the last, empty chunk."""
+CHUNKED = -2
+LAST_CHUNK = b"\r\n0\r\n\r\n"
+
+
+class LoadConnection(asyncio.Protocol):
+    """A connection that sends requests until a deadline.
+
+    A response ends after ``Content-Length`` bytes or with the last, empty chunk.
+    """
 
     transport: asyncio.Transport
 
-    def __init__(self, raw: Sequence[bytes], once: bool, done: "asyncio.Future[None]") -> None:  # noqa: FBT001
-        self.raw, self.once, self.done = raw, once, done
+    def __init__(self, messages: Sequence[bytes], done: "asyncio.Future[None]", *, once: bool) -> None:
+        self.messages, self.done, self.once = messages, done, once
         self.times: list[float] = []
-        self.at = self.errors = 0
+        self.sent = self.errors = 0
         self.rate = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
 
     def begin(self, deadline: float) -> None:
+        """Send the first request."""
         self.deadline = deadline
-        self.started = time.perf_counter()
-        self.ask()
+        self.start = time.perf_counter()
+        self._send_next()
 
-    def ask(self) -> None:
+    def _send_next(self) -> None:
         self.head, self.missing, self.tail = b"", -1, b""
-        self.asked = time.perf_counter()
-        self.transport.write(self.raw[self.at % len(self.raw)])
-        self.at += 1
+        self.sent_at = time.perf_counter()
+        self.transport.write(self.messages[self.sent % len(self.messages)])
+        self.sent += 1
 
     def data_received(self, data: bytes) -> None:
         if self.missing == -1:
@@ -205,21 +243,21 @@ class Client(asyncio.Protocol):
             self.errors += head[9:10] != b"2"
         if self.missing == CHUNKED:
             self.tail = (self.tail + data)[-len(LAST_CHUNK) :]
-            whole = self.tail == LAST_CHUNK
+            complete = self.tail == LAST_CHUNK
         else:
             self.missing -= len(data)
-            whole = self.missing <= 0
-        if whole:
-            self.answered()
+            complete = self.missing <= 0
+        if complete:
+            self._finish_request()
 
-    def answered(self) -> None:
+    def _finish_request(self) -> None:
         now = time.perf_counter()
-        self.times.append(now - self.asked)
-        self.errors += self.once and self.at > len(self.raw)
+        self.times.append(now - self.sent_at)
+        self.errors += self.once and self.sent > len(self.messages)
         if now < self.deadline:
-            self.ask()
+            self._send_next()
             return
-        self.rate = len(self.times) / (now - self.started)
+        self.rate = len(self.times) / (now - self.start)
         self.transport.close()
         self.done.set_result(None)
 
@@ -229,21 +267,18 @@ class Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-CHUNKED = -2
-LAST_CHUNK = b"\r\n0\r\n\r\n"
-
-
 def main() -> None:
-    """The two generators in turn, on the cheapest request that there is."""
-    generators: dict[str, Callable[[Server, Load, int, float], Sample]] = {"wrk": wrk, "own": own}
+    """Compare the two generators on the cheapest request, in random order."""
+    generators: dict[str, Callable[[Server, Load, int, float], Sample]] = {
+        "wrk": send_with_wrk,
+        "Python": send_with_python,
+    }
     rows = []
-    with postgresql() as url:
-        run("manage.py", "migrate", "--verbosity=0", DATABASE_URL=url)
-        with served(url, WORKERS="2") as server:
-            for number in range(3):
-                for name in random.sample(list(generators), 2):
-                    sample = generators[name](server, Load("GET", [("/healthz", "")]), 32, 3)
-                    rows.append((number + 1, name, f"{sample.rate:,.0f}", f"{sample.slowest:.1f}", sample.errors))
+    with new_database("postgresql") as url, running_service(url, WORKERS="2") as server:
+        for number in range(3):
+            for name in random.sample(list(generators), 2):
+                sample = generators[name](server, Load("GET", [("/healthz", "")]), 32, 3)
+                rows.append((number + 1, name, f"{sample.rate:,.0f}", f"{sample.p99:.1f}", sample.errors))
     print_table(("round", "generator", "requests/s", "p99 ms", "errors"), rows)
 
 

@@ -1,39 +1,40 @@
-"""What is measured: the requests of each operation, and whether their answers are what they should be."""
+"""The operations that are measured: the requests of each, and a check of their responses."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from urllib.parse import quote
 
-from benchmarks.contenders import PAGE, Contender
+from benchmarks.contenders import PAGE_SIZE, Contender
 from benchmarks.load import Load
-from benchmarks.rows import FIELDS, Rows, add_spare, task_id
-from testing.servers import HOST, Server
+from benchmarks.rows import FIELDS, Rows, insert_spare, is_sqlite, task_id
+from testing.api_clients import RecordingClient
+from testing.servers import Server
 
 OPERATIONS = ("get", "create", "patch", "toggle", "delete", "page", "deep", "filtered", "search", "all")
 WRITES = ("create", "patch", "toggle", "delete")
-PAGES = ("page", "deep", "filtered", "search")
-TITLES = {
+LABELS = {
     "get": "GET one task",
     "create": "POST",
     "patch": "PATCH",
     "toggle": "POST toggle",
     "delete": "DELETE",
-    "page": f"page of {PAGE}",
-    "deep": f"page of {PAGE}, deep",
-    "filtered": f"page of {PAGE}, completed",
+    "page": f"page of {PAGE_SIZE}",
+    "deep": f"page of {PAGE_SIZE}, deep",
+    "filtered": f"page of {PAGE_SIZE}, completed",
     "search": "search",
     "all": "all tasks",
 }
-DESCRIPTION = "Those on the balcony too, and the neighbours' while they are away"
-MOST = 50_000
-DELETES_A_SECOND = 25_000
+NEW_DESCRIPTION = "Those on the balcony too, and the neighbours' while they are away"
+MAX_REQUESTS = 50_000
+
+#: More tasks than any contender deletes per second.
+SPARE_PER_SECOND = 25_000
 
 
 @dataclass(frozen=True)
-class Place:
-    """A server that runs on a filled database."""
+class Target:
+    """A running contender and its filled database."""
 
     contender: Contender
     server: Server
@@ -41,63 +42,62 @@ class Place:
     rows: Rows
 
     @property
-    def sqlite(self) -> bool:
-        return self.url.startswith("sqlite")
+    def on_sqlite(self) -> bool:
+        """Whether the database is SQLite."""
+        return is_sqlite(self.url)
 
 
-def load(place: Place, operation: str, seconds: float) -> Load:
-    """The requests of one measurement."""
-    numbers = place.rows.sample(MOST)
+def make_load(target: Target, operation: str, seconds: float) -> Load:
+    """Return the requests of one measurement."""
+    numbers = target.rows.sample(MAX_REQUESTS)
     match operation:
         case "get":
-            return Load("GET", [(path(n), "") for n in numbers])
+            return Load("GET", [(task_path(n), "") for n in numbers])
         case "create":
-            return Load("POST", [("/api/tasks", body(f"Water the plants ({n})")) for n in numbers[:1000]])
+            return Load("POST", [("/api/tasks", task_body(f"Water the plants ({n})")) for n in numbers[:1000]])
         case "patch":
-            return Load("PATCH", [(path(n), json.dumps({"title": f"Call the plumber ({n})"})) for n in numbers])
+            return Load("PATCH", [(task_path(n), json.dumps({"title": f"Call the plumber ({n})"})) for n in numbers])
         case "toggle":
-            return Load("POST", [(f"{path(n)}/toggle", "") for n in numbers])
+            return Load("POST", [(f"{task_path(n)}/toggle", "") for n in numbers])
         case "delete":
-            spare = add_spare(place.url, place.contender.table, round(seconds * DELETES_A_SECOND))
-            return Load("DELETE", [(path(n), "") for n in spare], once=True)
+            spare = insert_spare(target.url, target.contender.table, round(seconds * SPARE_PER_SECOND))
+            return Load("DELETE", [(task_path(n), "") for n in spare], once=True)
         case _:
-            return Load("GET", [(each, "") for each in lists(place, operation)])
+            return Load("GET", [(path, "") for path in list_paths(target, operation)])
 
 
-def lists(place: Place, operation: str) -> list[str]:
+def list_paths(target: Target, operation: str) -> list[str]:
+    """Return the paths of lists and pages."""
     match operation:
         case "deep":
-            return place.contender.deep(place.server, place.rows)
+            return target.contender.list_deep_pages(target.server, target.rows)
         case "filtered":
-            return [f"/api/tasks?limit={PAGE}&completed=true", f"/api/tasks?limit={PAGE}&completed=false"]
+            return [f"/api/tasks?limit={PAGE_SIZE}&completed=true", f"/api/tasks?limit={PAGE_SIZE}&completed=false"]
         case "search":
-            return [f"/api/tasks?limit={PAGE}&q={quote(f'({n})')}" for n in place.rows.sample(1000)]
+            return [f"/api/tasks?limit={PAGE_SIZE}&q={quote(f'({n})')}" for n in target.rows.sample(1000)]
         case "page":
-            return [f"/api/tasks?limit={PAGE}"]
+            return [f"/api/tasks?limit={PAGE_SIZE}"]
         case _:
             return ["/api/tasks"]
 
 
-def path(n: int) -> str:
+def task_path(n: int) -> str:
+    """Return the path of a row."""
     return f"/api/tasks/{task_id(n)}"
 
 
-def body(title: str) -> str:
-    return json.dumps({"title": title, "description": DESCRIPTION})
+def task_body(title: str) -> str:
+    """Return the JSON of a new task."""
+    return json.dumps({"title": title, "description": NEW_DESCRIPTION})
 
 
-def check(place: Place, operation: str, requests: Sequence[tuple[str, str]]) -> None:
-    """Ask once, and look at the answer.
-
-    Raises:
-        RuntimeError: it is not the tasks that were asked for, with their eight fields.
-    """
-    connection = HTTPConnection(HOST, place.server.port, timeout=60)
-    connection.request("GET", requests[0][0])
-    response = connection.getresponse()
-    answer = json.loads(response.read())
-    connection.close()
-    tasks = answer if isinstance(answer, list) else answer.get("results", [answer])
-    expected = {"get": 1, "search": 1, "all": len(place.rows.own)}.get(operation, PAGE)
-    if response.status != 200 or len(tasks) != expected or any(set(task) != set(FIELDS) for task in tasks):
-        raise RuntimeError(f"{place.contender.name} answered {operation} with {response.status}, {len(tasks)} tasks")
+def check_response(target: Target, operation: str, requests: Sequence[tuple[str, str]]) -> None:
+    """Send the first request, and check that its response has the right number of tasks with all fields."""
+    with RecordingClient(target.server.port, timeout=60) as client:
+        record = client.send("GET", requests[0][0])
+    tasks = record.body
+    if isinstance(tasks, dict):
+        tasks = tasks.get("results", [tasks])
+    expected = {"get": 1, "search": 1, "all": len(target.rows.own)}.get(operation, PAGE_SIZE)
+    if record.status != 200 or len(tasks) != expected or any(set(task) != set(FIELDS) for task in tasks):
+        raise RuntimeError(f"{target.contender.name} gave a wrong response to {operation}: {str(record)[:500]}")

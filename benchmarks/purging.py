@@ -1,71 +1,69 @@
-"""``python -m benchmarks.purging``: how long clients of the API wait while ``purge_trash`` empties the trash.
+"""Measure how long clients of the API wait while ``purge_trash`` empties the trash.
 
-A quarter of what is not theirs has been there for years. Exits with 1 when a request takes over 500 ms meanwhile.
+A quarter of the other users' tasks has been in the trash for years. The exit code is 1 when a request takes more than
+500 ms meanwhile.
 """
 
-import sqlite3
 import sys
 import time
 
-import psycopg
-
-from benchmarks.admin import CLIENTS, SIZES, Load, figures, load, prepare
-from benchmarks.rows import OWNER, task_id
-from testing.servers import Server, argument_parser, chosen, database, print_table, run, served
+from benchmarks.admin import SIZES
+from benchmarks.api_load import CLIENTS, HEADER, count_failed, format_row, use_api
+from benchmarks.command_line import argument_parser, print_table, selected_databases
+from benchmarks.rows import OWNER, TABLE, execute, insert_shared_tasks, stored_id
+from testing.api_clients import RequestRecord, find_longest
+from testing.databases import new_database
+from testing.python_processes import python_output
+from testing.servers import Server, running_service
 
 SECONDS_AT_REST = 8
-MOST_SECONDS = 0.5
+MAX_SECONDS = 0.5
 
 
-def discard(url: str, kind: str, size: int) -> None:
-    """Move a quarter of the others' tasks to the trash; those that the clients ask for stay."""
-    last = task_id(size // 4)
-    where = f"user_id <> '{OWNER}' AND id <= '{last if kind == 'postgresql' else last.replace('-', '')}'"
-    connect = psycopg.connect if kind == "postgresql" else sqlite3.connect
-    with connect(url.removeprefix("sqlite:///")) as connection:
-        connection.execute(f"UPDATE tasks_task SET deleted_at = updated_at WHERE {where}")
-    connection.close()
-    if kind == "postgresql":
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM (ANALYZE) tasks_task")
+def trash_tasks_of_others(url: str, size: int) -> None:
+    """Move a quarter of the other users' tasks to the trash, as if it had been years ago."""
+    others = f"user_id <> '{OWNER}' AND id <= '{stored_id(url, size // 4)}'"
+    execute(url, f"UPDATE {TABLE} SET deleted_at = updated_at WHERE {others}")
 
 
-def at_rest(server: Server, size: int) -> Load:
-    with load(server, size) as seen:
+def record_at_rest(server: Server, size: int) -> list[RequestRecord]:
+    """Record requests while nothing else runs."""
+    with use_api(server, size) as clients:
         time.sleep(SECONDS_AT_REST)
-    return seen
+    return clients.records
 
 
 def measure(url: str, kind: str, size: int) -> float:
-    """The longest wait while the trash was emptied, in seconds.
+    """Return the longest response time during ``purge_trash``, in seconds.
 
     Raises:
         RuntimeError: a request failed meanwhile.
     """
-    prepare(url, kind, size)
-    discard(url, kind, size)
-    with served(url) as server:
-        before = at_rest(server, size)
-        began = time.perf_counter()
-        with load(server, size) as during:
-            said = run("manage.py", "purge_trash", DATABASE_URL=url)
-        took = time.perf_counter() - began
-        after = at_rest(server, size)
-    print(f"## `purge_trash` among {size:,} tasks, {kind}, and {CLIENTS} clients of the API\n")
-    print(f"{said.strip()}: {took:.1f} s\n")
-    rows = [(name, *figures(each)) for name, each in (("before", before), ("while it runs", during), ("after", after))]
-    print_table(("the API", "requests", "failed", "median, ms", "p99, ms", "longest, ms"), rows)
-    if during.failures:
-        raise RuntimeError(f"{during.failures} requests failed")
-    return max(during.waits)
+    insert_shared_tasks(url, size)
+    trash_tasks_of_others(url, size)
+    with running_service(url) as server:
+        before = record_at_rest(server, size)
+        start = time.perf_counter()
+        with use_api(server, size) as during:
+            output = python_output("manage.py", "purge_trash", DATABASE_URL=url)
+        seconds = time.perf_counter() - start
+        after = record_at_rest(server, size)
+    print(f"## `purge_trash` among {size:,} tasks, {kind}, with {CLIENTS} clients of the API\n")
+    print(f"{output.strip()}: {seconds:.1f} s\n")
+    records = {"before": before, "during the command": during.records, "after": after}
+    print_table(HEADER, [format_row(name, each) for name, each in records.items()])
+    if failed := count_failed(during.records):
+        raise RuntimeError(f"{failed} requests failed")
+    return find_longest(during.records)
 
 
 def main() -> None:
+    """Measure on the chosen databases, and exit."""
     longest = []
-    for kind in chosen(argument_parser(__doc__).parse_args().database):
-        with database(kind) as url:
+    for kind in selected_databases(argument_parser(__doc__).parse_args().database):
+        with new_database(kind) as url:
             longest.append(measure(url, kind, SIZES[kind]))
-    sys.exit(max(longest) > MOST_SECONDS)
+    sys.exit(max(longest) > MAX_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,31 @@
-"""The tasks that are measured: the same rows in every table, known without asking.
+"""The tasks that benchmarks measure: the same rows in every table, with known ids.
 
-Row ``n`` of a table has the id ``task_id(n)`` and is one second younger than row ``n - 1``. What a measurement adds
-has a larger id, since ids of version 7 grow with time; ``tidy`` removes it.
+Row ``n`` has the id ``task_id(n)`` and is one second younger than row ``n - 1``. Tasks that a measurement creates have
+larger ids, because ids of version 7 grow with time; ``remove_created`` deletes them.
 """
 
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
 
+from testing.databases import sqlite_path
+
+TABLE = "tasks_task"
 OWNER = "default"
-OTHERS = 999
+OTHER_OWNERS = 999
+
+#: The number of the caller's tasks where 1,000 users share the table.
 SHARE = 500
-SPARE = 2_000_000_000
+
+#: Rows with larger numbers may be deleted by a measurement.
+FIRST_SPARE = 2_000_000_000
+
 OLDEST = datetime(2020, 1, 1, tzinfo=UTC)
 TITLES = (
     "Buy milk and bread",
@@ -32,13 +41,14 @@ FIELDS = ("id", "title", "description", "completed", "user_id", "created_at", "u
 
 @dataclass(frozen=True)
 class Rows:
-    """``size`` tasks: all of one user, or of 1,000, of whom the one who asks has ``SHARE`` spread among the rest."""
+    """``size`` tasks of one user, or of 1,000 users; then the caller has ``SHARE`` tasks, evenly distributed."""
 
     size: int
     shared: bool = False
 
     @property
     def step(self) -> int:
+        """The distance between two tasks of the caller."""
         return max(1, self.size // SHARE) if self.shared else 1
 
     @property
@@ -47,107 +57,123 @@ class Rows:
         return range(self.step, self.size + 1, self.step)
 
     def sample(self, most: int) -> list[int]:
-        """Some of the caller's, in no order."""
+        """Return numbers of the caller's tasks in random order."""
         return random.Random(self.size).sample(self.own, min(most, len(self.own)))
 
 
 def task_id(n: int) -> str:
-    """Twelve decimal digits at the end, so that ``pgbench`` can make one up too."""
+    """Return the id of a row; its last twelve digits are decimal, so that ``pgbench`` can make ids, too."""
     return f"01900000-0000-7000-8000-{100_000_000_000 + n}"
 
 
 def created_at(n: int) -> datetime:
-    return OLDEST + timedelta(seconds=n % SPARE)
+    """Return when a row was created."""
+    return OLDEST + timedelta(seconds=n % FIRST_SPARE)
 
 
-def fill(url: str, table: str, rows: Rows) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        _insert(connection, table, f"CASE WHEN n % {rows.step} = 0 THEN '{OWNER}' ELSE {OTHER} END", 1, rows.size)
-        connection.execute(f"VACUUM (ANALYZE) {table}")
+def is_sqlite(url: str) -> bool:
+    """Tell whether a database is SQLite; otherwise it is PostgreSQL."""
+    return url.startswith("sqlite")
 
 
-OTHER = f"'user-' || n % {OTHERS}"
-
-
-def spread(url: str, rows: Rows) -> None:
-    """Make the newest tasks those of the last 30 days, more on some than on others, and the oldest hundredth trash."""
-    sqlite = url.removeprefix("sqlite:///") if url.startswith("sqlite") else None
-    connection = sqlite3.connect(sqlite) if sqlite else psycopg.connect(url)
-    with connection:
-        for statement in _spreading(rows.size, sqlite=bool(sqlite)):
+def execute(url: str, *statements: str) -> None:
+    """Run statements that change tasks in one transaction, and update the planner's statistics."""
+    connection = sqlite3.connect(sqlite_path(url)) if is_sqlite(url) else psycopg.connect(url)
+    with closing(connection), connection:
+        for statement in statements:
             connection.execute(statement)
-    connection.close()
-    if not sqlite:
+    analyze(url)
+
+
+def analyze(url: str, table: str = TABLE) -> None:
+    """Update the planner's statistics, and remove dead rows from PostgreSQL."""
+    if is_sqlite(url):
+        with closing(sqlite3.connect(sqlite_path(url))) as connection:
+            connection.execute("ANALYZE")
+    else:
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM (ANALYZE) tasks_task")
+            connection.execute(f"VACUUM (ANALYZE) {table}")
 
 
-def _spreading(size: int, *, sqlite: bool) -> Iterator[str]:
-    def id_of(text: str) -> str:
-        return UUID(text).hex if sqlite else text
-
-    def between(first: int, last: int) -> str:
-        return "id BETWEEN '{}' AND '{}'".format(*(id_of(task_id(n)) for n in (first, last)))
-
-    last = size
-    for day in range(30):
-        made = f"{datetime.now(UTC) - timedelta(days=day, minutes=1):%Y-%m-%d %H:%M:%S}"
-        made = f"'{made}'" if sqlite else f"timestamptz '{made}+00'"
-        first = last - size // 400 * (2 + day * 7 % 5)
-        yield f"UPDATE tasks_task SET created_at = {made}, updated_at = {made} WHERE {between(first + 1, last)}"
-        last = first
-    yield f"UPDATE tasks_task SET deleted_at = updated_at WHERE {between(1, size // 100)}"
+def fill(url: str, rows: Rows, table: str = TABLE) -> None:
+    """Insert all rows."""
+    insert(url, 1, rows.size, rows.step, table)
+    analyze(url, table)
 
 
-def add_spare(url: str, table: str, number: int) -> list[int]:
-    """Add tasks that may be deleted, older than the others; their numbers."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        _insert(connection, table, f"'{OWNER}'", SPARE + 1, SPARE + number)
-    return random.Random(number).sample(range(SPARE + 1, SPARE + number + 1), number)
+def insert(url: str, first: int, last: int, step: int = 1, table: str = TABLE) -> None:
+    """Insert the rows from ``first`` to ``last``; each row whose number ``step`` divides is the caller's."""
+    if is_sqlite(url):
+        with closing(sqlite3.connect(sqlite_path(url))) as connection, connection:
+            connection.executemany(
+                f"INSERT INTO {table} ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})",
+                _sqlite_rows(first, last, step),
+            )
+    else:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_insert_statement(first, last, step, table))
 
 
-def _insert(
-    connection: "psycopg.Connection[tuple[object, ...]]", table: str, owner: str, first: int, last: int
-) -> None:
+def _sqlite_rows(first: int, last: int, step: int) -> Iterator[tuple[object, ...]]:
+    """Yield the values as Django stores them."""
+    for n in range(first, last + 1):
+        created = created_at(n).strftime("%Y-%m-%d %H:%M:%S")
+        title = f"{TITLES[n % len(TITLES)]} ({n})"
+        owner = f"user-{n % OTHER_OWNERS}" if n % step else OWNER
+        yield UUID(task_id(n)).hex, title, DESCRIPTION, n % 3 == 0, owner, created, created, 1
+
+
+def _insert_statement(first: int, last: int, step: int, table: str) -> str:
     titles = ", ".join(f"'{title}'" for title in TITLES)
-    created = f"timestamptz '{OLDEST.isoformat()}' + n % {SPARE} * interval '1 second'"
-    connection.execute(
-        f"""
+    created = f"timestamptz '{OLDEST.isoformat()}' + n % {FIRST_SPARE} * interval '1 second'"
+    return f"""
         INSERT INTO {table} (id, user_id, title, description, completed, created_at, updated_at, version)
-        SELECT ('01900000-0000-7000-8000-' || (100000000000 + n))::uuid, {owner},
+        SELECT ('01900000-0000-7000-8000-' || (100000000000 + n))::uuid,
+            CASE WHEN n % {step} = 0 THEN '{OWNER}' ELSE 'user-' || n % {OTHER_OWNERS} END,
             (ARRAY[{titles}])[1 + n % {len(TITLES)}] || ' (' || n || ')', '{DESCRIPTION}', n % 3 = 0,
             {created}, {created}, 1
         FROM generate_series({first}::bigint, {last}) n
         """
-    )
 
 
-def tidy(url: str, table: str, rows: Rows) -> None:
-    """Remove what a measurement has added, and the dead rows that it has left."""
+def insert_spare(url: str, table: str, number: int) -> list[int]:
+    """Insert tasks of the caller that a measurement may delete, and return their numbers in random order."""
+    first, last = FIRST_SPARE + 1, FIRST_SPARE + number
+    insert(url, first, last, table=table)
+    return random.Random(number).sample(range(first, last + 1), number)
+
+
+def remove_created(url: str, table: str, rows: Rows) -> None:
+    """Remove the tasks that a measurement has created."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"DELETE FROM {table} WHERE id > '{task_id(rows.size)}'")
-        connection.execute(f"VACUUM (ANALYZE) {table}")
+    analyze(url, table)
 
 
-def checkpoint(url: str) -> None:
-    """Every measurement of writes begins with the same state of the log."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CHECKPOINT")
+def insert_shared_tasks(url: str, size: int) -> None:
+    """Insert tasks of 1,000 users.
+
+    The newest tasks are of the last 30 days, more on some days than on others. The oldest 1 % are in the trash.
+    """
+    fill(url, Rows(size, shared=True))
+    execute(url, *_recent_and_trashed(url, size))
 
 
-def fill_sqlite(path: str, rows: Rows) -> None:
-    """The same rows, as Django keeps them on SQLite."""
-    statement = f"INSERT INTO tasks_task ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})"
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.executemany(statement, _sqlite_rows(rows))
-    connection.execute("ANALYZE")
-    connection.close()
+def _recent_and_trashed(url: str, size: int) -> Iterator[str]:
+    last = size
+    for day in range(30):
+        time = f"{datetime.now(UTC) - timedelta(days=day, minutes=1):%Y-%m-%d %H:%M:%S}"
+        time = f"'{time}'" if is_sqlite(url) else f"timestamptz '{time}+00'"
+        first = last - size // 400 * (2 + day * 7 % 5)
+        yield f"UPDATE {TABLE} SET created_at = {time}, updated_at = {time} WHERE {_between(url, first + 1, last)}"
+        last = first
+    yield f"UPDATE {TABLE} SET deleted_at = updated_at WHERE {_between(url, 1, size // 100)}"
 
 
-def _sqlite_rows(rows: Rows) -> Iterator[tuple[object, ...]]:
-    for n in range(1, rows.size + 1):
-        created = created_at(n).strftime("%Y-%m-%d %H:%M:%S")
-        title = f"{TITLES[n % len(TITLES)]} ({n})"
-        owner = OWNER if n % rows.step == 0 else f"user-{n % OTHERS}"
-        yield UUID(task_id(n)).hex, title, DESCRIPTION, n % 3 == 0, owner, created, created, 1
+def _between(url: str, first: int, last: int) -> str:
+    return f"id BETWEEN '{stored_id(url, first)}' AND '{stored_id(url, last)}'"
+
+
+def stored_id(url: str, n: int) -> str:
+    """Return the id of a row as the database stores it."""
+    return UUID(task_id(n)).hex if is_sqlite(url) else task_id(n)

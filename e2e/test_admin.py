@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from benchmarks.rows import Rows, fill, fill_sqlite, spread
-from testing.servers import run
+from benchmarks.rows import insert_shared_tasks
+from testing.python_processes import python_output
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = Path(__file__).parent / "pictures"
@@ -28,16 +28,11 @@ user.groups.add(Group.objects.get(name="viewer"))
 @pytest.fixture(scope="module")
 def database_url(database_url):
     """Return a database with 100,000 tasks, some of them of the last weeks, and with two accounts."""
-    rows = Rows(TASKS, shared=True)
-    if database_url.startswith("sqlite"):
-        fill_sqlite(database_url.removeprefix("sqlite:///"), rows)
-    else:
-        fill(database_url, "tasks_task", rows)
-    spread(database_url, rows)
+    insert_shared_tasks(database_url, TASKS)
     superuser = {f"DJANGO_SUPERUSER_{name}": value for name, value in (("PASSWORD", PASSWORD), ("USERNAME", "olga"))}
     superuser["DJANGO_SUPERUSER_EMAIL"] = "olga@example.org"
-    run("manage.py", "createsuperuser", "--no-input", DATABASE_URL=database_url, **superuser)
-    run("manage.py", "shell", "--verbosity=0", "--command", MAKE_VIEWER, DATABASE_URL=database_url)
+    python_output("manage.py", "createsuperuser", "--no-input", DATABASE_URL=database_url, **superuser)
+    python_output("manage.py", "shell", "--verbosity=0", "--command", MAKE_VIEWER, DATABASE_URL=database_url)
     return database_url
 
 

@@ -1,6 +1,6 @@
-"""The services that this project is measured against, each written as its own documentation would have it.
+"""The services that this project is compared with, each written as its own documentation shows.
 
-All keep the same eight fields in the same columns with the same index, check the same lengths, serve the same
-endpoints with 2 workers and at most 8 connections each, and log no requests. None has the rest of the contract: no
-ETags, request ids, problem details or trash. Pages are keyset pages, which is the kindest to them.
+All store the same eight fields in the same columns with the same index, check the same lengths, and serve the same
+endpoints with 2 workers and at most 8 connections each. They log no requests. None has the rest of the contract: no
+ETags, request ids, problem details or trash. Their pages are keyset pages, the fastest kind.
 """

@@ -1,4 +1,4 @@
-"""What the two Django peers share: the pool, and of Django's default middleware what an API without sessions needs."""
+"""The settings of both Django peers: a pool, and the default middleware that an API without sessions needs."""
 
 import os
 

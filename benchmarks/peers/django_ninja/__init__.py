@@ -1,1 +1,1 @@
-"""Django Ninja with this project's own Task model, on this project's own server (granian)."""
+"""Django Ninja with this project's own Task model, on this project's own server, granian."""

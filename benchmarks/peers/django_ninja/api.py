@@ -1,4 +1,4 @@
-"""The endpoints. Writes are the model's own verbs, since a stored task is not saved whole."""
+"""The endpoints; they write with the methods of the QuerySet, because the model does not save a stored task whole."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +9,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import path
 from ninja import Field, FilterLookup, FilterSchema, NinjaAPI, Query, Schema
 
-from tasks.models import Task, TaskQuerySet
+from tasks.models import Task
+from tasks.querysets import TaskQuerySet
 
 USER = "default"
 api = NinjaAPI()
@@ -48,10 +49,11 @@ def tasks() -> TaskQuerySet:
     return Task.objects.owned_by(USER).live()
 
 
-def written(found: list[Task]) -> Task:
-    if not found:
+def read_written(task_id: UUID, count: int) -> Task:
+    """Return the task after a write that found ``count`` tasks."""
+    if not count:
         raise Http404
-    return found[0]
+    return Task.objects.get(id=task_id)
 
 
 @api.get("/tasks", response=list[TaskOut])
@@ -75,17 +77,17 @@ def get_task(request: HttpRequest, task_id: UUID) -> Task:
 
 @api.patch("/tasks/{uuid:task_id}", response=TaskOut)
 def update_task(request: HttpRequest, task_id: UUID, payload: TaskPatch) -> Task:
-    return written(tasks().filter(id=task_id).change(**payload.dict(exclude_unset=True)))
+    return read_written(task_id, tasks().filter(id=task_id).change(**payload.dict(exclude_unset=True)))
 
 
 @api.post("/tasks/{uuid:task_id}/toggle", response=TaskOut)
 def toggle_task(request: HttpRequest, task_id: UUID) -> Task:
-    return written(tasks().filter(id=task_id).toggle())
+    return read_written(task_id, tasks().filter(id=task_id).toggle())
 
 
 @api.delete("/tasks/{uuid:task_id}", response=TaskOut)
 def delete_task(request: HttpRequest, task_id: UUID) -> Task:
-    return written(tasks().filter(id=task_id).move_to_trash())
+    return read_written(task_id, tasks().filter(id=task_id).move_to_trash())
 
 
 urlpatterns = [path("api/", api.urls), path("readyz", lambda request: HttpResponse("ok"))]

@@ -1,1 +1,1 @@
-"""Django REST framework as its tutorial has it: a ModelSerializer and a ModelViewSet, served by gunicorn."""
+"""Django REST framework as in its tutorial: a ModelSerializer and a ModelViewSet, served by gunicorn."""

@@ -1,4 +1,4 @@
-"""The endpoints: one ViewSet."""
+"""The endpoints, in one ViewSet."""
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
@@ -23,7 +23,7 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
 
 
 class TaskPagination(CursorPagination):
-    page_size = None  # all of them, unless there is a limit
+    page_size = None  # because a list without a limit has all tasks
     page_size_query_param = "limit"
     max_page_size = 1000
     ordering = ("-created_at", "-id")

@@ -1,1 +1,1 @@
-"""FastAPI and SQLModel on asyncpg, after the tutorials of both: ``response_model``, a session for each request."""
+"""FastAPI and SQLModel on asyncpg, as in their tutorials: ``response_model``, and a session for each request."""

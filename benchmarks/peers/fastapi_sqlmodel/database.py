@@ -1,4 +1,4 @@
-"""``python -m benchmarks.peers.fastapi_sqlmodel.database``: make the table."""
+"""The connections; as a program, create the table."""
 
 import asyncio
 import os

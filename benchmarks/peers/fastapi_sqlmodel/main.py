@@ -1,4 +1,4 @@
-"""The endpoints. ``add``, ``commit`` and ``refresh`` are SQLModel's own words for a write."""
+"""The endpoints; they write with ``add``, ``commit`` and ``refresh``, as SQLModel's tutorial does."""
 
 from datetime import datetime
 from typing import Annotated

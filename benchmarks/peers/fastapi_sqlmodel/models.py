@@ -1,4 +1,4 @@
-"""The table, and what goes in and out, as SQLModel's "Multiple Models with FastAPI" has it."""
+"""The table and the bodies of requests and responses, as in SQLModel's "Multiple Models with FastAPI"."""
 
 from datetime import UTC, datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-// Fastify and postgres.js, clustered: schemas check what comes in and write what goes out.
+// Fastify and postgres.js in a cluster; JSON schemas check the requests and serialize the responses.
 import cluster from 'node:cluster'
 
 import Fastify from 'fastify'
