@@ -1,10 +1,11 @@
-"""The spelled-out characters, held against the tables of the Python that runs.
+"""The character sets, compared with the Unicode tables of the running Python.
 
-Its tables may be older than the sets: what they do not know yet, they call unassigned (Cn).
+Its tables may be older than the sets, and call characters that they do not know unassigned (Cn).
 """
 
 import sys
 import unicodedata
+from collections import defaultdict
 
 import pytest
 
@@ -23,16 +24,21 @@ from tasks.rules import (
 EVERY_CHARACTER = [chr(point) for point in range(sys.maxunicode + 1)]
 
 
+BY_CATEGORY = defaultdict(set)
+for character in EVERY_CHARACTER:
+    BY_CATEGORY[unicodedata.category(character)].add(character)
+
+
 def of(*categories):
-    return {character for character in EVERY_CHARACTER if unicodedata.category(character) in categories}
+    return set().union(*(BY_CATEGORY[category] for category in categories))
 
 
-def names(some):
-    return sorted(f"U+{ord(character):04X}" for character in some)
+def names(characters):
+    return sorted(f"U+{ord(character):04X}" for character in characters)
 
 
 @pytest.mark.parametrize(
-    ("spelled_out", "categories"),
+    ("listed", "categories"),
     [
         (CONTROLS, ["Cc"]),
         (FORMATS, ["Cf"]),
@@ -42,30 +48,30 @@ def names(some):
     ],
     ids=["CONTROLS", "FORMATS", "SEPARATORS", "INVISIBLE", "TITLE_FORBIDDEN"],
 )
-def test_a_set_is_its_categories(spelled_out, categories):
+def test_set_has_all_characters_of_its_categories(listed, categories):
     known = of(*categories)
-    assert names(known - set(spelled_out)) == []
-    assert names(set(spelled_out) - known - of("Cn")) == []
+    assert names(known - set(listed)) == []
+    assert names(set(listed) - known - of("Cn")) == []
 
 
-def test_only_formats_may_be_newer_than_this_python():
+def test_only_formats_are_newer_than_python():
     assert set(INVISIBLE) - set(FORMATS) <= of("Cc", "Zs", "Zl", "Zp")
 
 
-def test_white_space_is_what_a_string_calls_space():
+def test_white_space_is_what_isspace_accepts():
     assert names(WHITE_SPACE) == names(character for character in EVERY_CHARACTER if character.isspace())
 
 
-def test_white_space_is_what_strip_takes_off():
+def test_white_space_is_what_strip_removes():
     assert "".join(EVERY_CHARACTER[:0xD800]).strip() == "".join(EVERY_CHARACTER[:0xD800]).strip(WHITE_SPACE)
     assert [character for character in WHITE_SPACE if f"{character}x{character}".strip() != "x"] == []
 
 
-def test_all_white_space_is_invisible():
+def test_white_space_is_invisible():
     assert names(set(WHITE_SPACE) - set(INVISIBLE)) == []
 
 
-def test_a_description_may_hold_tabs_and_line_breaks():
+def test_description_allows_tabs_and_line_breaks():
     assert set(CONTROLS) - set(DESCRIPTION_FORBIDDEN) == {"\t", "\n", "\r"}
     assert set(DESCRIPTION_FORBIDDEN) < set(CONTROLS)
 
@@ -76,14 +82,16 @@ def test_nul_is_a_control():
 
 
 @pytest.mark.parametrize(
-    "spelled_out", [WHITE_SPACE, CONTROLS, SEPARATORS, FORMATS, INVISIBLE, TITLE_FORBIDDEN, DESCRIPTION_FORBIDDEN]
+    "listed",
+    [WHITE_SPACE, CONTROLS, SEPARATORS, FORMATS, INVISIBLE, TITLE_FORBIDDEN, DESCRIPTION_FORBIDDEN],
+    ids=["WHITE_SPACE", "CONTROLS", "SEPARATORS", "FORMATS", "INVISIBLE", "TITLE_FORBIDDEN", "DESCRIPTION_FORBIDDEN"],
 )
-def test_no_character_stands_twice(spelled_out):
-    assert len(spelled_out) == len(set(spelled_out))
+def test_set_has_no_character_twice(listed):
+    assert len(listed) == len(set(listed))
 
 
 @pytest.mark.parametrize(
     ("ranges", "expected"), [("", ""), ("41", "A"), ("41-43 61", "ABCa"), ("1F600-1F601", "\U0001f600\U0001f601")]
 )
-def test_ranges_are_inclusive(ranges, expected):
+def test_characters_include_both_ends_of_range(ranges, expected):
     assert rules.characters(ranges) == expected
