@@ -1,11 +1,12 @@
 #!/usr/bin/env python
-"""Runs the management commands: ``python manage.py help`` lists them."""
+"""Run the management commands; ``python manage.py help`` lists them."""
 
 import os
 import sys
 
 
 def main() -> None:
+    """Run the command, and exit with one sentence if a setting is missing or wrong."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
