@@ -1,4 +1,4 @@
-// An identity provider for the tests: Better Auth with its JWT plugin, in memory, on a port that it prints.
+// An identity provider for the tests: Better Auth with its JWT plugin, in memory, on the port in PORT.
 import { createServer } from "node:http";
 import { betterAuth } from "better-auth";
 import { memoryAdapter } from "better-auth/adapters/memory";
@@ -30,7 +30,7 @@ const handle = toNodeHandler(auth);
 
 createServer((request, response) => {
   if (request.method === "POST" && request.url === "/rotate") {
-    // As if every key had come to its end: Better Auth makes a new one for the next token.
+    // Without keys, Better Auth makes a new one for the next token.
     database.jwks.length = 0;
     response.end();
     return;

@@ -1,57 +1,42 @@
-"""The service behind a real Better Auth: people sign up, fetch their tokens, and each has tasks of their own.
+"""The service behind a real Better Auth: users sign up, fetch tokens, and have tasks of their own.
 
-``make test-e2e`` installs Better Auth and runs this. It needs Node 20 or newer, and is skipped without it.
+``make test-e2e`` installs Better Auth and runs these tests. They need Node 20 or newer.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
 from uuid import uuid4
 
 import pytest
 
+from tasks.tests.api.contract import PROBLEMS
+from testing.api_clients import RecordingClient
 from testing.ports import free_port
 from testing.servers import running_service
+from testing.waiting import wait_for
 
 HERE = Path(__file__).parent
 AUDIENCE = "https://todo.example.org"
 PASSWORD = "correct horse battery staple"
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("node") is None, reason="Node is missing: Better Auth was NOT tried"),
+    pytest.mark.skipif(shutil.which("node") is None, reason="NOT TESTED WITH BETTER AUTH: install Node"),
     pytest.mark.skipif(
-        not (HERE / "node_modules").exists(), reason="Run make test-e2e, which installs Better Auth: it was NOT tried"
+        not (HERE / "node_modules").exists(),
+        reason="NOT TESTED WITH BETTER AUTH: run make test-e2e, which installs Better Auth",
     ),
 ]
 
-opener = build_opener(ProxyHandler({}))
 
-
-def ask(method, url, body=None, **headers):
-    """Status, headers and JSON body of an answer."""
-    data = None if body is None else json.dumps(body).encode()
-    request = Request(url, data, {"Content-Type": "application/json", **headers} if data else headers, method=method)
-    try:
-        response = opener.open(request, timeout=10)
-    except HTTPError as error:
-        response = error
-    with response:
-        content = response.read()
-        return response.status, response.headers, json.loads(content) if content else None
-
-
-class IdentityProvider:
+class BetterAuth:
     """Better Auth in a process of its own."""
 
     def __init__(self):
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {
             "AUTH_MODE": "jwt",
             "JWT_JWKS_URL": f"{self.url}/api/auth/jwks",
@@ -61,180 +46,149 @@ class IdentityProvider:
         self.process = subprocess.Popen(
             ["node", "identity_provider.mjs"],
             cwd=HERE,
-            env={**os.environ, "PORT": str(port), "BETTER_AUTH_SECRET": uuid4().hex},
+            env={**os.environ, "PORT": str(self.port), "BETTER_AUTH_SECRET": uuid4().hex},
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self.process.stdout.readline() == "ready\n"
+
+    def send(self, method, path, body=None, **headers):
+        with RecordingClient(self.port) as client:
+            record = client.send(method, path, body, Origin=self.url, **headers)
+        assert record.status == 200
+        return record
 
     def stop(self):
         self.process.terminate()
         self.process.wait(10)
         self.process.stdout.close()
 
-    def rotate(self):
-        assert ask("POST", f"{self.url}/rotate")[0] == 200
+    def rotate_keys(self):
+        self.send("POST", "/rotate")
 
 
-class Person:
-    """Somebody who has signed up, with the session that Better Auth keeps of them."""
+class User:
+    """A user who has signed up, and their session with Better Auth."""
 
-    def __init__(self, provider, name):
+    def __init__(self, better_auth, name):
         body = {"name": name, "email": f"{name}@example.org", "password": PASSWORD}
-        status, headers, answer = ask("POST", f"{provider.url}/api/auth/sign-up/email", body, Origin=provider.url)
-        assert status == 200
-        self.provider, self.id = provider, answer["user"]["id"]
-        self.session = headers["Set-Cookie"].partition(";")[0]
+        sign_up = better_auth.send("POST", "/api/auth/sign-up/email", body)
+        self.better_auth, self.id = better_auth, sign_up.body["user"]["id"]
+        self.session = sign_up.headers["set-cookie"].partition(";")[0]
 
-    def token(self):
-        status, _, answer = ask("GET", f"{self.provider.url}/api/auth/token", Cookie=self.session)
-        assert status == 200
-        return answer["token"]
+    def fetch_token(self):
+        return self.better_auth.send("GET", "/api/auth/token", Cookie=self.session).body["token"]
 
 
-class Client:
-    """The service, as somebody with a token uses it."""
+class ApiClient:
+    """A client of the service, with a token or without."""
 
     def __init__(self, server, token=None):
-        self.url = server.url
+        self.port = server.port
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def __call__(self, method, path, body=None):
-        status, _, answer = ask(method, self.url + path, body, **self.headers)
-        return status, answer
-
-
-@contextmanager
-def running():
-    provider = IdentityProvider()
-    try:
-        yield provider
-    finally:
-        provider.stop()
+        """Send a request, and return the status and the body of the response."""
+        with RecordingClient(self.port) as client:
+            record = client.send(method, path, body, **self.headers)
+        return record.status, record.body
 
 
 @pytest.fixture
-def provider():
-    with running() as provider:
-        yield provider
+def better_auth():
+    better_auth = BetterAuth()
+    yield better_auth
+    better_auth.stop()
 
 
 @pytest.fixture
-def server(database_url, provider):
-    with running_service(database_url, WORKERS="1", **provider.settings) as server:
+def server(database_url, better_auth):
+    with running_service(database_url, WORKERS="1", **better_auth.settings) as server:
         yield server
 
 
-def problem(status, code, title, detail, instance):
-    return status, {
-        "type": f"/problems/{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": instance,
-        "code": code,
-    }
+def problem(code, path="/api/tasks"):
+    """Return the status and the body of a problem."""
+    status, title, detail = PROBLEMS[code]
+    body = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail}
+    return status, {**body, "instance": path, "code": code}
 
 
-def not_found(path):
-    return problem(404, "not_found", "Not Found", "There is nothing at this address", path)
-
-
-def refused(path="/api/tasks"):
-    return problem(401, "authentication_failed", "Authentication Failed", "The token is not valid", path)
-
-
-def without_token(path="/api/tasks"):
-    detail = "Authentication credentials were not provided"
-    return problem(401, "not_authenticated", "Not Authenticated", detail, path)
-
-
-def answers(client, expected, seconds):
-    """How long it took until a GET of the list was answered so."""
-    start = time.monotonic()
-    while client("GET", "/api/tasks") != expected:
-        assert time.monotonic() - start < seconds
-        time.sleep(0.05)
-    return time.monotonic() - start
-
-
-def test_two_people_each_have_tasks_of_their_own(server, provider):
-    alice, bob = Person(provider, "alice"), Person(provider, "bob")
-    as_alice, as_bob, as_nobody = Client(server, alice.token()), Client(server, bob.token()), Client(server)
+def test_users_see_and_change_only_their_own_tasks(server, better_auth):
+    alice, bob = User(better_auth, "alice"), User(better_auth, "bob")
+    as_alice, as_bob = ApiClient(server, alice.fetch_token()), ApiClient(server, bob.fetch_token())
+    as_nobody = ApiClient(server)
 
     status, task = as_alice("POST", "/api/tasks", {"title": "Buy milk", "user_id": bob.id})
     assert (status, task["user_id"], task["title"], task["version"]) == (201, alice.id, "Buy milk", 1)
-    one = f"/api/tasks/{task['id']}"
-    in_trash = f"/api/tasks/trash/{task['id']}"
+    path, trash_path = f"/api/tasks/{task['id']}", f"/api/tasks/trash/{task['id']}"
 
     assert as_alice("GET", "/api/tasks") == (200, [task])
-    assert as_alice("GET", one) == (200, task)
+    assert as_alice("GET", path) == (200, task)
     assert as_bob("GET", "/api/tasks") == (200, [])
-    for method, path in (
-        ("GET", one),
-        ("PATCH", one),
-        ("DELETE", one),
-        ("POST", f"{one}/toggle"),
-        ("POST", f"{one}/restore"),
-        ("GET", in_trash),
-        ("DELETE", in_trash),
+    for method, target, body in (
+        ("GET", path, None),
+        ("PATCH", path, {"title": "Mine"}),
+        ("DELETE", path, None),
+        ("POST", f"{path}/toggle", None),
+        ("POST", f"{path}/restore", None),
+        ("GET", trash_path, None),
+        ("DELETE", trash_path, None),
     ):
-        body = {"title": "Mine"} if method == "PATCH" else None
-        assert as_bob(method, path, body) == not_found(path)
-        assert as_nobody(method, path, body) == without_token(path)
-    assert as_nobody("GET", "/api/tasks") == without_token()
-    assert as_nobody("POST", "/api/tasks", {"title": "Mine"}) == without_token()
+        assert as_bob(method, target, body) == problem("not_found", target)
+        assert as_nobody(method, target, body) == problem("not_authenticated", target)
+    assert as_nobody("GET", "/api/tasks") == problem("not_authenticated")
+    assert as_nobody("POST", "/api/tasks", {"title": "Mine"}) == problem("not_authenticated")
 
-    for version, (method, path, body, changes) in enumerate(
+    for version, (method, target, body, changes) in enumerate(
         [
-            ("PATCH", one, {"title": "Buy oat milk"}, {"title": "Buy oat milk"}),
-            ("POST", f"{one}/toggle", None, {"completed": True}),
-            ("DELETE", one, None, {}),
-            ("POST", f"{one}/restore", None, {}),
-            ("DELETE", one, None, {}),
+            ("PATCH", path, {"title": "Buy oat milk"}, {"title": "Buy oat milk"}),
+            ("POST", f"{path}/toggle", None, {"completed": True}),
+            ("DELETE", path, None, {}),
+            ("POST", f"{path}/restore", None, {}),
+            ("DELETE", path, None, {}),
         ],
         start=2,
     ):
-        status, written = as_alice(method, path, body)
-        assert written["updated_at"] > task["updated_at"]
-        task = {**task, **changes, "version": version, "updated_at": written["updated_at"]}
-        assert (status, written) == (200, task)
+        status, changed = as_alice(method, target, body)
+        assert changed["updated_at"] > task["updated_at"]
+        task = {**task, **changes, "version": version, "updated_at": changed["updated_at"]}
+        assert (status, changed) == (200, task)
         assert as_bob("GET", "/api/tasks/trash") == (200, [])
     assert as_alice("GET", "/api/tasks") == (200, [])
     assert as_alice("GET", "/api/tasks/trash") == (200, [task])
-    assert as_bob("DELETE", in_trash) == not_found(in_trash)
-    assert as_alice("DELETE", in_trash) == (200, task)
+    assert as_bob("DELETE", trash_path) == problem("not_found", trash_path)
+    assert as_alice("DELETE", trash_path) == (200, task)
     assert as_alice("GET", "/api/tasks/trash") == (200, [])
 
 
-def test_a_new_key_is_taken_and_the_old_one_is_not(server, provider):
-    alice = Person(provider, "alice")
-    old = Client(server, alice.token())
-    assert old("GET", "/api/tasks") == (200, [])
-    provider.rotate()
-    new = Client(server, alice.token())
-    # At once, or 5 s after the fetch before; and whoever comes with an unknown key has the old one forgotten.
-    answers(new, (200, []), seconds=10)
-    assert old("GET", "/api/tasks") == refused()
+def test_key_rotation_accepts_new_tokens_and_rejects_old(server, better_auth):
+    alice = User(better_auth, "alice")
+    with_old_token = ApiClient(server, alice.fetch_token())
+    assert with_old_token("GET", "/api/tasks") == (200, [])
+    better_auth.rotate_keys()
+    with_new_token = ApiClient(server, alice.fetch_token())
+    # The service fetches the keys of an unknown key id at most every 5 s.
+    wait_for(lambda: with_new_token("GET", "/api/tasks") == (200, []), "the new token is accepted", 10)
+    assert with_old_token("GET", "/api/tasks") == problem("authentication_failed")
 
 
-def test_who_is_known_is_served_after_the_providers_death(server, provider):
-    alice, bob = Person(provider, "alice"), Person(provider, "bob")
-    alices, bobs = alice.token(), bob.token()
-    assert Client(server, alices)("GET", "/api/tasks") == (200, [])
-    provider.stop()
-    assert Client(server, alices)("POST", "/api/tasks", {"title": "Buy milk"})[0] == 201
-    assert Client(server, bobs)("GET", "/api/tasks") == (200, [])
-    assert Client(server, f"{bobs[:-4]}AAAA")("GET", "/api/tasks") == refused()
+def test_tokens_stay_valid_during_outage_of_better_auth(server, better_auth):
+    alices_token, bobs_token = (User(better_auth, name).fetch_token() for name in ("alice", "bob"))
+    assert ApiClient(server, alices_token)("GET", "/api/tasks") == (200, [])
+    better_auth.stop()
+    assert ApiClient(server, alices_token)("POST", "/api/tasks", {"title": "Buy milk"})[0] == 201
+    assert ApiClient(server, bobs_token)("GET", "/api/tasks") == (200, [])
+    assert ApiClient(server, f"{bobs_token[:-4]}AAAA")("GET", "/api/tasks") == problem("authentication_failed")
 
 
-def test_a_service_that_starts_after_the_providers_death_says_so_in_time(database_url, provider):
-    token = Person(provider, "alice").token()
-    provider.stop()
-    with running_service(database_url, WORKERS="1", LOG_LEVEL="CRITICAL", **provider.settings) as server:
+def test_service_started_during_outage_returns_503_in_time(database_url, better_auth):
+    token = User(better_auth, "alice").fetch_token()
+    better_auth.stop()
+    with running_service(database_url, WORKERS="1", LOG_LEVEL="CRITICAL", **better_auth.settings) as server:
         start = time.monotonic()
-        status, answer = Client(server, token)("GET", "/api/tasks")
+        status, body = ApiClient(server, token)("GET", "/api/tasks")
         assert time.monotonic() - start < 1.5
-        assert (status, answer["code"]) == (503, "service_unavailable")
-        assert Client(server)("GET", "/api/tasks") == without_token()
+        assert (status, body["code"]) == (503, "service_unavailable")
+        assert ApiClient(server)("GET", "/api/tasks") == problem("not_authenticated")
         assert server.get("/readyz")[0] == 200
