@@ -12,7 +12,7 @@ import pytest
 
 from resilience.limits import CLIENTS
 from testing.api_clients import BackgroundClients, RecordingClient, count_statuses, create_task
-from testing.programs import wait_for
+from testing.waiting import wait_for
 
 KEY = "a-key-of-the-scenario"
 INSERT_KEY = (
@@ -47,11 +47,11 @@ def lock_task(session, path):
 @pytest.fixture
 def toggle_with_deadlocks(postgresql, database_name):
     """Return a function that toggles a task with an ``Idempotency-Key`` during deadlocks, and again afterwards."""
-    configure(postgresql, database_name, "deadlock_timeout = '500ms'")
 
     def toggle_with_deadlocks(port, times):
         opened = open_sessions(postgresql, database_name, 1)
         with RecordingClient(port) as client, opened as [session], ThreadPoolExecutor(1) as thread:
+            configure(postgresql, database_name, "deadlock_timeout = '500ms'")
             path = create_task(client)
             session.execute(INSERT_KEY)
             toggle = thread.submit(client.send, "POST", f"{path}/toggle", Idempotency_Key=KEY)
@@ -74,11 +74,12 @@ def toggle_with_deadlocks(postgresql, database_name):
 @pytest.fixture
 def toggle_with_serialization_failures(postgresql, database_name):
     """Return a function that toggles a task at repeatable read while other sessions write the task."""
-    configure(postgresql, database_name, "default_transaction_isolation = 'repeatable read'")
 
     def toggle_with_serialization_failures(port, times):
         opened = open_sessions(postgresql, database_name, times)
         with RecordingClient(port) as client, opened as sessions, ThreadPoolExecutor(2) as threads:
+            # The sessions above stay at read committed, because they were opened before.
+            configure(postgresql, database_name, "default_transaction_isolation = 'repeatable read'")
             path = create_task(client)
             lock_task(sessions[0], path)
             for session in sessions[1:]:
