@@ -1,6 +1,7 @@
 """Run a management command, in this process or in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from io import StringIO
@@ -44,11 +45,15 @@ def run_command(name, *arguments):
 
 
 def start_command(database_url, name, *arguments, encoding="utf-8", **streams):
-    """Start a process whose own streams have ``encoding``; this process reads them as UTF-8."""
+    """Start a process whose own streams have ``encoding``; this process reads them as UTF-8.
+
+    If the tests measure coverage, the process does too.
+    """
+    coverage = {name: os.environ[name] for name in ("COVERAGE_PROCESS_CONFIG",) if name in os.environ}
     return subprocess.Popen(
         [sys.executable, "manage.py", name, *map(str, arguments)],
         cwd=settings.BASE_DIR,
-        env=service_environment(DATABASE_URL=database_url, PYTHONIOENCODING=encoding),
+        env=service_environment(DATABASE_URL=database_url, PYTHONIOENCODING=encoding, **coverage),
         **{
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,

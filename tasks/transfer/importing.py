@@ -101,6 +101,8 @@ class StoredTaskSerializer(TaskSerializer):
     user_id = UserIdField()
     version = VersionField()
 
+    server_field_mapping = {models.DateTimeField: PastTimestampField}
+
     class Meta(TaskSerializer.Meta):
         fields = tuple(FIELDS)  # type: ignore[assignment]
         read_only_fields = ()
@@ -112,8 +114,7 @@ class StoredTaskSerializer(TaskSerializer):
         field_class, options = super().build_standard_field(field_name, model_field)
         if field_name in Task.WRITABLE_FIELDS:
             return field_class, options
-        if isinstance(model_field, models.DateTimeField):
-            field_class = PastTimestampField
+        field_class = self.server_field_mapping.get(type(model_field), field_class)
         return field_class, {"required": not model_field.null, "allow_null": model_field.null}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +127,7 @@ STORED_TASK = StoredTaskSerializer()
 
 
 class ConflictError(Exception):
-    """A task with the line's id exists, and ``on_conflict`` is ``fail``."""
+    """A line whose task exists, while ``on_conflict`` is ``fail``."""
 
 
 class CheckedLine(NamedTuple):
