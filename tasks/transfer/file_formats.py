@@ -7,7 +7,7 @@ is not null, such as ``deleted_at``. CSV (RFC 4180) has a column for each field,
 import csv
 import json
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO, StringIO
 from typing import IO, Any, NamedTuple, Protocol, Self, TypeVar, cast
@@ -58,7 +58,7 @@ class Line(NamedTuple):
 
 
 class FormatError(Exception):
-    """No line of the file can be read; the message has the reason."""
+    """The reason why no line of a file can be read."""
 
 
 class FileFormat(Protocol):
@@ -129,18 +129,24 @@ class CSV:
         # A map continues after an error, and a generator would not.
         rows = csv.reader(map(decode, lines), strict=True)
         header = self._read_header(rows)
-        for number, cells in rows_or_errors(rows, lines):
+        for number, row in rows_or_errors(rows, lines):
             # A row of more than one line may be the result of a quote that is not closed.
             extent = f"; the row ends on line {lines.number}" if lines.number > number else ""
-            if isinstance(cells, OverlongLineError):
-                yield Line.unreadable(number, "too_long", f"{cells}{extent}")
-            elif isinstance(cells, csv.Error):
-                yield Line.unreadable(number, "malformed", f"The line is not valid CSV: {cells}{extent}")
-            elif cells and len(cells) != len(header):
-                detail = f"The line has {len(cells)} cells and the header has {len(header)}{extent}"
-                yield Line.unreadable(number, "malformed", detail)
-            elif cells:
-                yield Line(number, read_cells(dict(zip(header, cells, strict=True))))
+            if row != []:
+                yield self._read(number, header, row, extent)
+
+    def _read(
+        self, number: int, header: list[str], row: "list[str] | OverlongLineError | csv.Error", extent: str
+    ) -> Line:
+        if isinstance(row, OverlongLineError):
+            return Line.unreadable(number, "too_long", f"{row}{extent}")
+        if isinstance(row, csv.Error):
+            return Line.unreadable(number, "malformed", f"The line is not valid CSV: {row}{extent}")
+        if len(row) != len(header):
+            detail = f"The line has {len(row)} cells and the header has {len(header)}{extent}"
+            return Line.unreadable(number, "malformed", detail)
+        cells = zip(header, row, strict=True)
+        return Line(number, {name: read_cell(FIELDS[name], cell) for name, cell in cells})
 
     def _read_header(self, rows: Iterator[list[str]]) -> list[str]:
         try:
@@ -161,13 +167,11 @@ def write_cell(field: "models.Field[Any, Any]", value: Any) -> str:
     return value if isinstance(field, STRING_FIELDS) else json.dumps(value, ensure_ascii=False)
 
 
-def read_cells(cells: Mapping[str, str]) -> dict[str, Any]:
-    """Return the JSON values of cells by column."""
-    return {name: read_cell(FIELDS[name], cell) for name, cell in cells.items()}
-
-
 def read_cell(field: "models.Field[Any, Any]", cell: str) -> Any:
-    """Return the JSON value of a cell; a cell that is no JSON stays text, so that the serializer refuses it."""
+    """Return the JSON value of a cell; an empty cell of a nullable field is null.
+
+    A cell that is no value of its field stays text, so that the serializer refuses it.
+    """
     if not cell and field.null:
         return None
     if isinstance(field, TEXT_FIELDS):
@@ -200,7 +204,7 @@ def parse_json(text: bytes) -> Any:
 
 
 class OverlongLineError(Exception):
-    """A line is longer than any task; the message has the limit."""
+    """A line that is longer than any task; the message has the limit."""
 
 
 @dataclass
@@ -243,11 +247,9 @@ def rows_or_errors(rows: Iterator[T], lines: LineReader) -> Iterator[tuple[int, 
 def line_faults(problem: Problem) -> list[Fault]:
     """Return the faults of a request's body as faults of a line."""
     faults = problem.faults or [body_fault([], problem.default_code, str(problem.detail))]
-    return [{**fault, "detail": _of_a_line(fault["detail"])} for fault in faults]
-
-
-def _of_a_line(detail: str) -> str:
-    return detail.replace("The body", "The line").replace("line 1, ", "")
+    return [
+        {**fault, "detail": fault["detail"].replace("The body", "The line").replace("line 1, ", "")} for fault in faults
+    ]
 
 
 FILE_FORMATS: dict[str, FileFormat] = {"jsonl": JSONLines(), "csv": CSV()}

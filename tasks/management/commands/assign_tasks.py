@@ -29,7 +29,7 @@ class Command(OperatorCommand):
             type=existing_user_id,
             required=True,
             metavar="ID",
-            help="The present owner, such as “default”.",
+            help="Take the tasks of this user, such as “default”.",
         )
         parser.add_argument(
             "--to",
@@ -37,7 +37,7 @@ class Command(OperatorCommand):
             type=new_user_id,
             required=True,
             metavar="ID",
-            help="The new owner: the “sub” claim of that user's tokens.",
+            help="Give the tasks to this user, named by the “sub” claim of the user's tokens.",
         )
         self.add_dry_run(parser)
         self.add_batch_size(parser)

@@ -26,7 +26,7 @@ class Command(OperatorCommand):
         parser.add_argument("--user", type=existing_user_id, metavar="ID", help="Write only the tasks of this owner.")
         parser.add_argument("--live", action="store_true", help="Leave out the trash.")
         parser.add_argument(
-            "--format", choices=FILE_FORMATS, default="jsonl", help="The format of the file (default: jsonl)."
+            "--format", choices=FILE_FORMATS, default="jsonl", help="Write this format (default: jsonl)."
         )
         parser.add_argument("--output", type=Path, metavar="FILE", help="Write to this file; replace it if it exists.")
         self.add_batch_size(parser)

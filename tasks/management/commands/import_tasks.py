@@ -35,14 +35,14 @@ class Command(OperatorCommand):
     refused = 0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, metavar="FILE", help="The file to read; - reads standard input.")
+        parser.add_argument("file", type=Path, metavar="FILE", help="Read this file; - reads standard input.")
         parser.add_argument(
             "--user", type=new_user_id, metavar="ID", help="Give all tasks to this owner instead of the lines' owners."
         )
         parser.add_argument(
             "--format",
             choices=FILE_FORMATS,
-            help="The format of the file (default: csv if the file's name ends with .csv, else jsonl).",
+            help="Read this format (default: csv if the file's name ends with .csv, else jsonl).",
         )
         parser.add_argument(
             "--on-conflict",

@@ -25,7 +25,7 @@ class Command(OperatorCommand):
             type=age,
             default=timedelta(days=30),
             metavar="AGE",
-            help="The least time in the trash, such as 2w, 30d, 12h, 45m or 90s (default: 30d).",
+            help="Remove tasks trashed longer ago than AGE, such as 2w, 12h, 45m or 90s (default: 30d).",
         )
         self.add_dry_run(parser)
         self.add_batch_size(parser)

@@ -32,12 +32,14 @@ class Command(OperatorCommand):
     model = Task
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--count", type=whole_number(1, MAX_COUNT), required=True, metavar="N", help="The number of tasks."
-        )
+        parser.add_argument("--count", type=whole_number(1, MAX_COUNT), required=True, metavar="N", help="Add N tasks.")
         owners = parser.add_mutually_exclusive_group()
         owners.add_argument(
-            "--user", type=new_user_id, default="default", metavar="ID", help="The owner (default: “default”)."
+            "--user",
+            type=new_user_id,
+            default="default",
+            metavar="ID",
+            help="Give all tasks to this owner (default: “default”).",
         )
         owners.add_argument(
             "--users",
@@ -50,7 +52,7 @@ class Command(OperatorCommand):
             type=ratio,
             default=0.4,
             metavar="R",
-            help="The part of the tasks that is completed (default: 0.4).",
+            help="Complete this part of the tasks, from 0 to 1 (default: 0.4).",
         )
         parser.add_argument(
             "--days",
@@ -60,10 +62,10 @@ class Command(OperatorCommand):
             help="Create the tasks within D days (default: 90).",
         )
         parser.add_argument(
-            "--until", type=timestamp, metavar="TIME", help="The end of these days (default: today, 00:00 UTC)."
+            "--until", type=timestamp, metavar="TIME", help="End the days at TIME (default: today, 00:00 UTC)."
         )
         parser.add_argument(
-            "--seed", type=whole_number(0, 2**32), default=1, metavar="S", help="Select other tasks (default: 1)."
+            "--seed", type=whole_number(0, 2**32), default=1, metavar="S", help="Make the tasks of seed S (default: 1)."
         )
         parser.add_argument("--clear", action="store_true", help="First remove all tasks of the same users for good.")
         parser.add_argument("--force", action="store_true", help="Run although DEBUG is off.")

@@ -15,7 +15,7 @@ from tasks.maintenance.verification import CONSTRAINTS, INDEXES, RuleCheck
 from tasks.models import Task
 from tasks.rules import LATEST, MAX_VERSION
 from tasks.tests.factories import TaskFactory
-from tasks.tests.test_constraints import BROKEN, OF_ANOTHER_FORM
+from tasks.tests.test_constraints import BROKEN, OTHER_FORMS
 from testing.commands import failure, run_command, success
 
 pytestmark = pytest.mark.django_db
@@ -118,7 +118,7 @@ def test_value_that_only_sqlite_stores_found(constraint, column, expression):
 
 
 @on_sqlite
-@pytest.mark.parametrize(("constraint", "column", "expression"), OF_ANOTHER_FORM)
+@pytest.mark.parametrize(("constraint", "column", "expression"), OTHER_FORMS)
 def test_value_of_another_form_found(constraint, column, expression):
     """A malformed id is a special case, because batches are read in the order of ids."""
     valid = TaskFactory.create_batch(2)
