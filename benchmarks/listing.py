@@ -53,7 +53,7 @@ def read_list(server: Server, expected: int) -> float:
     return seconds
 
 
-def insert_tasks(url: str, first: int, last: int) -> None:
+def add_tasks(url: str, first: int, last: int) -> None:
     """Insert tasks, and update the planner's statistics, as autovacuum does within a minute."""
     insert(url, first, last)
     analyze(url)
@@ -62,14 +62,14 @@ def insert_tasks(url: str, first: int, last: int) -> None:
 def measure(kind: str) -> dict[str, float]:
     """Measure the lists on a new database."""
     with new_database(kind) as url:
-        insert_tasks(url, 1, WARM_UP_TASKS)
+        add_tasks(url, 1, WARM_UP_TASKS)
         with running_service(url, WORKERS="1") as server:
             read_list(server, WARM_UP_TASKS)
             at_rest = current_memory(server)
-            insert_tasks(url, WARM_UP_TASKS + 1, TIMED_TASKS)
+            add_tasks(url, WARM_UP_TASKS + 1, TIMED_TASKS)
             read_list(server, TIMED_TASKS)
             milliseconds = [1000 * read_list(server, TIMED_TASKS) for _ in range(REPEATS)]
-            insert_tasks(url, TIMED_TASKS + 1, MANY_TASKS)
+            add_tasks(url, TIMED_TASKS + 1, MANY_TASKS)
             reset_peak(server)
             seconds = read_list(server, MANY_TASKS)
             peak = peak_memory(server)

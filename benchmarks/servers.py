@@ -29,7 +29,7 @@ Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Result:
+class VariantResult:
     """The rate, the 99th percentile in ms, the server's CPU µs for one request, and the failed requests."""
 
     rate: float
@@ -38,12 +38,14 @@ class Result:
     errors: int
 
 
-Results = dict[tuple[str, Key], list[Result]]
+VariantResults = dict[tuple[str, Key], list[VariantResult]]
 
 
-def measure(url: str, variants: Sequence[Contender], keys: Sequence[Key], *, rounds: int, seconds: int) -> Results:
+def measure(
+    url: str, variants: Sequence[Contender], keys: Sequence[Key], *, rounds: int, seconds: int
+) -> VariantResults:
     """Measure every variant under every load; odd rounds go through the variants backwards."""
-    results: Results = defaultdict(list)
+    results: VariantResults = defaultdict(list)
     for number in range(rounds):
         for variant in variants[:: -1 if number % 2 else 1]:
             with variant.serve(url) as server:
@@ -66,15 +68,15 @@ def make_loads(server: Server) -> dict[str, Load]:
     }
 
 
-def measure_load(server: Server, load: Load, connections: int, seconds: int) -> Result:
+def measure_load(server: Server, load: Load, connections: int, seconds: int) -> VariantResult:
     """Send a load, and measure the server's processor time, too."""
     before = cpu_seconds(server.pid)
     sample = send_load(server, load, connections, seconds)
     microseconds = 1e6 * (cpu_seconds(server.pid) - before) / max(1, sample.requests)
-    return Result(sample.rate, sample.p99, microseconds, sample.errors)
+    return VariantResult(sample.rate, sample.p99, microseconds, sample.errors)
 
 
-def print_results(kind: str, variants: Sequence[Contender], keys: Sequence[Key], results: Results) -> None:
+def print_results(kind: str, variants: Sequence[Contender], keys: Sequence[Key], results: VariantResults) -> None:
     """Print a row for every load and variant: medians, the median ratio to the first variant, and all errors."""
     rows = []
     for label, connections in keys:

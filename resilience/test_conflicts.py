@@ -87,7 +87,7 @@ def toggle_with_serialization_failures(postgresql, database_name):
                 wait_for_waiting_session(postgresql, "application_name <> 'todo'")
             toggle = threads.submit(client.send, "POST", f"{path}/toggle")
             for session in sessions:
-                # The last session in the queue makes the service wait for its transaction, the others for the row.
+                # The service waits in the queue for the row, and finally for the last session's transaction.
                 event = "transactionid" if session is sessions[-1] else "tuple"
                 wait_for_waiting_session(postgresql, f"application_name = 'todo' AND wait_event = '{event}'")
                 session.commit()

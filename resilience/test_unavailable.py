@@ -90,7 +90,7 @@ class Outage(NamedTuple):
 
 
 def observe_outage(server, postgresql, cause_fault, seconds):
-    """Give each client an operation of its own, and record what they see of an outage."""
+    """Let each client repeat an operation of its own, and record the requests around an outage."""
     with RecordingClient(server.port) as client:
         operations = list(prepare_operations(client).values())
 

@@ -111,7 +111,7 @@ def connect_before_restart(url, **socket_options):
         instance = Instance(url, listening, WORKERS="1")
         connection.connect(listening.getsockname())
         with RecordingClient(instance.port) as client:
-            # The instance answers this later connection, so it has accepted the earlier one if it ever does.
+            # Because connections are accepted in order, the earlier one is accepted now, unless the kernel defers it.
             assert client.send("GET", "/healthz").status == 200
         instance.restart()
         response = b""
