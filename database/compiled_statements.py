@@ -1,6 +1,6 @@
 """Compile a query of the ORM once per process, and run the statement with new values.
 
-Building and compiling the same queryset for each request was its largest part: docs/decisions/0005-hot-path.md.
+Building and compiling a queryset took the largest part of each request: docs/decisions/0005-hot-path.md.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 SQL = tuple[str, tuple[Any, ...]]
 Query = QuerySet[Any] | InsertQuery | UpdateQuery | DeleteQuery
 
-#: How a value of each type is written for the database.
+#: The fields that convert values of each type for the database.
 FIELDS: dict[type, "Field[Any, Any]"] = {
     bool: models.BooleanField(),
     datetime: models.DateTimeField(),
@@ -36,7 +36,7 @@ FIELDS: dict[type, "Field[Any, Any]"] = {
 
 
 class Parameter(Expression):
-    """A place for a value, which stands among a compiled statement's parameters until the statement runs."""
+    """A placeholder among the parameters of a compiled statement, which each run replaces by a value."""
 
     def __init__(self, position: int, type_: type) -> None:
         super().__init__(output_field=FIELDS[type_])
@@ -44,7 +44,7 @@ class Parameter(Expression):
         self.convert: Callable[[Any], Any] = lambda value: value
 
     def converted_by(self, convert: Callable[[Any], Any]) -> Self:
-        """Return the same place, whose value passes through ``convert``."""
+        """Return a copy that passes its value through ``convert``."""
         parameter = self.copy()
         parameter.convert = convert
         return parameter
@@ -62,11 +62,13 @@ NOW = Parameter(-1, datetime)
 
 
 class CompiledStatement(Generic[P]):
-    """A function that builds a query, called once with parameters for its values and run with values.
+    """A statement that is built and compiled once for each form of its arguments, and run with new values.
 
-    Positional arguments are part of the statement itself, keyword arguments are values. Values nest in mappings and
-    sequences, whose shape is part of the statement, and so is ``None``. A call ``fetch(False, user_id="default",
-    ids=[first, second])`` compiles ``build(False, user_id=…, ids=(…, …))`` the first time it has this form.
+    A positional argument is part of the statement, and a keyword argument is a value. A value can be a mapping or a
+    sequence of values. Then the shape of the mapping or sequence is part of the statement, and so is ``None``.
+
+    For example, the first ``fetch(False, user_id="default", ids=[first, second])`` compiles ``build(False, user_id=…,
+    ids=(…, …))``. Later calls with two ids run the same statement.
 
     The value ``user_id`` is required: row-level security shows the statement the rows of this user only.
 
@@ -116,10 +118,11 @@ class CompiledStatement(Generic[P]):
 
 
 class JoinedStatement(CompiledStatement[P]):
-    """A list whose rows come as one JSON text in UTF-8, with their number and the last row's other columns.
+    """A statement that returns one row: the joined JSON of all rows, their number, and the last position.
 
-    Separate rows cost the process more, and so does text that is decoded and encoded again:
-    docs/decisions/0005-hot-path.md. The first column is the JSON text of a row.
+    The first column of ``columns`` is the JSON text of a row, and the other columns are the row's position. The joined
+    text is in UTF-8, because decoding and encoding text again costs time. Separate rows cost time too:
+    docs/decisions/0005-hot-path.md.
     """
 
     binary = True
@@ -151,7 +154,7 @@ def python_value(value: Any, field: "Field[Any, Any]") -> Any:
 
 
 def _flatten(value: Any, flat: list[Any]) -> Hashable:
-    """Append the single values within ``value`` to ``flat``, and return the shape that they had."""
+    """Append the single values within ``value`` to ``flat``, and return its shape."""
     if value is None:
         return None
     if isinstance(value, Mapping):
@@ -164,7 +167,7 @@ def _flatten(value: Any, flat: list[Any]) -> Hashable:
 
 
 def _parameters(shape: Any, positions: Iterator[int]) -> Any:
-    """Build what ``_flatten`` took apart, with parameters for the values."""
+    """Rebuild a value from its shape, with a parameter for each single value."""
     match shape:
         case (kind, members) if kind is dict:
             return {key: _parameters(member, positions) for key, member in members}

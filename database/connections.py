@@ -1,4 +1,4 @@
-"""Ask about the connection to the database, give it back, and bound how long a request waits for it."""
+"""Inspect and release the database connection, and limit how long a request waits for PostgreSQL."""
 
 import select
 from typing import Any, ClassVar, Self
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-# Private, but the exception that the documentation of Connection.wait names.
+# Private, but psycopg has no public name for the exception that Connection.wait raises.
 from psycopg.errors import _WaitTimeout
 
 #: How long a schema change waits for a lock, because every later request to the table waits behind it.
@@ -45,12 +45,12 @@ def lacks_migrations() -> bool:
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that waits a bounded time for an answer from the server.
+    """A connection that limits how long it waits for an answer from the server.
 
-    A frozen server keeps its sockets open, so no timeout of libpq, the pool or PostgreSQL ends the wait. After a
-    timeout the connection is closed, because the answer may still arrive on it.
+    A frozen server keeps its sockets open, so no timeout of libpq, the pool or PostgreSQL ends the wait. A timeout
+    closes the connection, because the late answer may still arrive there.
 
-    The server counts as ``unavailable`` from a timeout or a refused connection until the next answer. Meanwhile
+    The server counts as ``unavailable`` from a timeout or a refused connection until the next answer. During this time
     requests wait only ``unavailable_timeout`` seconds, so that ``/healthz`` and other requests find a free thread.
 
     The pool drops a connection whose server has become read-only, because another host in ``DATABASE_URL`` now takes
@@ -76,24 +76,24 @@ class BoundedConnection(psycopg.Connection[Any]):
         try:
             connected = super().connect(*args, **options)
         except psycopg.OperationalError:
-            cls._note(unavailable=True)
+            cls._set_availability(unavailable=True)
             raise
-        cls._note(unavailable=False)
+        cls._set_availability(unavailable=False)
         connected.was_primary = connected.is_primary()
         return connected
 
     @classmethod
-    def _note(cls, *, unavailable: bool) -> None:
+    def _set_availability(cls, *, unavailable: bool) -> None:
         if cls.unavailable is not unavailable:
             cls.unavailable = unavailable
             timeout = cls.unavailable_timeout if unavailable else settings.DB_POOL_TIMEOUT
             connection.pool.timeout = timeout  # type: ignore[attr-defined]
 
     def execute(self, query: Any, *args: Any, **options: Any) -> psycopg.Cursor[Any]:
-        """Run a query; the pool checks an idle connection with an empty one.
+        """Run a query; the pool runs an empty query to check an idle connection.
 
         If the socket has nothing to read, treat the connection as alive: a server that closed it would have sent a
-        message. After one dead connection check all others, so that requests do not meet them one by one.
+        message. After one dead connection, check all others, so that no further request gets a dead connection.
         """
         if query != "":
             return super().execute(query, *args, **options)
@@ -123,7 +123,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             answer = super().wait(gen, min(interval, bound), bound if timeout is None else timeout)
         except _WaitTimeout as error:
             self.pgconn.finish()
-            self._note(unavailable=True)
+            self._set_availability(unavailable=True)
             raise psycopg.OperationalError("the server did not answer in time") from error
-        self._note(unavailable=False)
+        self._set_availability(unavailable=False)
         return answer

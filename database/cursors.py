@@ -1,4 +1,4 @@
-"""Choose the connection for a statement that runs by itself, and how PostgreSQL plans a search."""
+"""Open a cursor for a single statement, and make PostgreSQL plan a search for its words."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from psycopg.pq import Format
 
 @contextmanager
 def statement_cursor(connection: BaseDatabaseWrapper, *, binary: bool = False) -> Iterator[Any]:
-    """Yield a cursor for one statement, which commits by itself.
+    """Yield a cursor for one statement, which is its own transaction unless a transaction is open.
 
     On PostgreSQL the cursor uses a connection that goes straight back to the pool. Django would keep the connection
-    until the request ends and wrap it in its own state, which took a tenth of a GET: docs/decisions/0005-hot-path.md.
-    Django's own cursor is needed inside a transaction and where a wrapper or ``DEBUG`` watches statements.
+    until the request ends, and its management of the connection took a tenth of a GET: docs/decisions/0005-hot-path.md.
+    If Django already holds a connection, or a wrapper or ``DEBUG`` watches statements, the cursor is Django's own.
 
     Args:
         connection: the database.
@@ -24,7 +24,7 @@ def statement_cursor(connection: BaseDatabaseWrapper, *, binary: bool = False) -
         django.db.Error: psycopg or its pool failed.
     """
     pool = getattr(connection, "pool", None)  # SQLite has none
-    if pool is None or not _runs_by_itself(connection):
+    if pool is None or not _may_bypass_django(connection):
         with connection.cursor() as cursor:
             if binary and connection.vendor == "postgresql":
                 cursor.cursor.format = Format.BINARY
@@ -42,16 +42,20 @@ def statement_cursor(connection: BaseDatabaseWrapper, *, binary: bool = False) -
             pool.putconn(pooled)
 
 
-def _runs_by_itself(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether no transaction is open, not even one that has lost its connection, and nobody watches statements."""
-    bound = connection.connection is not None or connection.in_atomic_block
-    return not (bound or connection.execute_wrappers or connection.queries_logged)
+def _may_bypass_django(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether Django holds no connection, and nothing watches statements.
+
+    Inside a transaction Django may have lost its connection. The next statement must then fail.
+    """
+    held = connection.connection is not None or connection.in_atomic_block
+    return not (held or connection.execute_wrappers or connection.queries_logged)
 
 
 def without_prepared_plan(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
-    """Run a statement unprepared, so that PostgreSQL plans for its values; for ``connection.execute_wrapper``.
+    """Run a statement unprepared, so that PostgreSQL plans for its values.
 
-    A prepared search ends up with one plan for all words, which reads all tasks.
+    This function is for ``connection.execute_wrapper``. For a prepared search, PostgreSQL soon chooses one plan for all
+    words, which reads all tasks.
     """
     if many or context["connection"].vendor != "postgresql":
         return execute(sql, params, many, context)

@@ -49,8 +49,8 @@ class HasNul(Func):
 class StoredAsDjangoWrites(Func):
     """A test whether a value has the form in which Django writes its field.
 
-    Any column of SQLite takes any value. PostgreSQL's types hold no other value, so the condition vanishes there.
-    Templates have no space after a comma, because Django's introspection would take that for the end of a column.
+    SQLite stores any value in any column. PostgreSQL's types accept no other values, so PostgreSQL needs no condition.
+    Templates have no space after a comma, because Django's introspection would read ``, `` as the end of a column.
     """
 
     output_field = BooleanField()
@@ -88,14 +88,14 @@ class IsText(StoredAsDjangoWrites):
 
 
 class IsTime(StoredAsDjangoWrites):
-    """A test for ``2026-01-11 09:30:00``, with six digits of microseconds unless they are zero, or for NULL."""
+    """A test for a time such as ``2026-01-11 09:30:00`` or ``2026-01-11 09:30:00.000001``, or for NULL."""
 
-    # With a modifier SQLite computes the date, so the 30th of February becomes another day and differs.
+    # The modifier makes SQLite compute the date. Without this, the 30th of February would be accepted.
     _second = "SUBSTR(%(expressions)s,1,19)"
-    _counted = f"DATETIME({_second},'+0 days')"
+    _computed = f"DATETIME({_second},'+0 days')"
     template = (
-        f"(%(expressions)s IS {_counted}"
-        f" OR ({_second} IS {_counted}"
+        f"(%(expressions)s IS {_computed}"
+        f" OR ({_second} IS {_computed}"
         " AND LENGTH(CAST(%(expressions)s AS BLOB)) = 26 AND %(expressions)s NOT GLOB '*.000000'"
         " AND %(expressions)s GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]'))"
     )
@@ -118,7 +118,7 @@ class CodePoints(Func):
 
 
 class Mentions(IContains):
-    """``icontains``, beyond ASCII on SQLite too, whose ``LIKE`` folds ASCII letters only."""
+    """``icontains`` for all letters, because SQLite's ``LIKE`` ignores the case of ASCII letters only."""
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
         text, params = self.process_lhs(compiler, connection)
@@ -140,5 +140,5 @@ def character_set(characters: str) -> Value:
 
 
 def uuid_version(column: str) -> Substr:
-    """Return the version digit of a UUID (RFC 9562, section 4.2), in either database's form."""
+    """Return the version digit of a UUID (RFC 9562, section 4.2), with or without dashes."""
     return Substr(Replace(Cast(column, CharField()), Value("-"), Value("")), 13, 1)

@@ -1,4 +1,4 @@
-"""Let the database render a row as a JSON object, a column by the class of its field.
+"""Render a row as a JSON object in the database, each column by the class of its field.
 
 JSON made by the database costs the process a tenth of JSON made by Python: docs/decisions/0005-hot-path.md.
 """
@@ -64,13 +64,13 @@ class JSONInteger(JSONValue):
 
 
 class JSONTimestamp(JSONValue):
-    """An RFC 3339 time in UTC with six digits of microseconds, of which SQLite stores none if they are zero."""
+    """An RFC 3339 time in UTC with six digits of microseconds; Django omits zero microseconds in SQLite."""
 
     sqlite = "'\"' || SUBSTR(REPLACE(%(expressions)s, ' ', 'T') || '.000000', 1, 26) || 'Z\"'"
     postgresql = r"""TO_CHAR(%(expressions)s AT TIME ZONE 'UTC', '\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"')"""
 
 
-#: The JSON value of a field's class, or of the nearest class that the field's inherits from.
+#: The expression for each class of field; a subclass uses the expression of its nearest base class.
 JSON_VALUES: dict[type, type[JSONValue]] = {
     models.CharField: JSONString,
     models.TextField: JSONString,
@@ -94,7 +94,7 @@ def json_value(field: "Field[Any, Any]") -> JSONValue:
 
 
 class JSONObject(Func):
-    """A row as a JSON object of the named fields, in that order; a column that is ``NULL`` is ``null``."""
+    """A row as a JSON object of the named fields, in that order, with ``null`` for ``NULL``."""
 
     output_field = TextField()
 

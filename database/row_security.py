@@ -45,8 +45,8 @@ def create_policy(table: str) -> RunPython:
 def rows_of(user_id: str) -> Iterator[None]:
     """Open a transaction that sees only the rows of ``user_id``; do nothing if ``DB_ROW_SECURITY`` is off.
 
-    The user is set for the transaction and not for the session, because the pool gives the connection to other
-    requests.
+    The user is set for the transaction and not for the session, because the pool gives the connection to
+    other requests.
     """
     if not settings.DB_ROW_SECURITY:
         yield

@@ -16,7 +16,7 @@ from observability.request_id import current_request
 ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 ESCAPES_IN_TRACEBACKS = {code: escape for code, escape in ESCAPES.items() if chr(code) not in "\n\t"}
 
-#: The part of a PostgreSQL error that quotes a row, with the texts of a task. It ends at the next exception.
+#: The part of a PostgreSQL error that quotes a row, and so the texts of a task, up to the next exception.
 QUOTED_ROW = re.compile(r"\nDETAIL:.*?(?=\n\n(?:The above exception was|During handling of)|\Z)", re.DOTALL)
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]

@@ -41,7 +41,7 @@ def current_request_id() -> str:
 def request_id_middleware(
     get_response: "Callable[[HttpRequest], HttpResponseBase]",
 ) -> "Callable[[HttpRequest], HttpResponseBase]":
-    """Take the id from ``X-Request-ID`` if it is valid, or make a new one; repeat it in the response."""
+    """Take the id from ``X-Request-ID`` if it is valid, or make a new id; send the id in the response."""
 
     def middleware(request: "HttpRequest") -> "HttpResponseBase":
         requested_id = request.META.get("HTTP_X_REQUEST_ID", "")
