@@ -18,7 +18,7 @@ class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
     """Kept responses."""
 
     def expired(self) -> Self:
-        """Keep those older than ``KEPT_FOR``."""
+        """Keep the responses older than ``KEPT_FOR``."""
         return self.filter(created_at__lte=timezone.now() - KEPT_FOR)
 
     def delete_in_batches(self, size: int) -> Iterator[int]:
@@ -29,7 +29,7 @@ class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
 
 
 class KeptResponse(models.Model):
-    """A response and the request that its key belongs to. A row is written whole or not at all, and never changed."""
+    """A response, with the key and the fingerprint of its request. A stored row never changes."""
 
     user_id = models.TextField(help_text="The caller; two callers may use the same key.")
     key = models.CharField(max_length=KEY_MAX_LENGTH, help_text="The Idempotency-Key.")

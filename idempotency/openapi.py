@@ -17,8 +17,8 @@ PARAMETER = {
     "name": "Idempotency-Key",
     "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX_LENGTH, "pattern": "^[!-~]+$"},
     "description": (
-        "Your own key for this request, such as a new UUID. A request that you send again with the same key is not "
-        f"carried out again: for {HOURS} hours you get the first response. Another request with that key gets 422."
+        "Your own key for this request, such as a new UUID. If you send the request again with the same key within "
+        f"{HOURS} hours, nothing is done and you get the first response. Another request with the same key gets 422."
     ),
     "examples": {"AUUID": {"value": "8e03978e-40d5-43dd-bc93-6894a57f9324", "summary": "A UUID"}},
 }

@@ -1,4 +1,4 @@
-"""Carry out a request with an ``Idempotency-Key`` once, and replay its response to every repetition.
+"""Carry out a request with an ``Idempotency-Key`` once, and replay its response to repeated requests.
 
 The response is stored in the same transaction as the write, so neither locks nor half-written rows are needed:
 docs/decisions/0007-idempotency.md.
@@ -38,7 +38,9 @@ def parse_key(value: str | None) -> str | None:
 
 
 class KeyedRequest:
-    """A request with an ``Idempotency-Key``, made before REST framework reads the body.
+    """A request with an ``Idempotency-Key``.
+
+    Create the object before REST framework parses the body, because the fingerprint needs the body's bytes.
 
     Args:
         request: the request.
@@ -53,13 +55,13 @@ class KeyedRequest:
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:
-        """Hash the method, the path as sent, the query, ``If-Match`` and the body, which equal requests share."""
+        """Hash what identifies a request: method, path as sent, query, ``If-Match`` and body."""
         meta = self.request.META
         head = (self.request.method, meta["PATH_INFO"], meta["QUERY_STRING"], meta.get("HTTP_IF_MATCH"))
         return sha256(json.dumps(head).encode() + b"\n" + self.request.body).hexdigest()
 
     def respond_once(self, operation: Operation) -> HttpResponse:
-        """Return the response of ``operation``, from now or from the first time.
+        """Run ``operation`` and keep its response, or return the kept response.
 
         Raises:
             IdempotencyKeyReused: the key belongs to another request.
@@ -68,7 +70,7 @@ class KeyedRequest:
         try:
             return self._respond_once(operation)
         except IntegrityError:
-            # A concurrent request with this key was faster, and has stored its response by now.
+            # A concurrent request with this key was faster, and has already stored its response.
             return self._respond_once(operation)
 
     @retry_once_on_conflict

@@ -30,7 +30,7 @@ class IdempotentViewSet(StrictViewSet[M]):
             super().check_content()
 
     def idempotently(self, operation: Callable[[], HttpResponse]) -> HttpResponse:
-        """Answer with ``operation``, or replay the response to the first request with the same key."""
+        """Run ``operation``, or replay the response to the first request with the same key."""
         if self.idempotency_key is None:
             return operation()
 

@@ -166,15 +166,15 @@ def read_header(segment: str) -> tuple[str, str]:
     return kid, algorithm
 
 
-# A verified signature stays valid while its key does, and each fetch makes new key objects, so a cached result ends
-# with its key. Times are compared at every request: docs/decisions/0006-tokens.md.
+# Cached, because verifying a signature takes most of the time. Each fetch makes new key objects, so no cached result
+# outlives its key. ``verify_token`` compares the times at every request: docs/decisions/0006-tokens.md.
 @lru_cache(maxsize=4096)
 def read_claims(token: str, key: jwt.PyJWK) -> Claims:
     """Return the claims of ``token`` if ``key`` signed it.
 
     - The token is three parts in base64url, without padding (RFC 7515, sections 2 and 3.1).
     - ``alg`` of the header is the key's, and ``crit`` is absent (RFC 7515, section 4.1.11).
-    - ``typ`` is absent, or one of an access token or a JWT in general (RFC 8725, section 3.11).
+    - ``typ`` is absent, or in ``TOKEN_TYPES`` (RFC 8725, section 3.11).
     - ``iss`` is ``JWT_ISSUER`` (RFC 8725, section 3.8); ``aud`` is or contains ``JWT_AUDIENCE`` (section 3.9).
     - ``sub`` is a user id.
     - ``iat``, ``nbf`` and ``exp`` are integers, and ``exp`` is at most ``JWT_MAX_LIFETIME`` seconds after ``iat``.

@@ -75,7 +75,7 @@ class KeySet:
         self._thread: Thread | None = None
 
     def find(self, kid: str, algorithm: str) -> PyJWK | None:
-        """Return the key with that id for that algorithm, or ``None`` if the provider has none.
+        """Return the key with this id for this algorithm, or ``None`` if the provider has no such key.
 
         Raises:
             ServiceUnavailable: no key at all is known.
@@ -163,12 +163,12 @@ def download(url: str, deadline: float) -> bytes:
 
 
 @contextmanager
-def shut_down_after(seconds: float, connected: socket.socket) -> Iterator[None]:
+def shut_down_after(seconds: float, sock: socket.socket) -> Iterator[None]:
     """Shut a socket down after ``seconds``, because a socket's own timeout restarts with each read."""
 
     def shut_down() -> None:
         with suppress(OSError):
-            connected.shutdown(socket.SHUT_RDWR)
+            sock.shutdown(socket.SHUT_RDWR)
 
     watchdog = Timer(seconds, shut_down)
     watchdog.daemon = True

@@ -1,21 +1,21 @@
-"""Compare ``If-Match`` and ``If-None-Match`` (RFC 9110, section 13.1) with entity tags that are versions."""
+"""Read entity tags that are versions from ``If-Match`` and ``If-None-Match`` (RFC 9110, section 13.1)."""
 
 import re
 from collections.abc import Container, Iterable
 
-#: Bytes that RFC 9110 admits in a tag for older software.
+#: Bytes that RFC 9110 allows in a tag because older software sends them.
 OBS_TEXT = r"\x80-\xff"
 
 _TAG = rf'(?:W/)?"[!#-~{OBS_TEXT}]*"'
 
-#: ``*``, or a list whose elements may be empty (RFC 9110, section 5.6.1), in syntax that JSON Schema has too.
+#: ``*``, or a list whose elements may be empty (RFC 9110, section 5.6.1). JSON Schema has the same syntax.
 ENTITY_TAGS = rf"^[ \t]*(?:\*[ \t]*|(?:,[ \t]*)*{_TAG}[ \t]*(?:,[ \t]*(?:{_TAG}[ \t]*)?)*)$"
 
 _VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,18})"')
 
 ANY_VERSION = range(1, 2**63)
 
-#: The most tags in a header, because each number of tags is a statement of its own.
+#: The most tags in a header, because each number of tags needs another compiled statement.
 MAX_TAGS = 100
 
 
@@ -56,6 +56,6 @@ def _parse_tags(value: str) -> list[str]:
 
 
 def _versions(tags: Iterable[str]) -> frozenset[int]:
-    """Return the versions that ``tags`` name; tags of another form name none."""
+    """Return the versions that ``tags`` name; skip tags that name no version."""
     versions = (int(match[1]) for match in map(_VERSION.fullmatch, tags) if match)
     return frozenset(version for version in versions if version in ANY_VERSION)

@@ -1,4 +1,4 @@
-"""Parse JSON strictly by RFC 8259; Python's ``json`` accepts more, and lets the last of two equal keys win."""
+"""Parse JSON strictly by RFC 8259, because Python's ``json`` also accepts NaN and repeated keys."""
 
 import json
 from collections import Counter
@@ -13,7 +13,7 @@ from rest.problems.types import Fault, UnreadableBody, body_fault
 
 MAX_DEPTH = 32
 
-#: The most repeated keys that are named, because a pointer can be as long as the body.
+#: The most repeated keys that a problem names, because each pointer can be as long as the body.
 MAX_REPEATED_KEYS = 10
 
 
@@ -100,7 +100,11 @@ TOO_DEEP = f"The body nests deeper than {MAX_DEPTH} levels"
 
 
 def _repeated_keys(value: Any, path: tuple[str, ...] = ()) -> Iterator[Fault]:
-    """Yield a fault for every repeated key of every object in ``value``."""
+    """Yield a fault for every repeated key of every object in ``value``.
+
+    Raises:
+        UnreadableBody: ``value`` nests deeper than ``MAX_DEPTH``.
+    """
     if not isinstance(value, dict | list):
         return
     if len(path) == MAX_DEPTH:

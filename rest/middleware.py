@@ -1,4 +1,4 @@
-"""Apply what holds for every path under ``/api/``."""
+"""Apply the rules for every path under ``/api/``."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,7 +14,7 @@ from rest.problems import responses
 def api_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Accept a trailing slash, answer every error with a problem, and keep shared caches away."""
+    """Accept a trailing slash, answer every error with a problem, and forbid shared caches."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if not f"{request.path_info}/".startswith(settings.API_PREFIX):
@@ -22,7 +22,7 @@ def api_middleware(
         request.path_info = request.path_info.removesuffix("/")
         response = get_response(request)
         if response.status_code >= HTTPStatus.BAD_REQUEST and response["Content-Type"] != responses.CONTENT_TYPE:
-            # Django shows a page of its own where DEBUG is on.
+            # Without this, Django would send an HTML page if DEBUG is on.
             response = responses.respond(request, responses.problem_of_status(response.status_code))
         response.headers["Cache-Control"] = "private, no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"

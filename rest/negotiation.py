@@ -49,7 +49,7 @@ def _weight(media_type: str, ranges: list[MediaType]) -> float:
 
 
 def _without_parameters(accepted: MediaType) -> MediaType:
-    """Drop all parameters but the weight, because JSON has one form here, without ``indent`` or ``version``.
+    """Drop all parameters but the weight, because none of them, such as ``indent``, changes the response.
 
     A charset other than UTF-8 matches nothing (RFC 8259, section 8.1).
     """
@@ -67,7 +67,7 @@ def utf8_media_type(content_type: str) -> str:
 
 
 def _parse(text: str) -> MediaType:
-    """Parse a media type without a UTF-8 charset; a malformed one matches nothing."""
+    """Parse a media type and drop the charset UTF-8; a malformed media type matches nothing."""
     try:
         media_type = MediaType(text)
     except (ValueError, LookupError):

@@ -1,4 +1,4 @@
-"""Complete the OpenAPI document with problems, and help to describe texts."""
+"""Add problems to the OpenAPI document, and build patterns of texts."""
 
 from http import HTTPStatus
 from itertools import groupby
@@ -15,10 +15,10 @@ FAULT_SCHEMA = {
     "properties": {
         "pointer": {
             "type": "string",
-            "description": "A place in the body: a JSON Pointer as a URI fragment (RFC 6901).",
+            "description": "The place in the body: a JSON Pointer as a URI fragment (RFC 6901).",
         },
-        "parameter": {"type": "string", "description": "A query parameter."},
-        "header": {"type": "string", "description": "A header."},
+        "parameter": {"type": "string", "description": "The name of the query parameter."},
+        "header": {"type": "string", "description": "The name of the header."},
         "code": {"type": "string"},
         "detail": {"type": "string"},
     },
@@ -32,7 +32,7 @@ PROBLEM_SCHEMA = {
         "type": {
             "type": "string",
             "format": "uri-reference",
-            "description": "A page that explains it.",
+            "description": "The path of a page that explains the problem.",
         },
         "title": {"type": "string", "description": "Constant for a `type`."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
@@ -40,7 +40,10 @@ PROBLEM_SCHEMA = {
         "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request, as sent."},
         "code": {"type": "string", "enum": sorted(PROBLEMS), "description": "Constant for a `type`."},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
-        "request_id": {"type": "string", "description": "With every 5xx: the id of the request in the server's log."},
+        "request_id": {
+            "type": "string",
+            "description": "In each 5xx response: the id of the request in the server's log.",
+        },
     },
     "required": ["type", "title", "status", "detail", "instance", "code"],
 }
@@ -51,11 +54,11 @@ HEADERS = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."},
     "RateLimit": {
         "schema": {"type": "string"},
-        "description": "With rate limits: the requests that remain (`r`) for a number of seconds (`t`).",
+        "description": "If rates are limited: the requests (`r`) that remain in the next seconds (`t`).",
     },
     "RateLimit-Policy": {
         "schema": {"type": "string"},
-        "description": "With rate limits: the requests (`q`) in a window of seconds (`w`).",
+        "description": "If rates are limited: the allowed requests (`q`) in a window of seconds (`w`).",
     },
     "WWW-Authenticate": {
         "schema": {"type": "string"},
@@ -71,7 +74,7 @@ HEADERS_OF_STATUS = {
 
 
 def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add problems to each operation, and ``X-Request-ID`` to each response; drf-spectacular documents neither."""
+    """Add problems to each operation, and ``X-Request-ID`` to each response."""
     result["components"]["schemas"] |= {"Fault": FAULT_SCHEMA, "Problem": PROBLEM_SCHEMA}
     result["components"]["headers"] = HEADERS
     for path, operations in result["paths"].items():
@@ -128,9 +131,9 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
 
 
 def character_class(characters: str) -> str:
-    r"""Return the inside of a regular expression's class: ``character_class("abcx")`` is ``\u0061-\u0063\u0078``.
+    r"""Return the inside of a class in a regular expression: ``\u0061-\u0063\u0078`` for ``"abcx"``.
 
-    Characters past the first plane are left out, because JavaScript can write them in its Unicode mode only.
+    Omit characters outside the Basic Multilingual Plane, because JavaScript needs its Unicode mode for these.
     """
     points = sorted({ord(character) for character in characters if ord(character) <= 0xFFFF})
     begins = [point for point in points if point - 1 not in points]
@@ -140,6 +143,6 @@ def character_class(characters: str) -> str:
 
 
 def text_pattern(*, forbidden: str, invisible: str = "") -> str:
-    """Return the pattern of texts with no ``forbidden`` character, and with one that is not ``invisible``."""
+    """Return the pattern of texts without ``forbidden`` characters, and not only of ``invisible`` ones."""
     allowed = f"[^{character_class(forbidden)}]*"
     return f"^{allowed}[^{character_class(invisible)}]{allowed}$" if invisible else f"^{allowed}$"

@@ -23,7 +23,7 @@ CURSOR = ParameterType(str, {"type": "string", "minLength": 1}, needs="limit")
 
 
 class Cursors:
-    """The cursors of one list: of one caller, with the same filters and order.
+    """The cursors of one list, which has one caller, one set of filters and one order.
 
     Args:
         bound_to: the list that the cursors are valid for, as JSON values.

@@ -1,4 +1,4 @@
-"""Read query parameters strictly: an unknown, repeated, empty or malformed one is refused by name."""
+"""Read query parameters strictly, and name each unknown, repeated, empty or malformed parameter."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from rest.timestamps import parse_timestamp
 
 
 class ParameterType(NamedTuple):
-    """How a parameter is read, and how the OpenAPI document describes it.
+    """A type of query parameter: its parser, and its schema in the OpenAPI document.
 
     Attributes:
         parse: returns the value of a text, or raises ``ValueError`` with the rule that the text breaks.
@@ -28,7 +28,7 @@ class ParameterType(NamedTuple):
 
 
 def whole_number(least: int, most: int, example: int) -> ParameterType:
-    """Return the type of numbers from ``least`` to ``most`` in ASCII digits."""
+    """Return the type of a parameter whose value is a number from ``least`` to ``most``, in ASCII digits."""
 
     def parse(text: str) -> int:
         digits = re.fullmatch(r"0*([1-9][0-9]{0,8})", text)
@@ -40,7 +40,7 @@ def whole_number(least: int, most: int, example: int) -> ParameterType:
 
 
 def one_of(choices: Iterable[str], example: str) -> ParameterType:
-    """Return the type of a choice."""
+    """Return the type of a parameter whose value is one of ``choices``."""
     allowed = list(choices)
 
     def parse(text: str) -> str:
@@ -62,7 +62,7 @@ TIMESTAMP = ParameterType(parse_timestamp, {"type": "string", "format": "date-ti
 
 
 def query_parameters(request: HttpRequest) -> dict[str, list[str]]:
-    """Return each parameter of the query with all its texts; WSGI hands the query over as Latin-1."""
+    """Return the texts of each query parameter by name; WSGI passes the query as Latin-1."""
     query = request.META["QUERY_STRING"].encode("latin-1").decode(errors="replace")
     return parse_qs(query, keep_blank_values=True)
 

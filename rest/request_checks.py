@@ -22,21 +22,21 @@ def refuse_large_body(request: Request) -> None:
 
 
 class HeaderReader:
-    """Reads a request's headers, and collects the faults of all of them, so that one problem names them."""
+    """A reader of a request's headers, which collects all faults for one problem."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.faults: list[Fault] = []
 
     def check_host(self) -> None:
-        """Note a ``Host`` that is not served."""
+        """Add a fault if the ``Host`` is not allowed."""
         try:
             self.request.get_host()
         except DisallowedHost:
             self.faults.append(HOST_FAULT)
 
     def read(self, header: str, parse: Callable[[str | None], T]) -> T | None:
-        """Return what ``parse`` makes of a header, or ``None`` after noting the ``ValueError`` that it raised."""
+        """Return the parsed header; if ``parse`` raises ``ValueError``, add a fault and return ``None``."""
         try:
             return parse(self.request.META.get(f"HTTP_{header.upper().replace('-', '_')}"))
         except ValueError as error:
@@ -50,12 +50,12 @@ class HeaderReader:
 
 
 def has_body(request: Request) -> bool:
-    """Tell whether a body was sent; REST framework would also believe a header ``Content_Length``."""
+    """Tell whether the client sent a body; REST framework would also accept a header ``Content_Length``."""
     return int(request.META.get("CONTENT_LENGTH") or 0) > 0
 
 
 def refuse_media_type(request: Request) -> None:
-    """Refuse a body that no parser takes, or without a body a ``Content-Type`` that none would take."""
+    """Refuse a body, or a ``Content-Type`` without a body, that no parser accepts."""
     if has_body(request) or request.META.get("CONTENT_TYPE"):
         request.negotiator.select_parser(request, request.parsers)  # type: ignore[union-attr,arg-type]
 
@@ -67,6 +67,6 @@ def refuse_empty_body(request: Request) -> None:
 
 
 def refuse_parameters(request: Request) -> None:
-    """Refuse every parameter, because none is ever silently ignored."""
+    """Refuse every query parameter, because the service ignores none silently."""
     if parameters := query_parameters(request):
         raise InvalidRequest(faults=map(unknown_parameter, parameters))

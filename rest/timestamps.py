@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 TIMESTAMP_RULE = "must be an RFC 3339 date and time with an offset, of the years 0001 to 9999"
 
-#: A second may have any number of digits after the point, and a blank may stand for the ``T``.
+#: Seconds may have any number of digits after the point, and a space may replace the ``T``.
 RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
@@ -39,7 +39,7 @@ def format_timestamp(time: datetime) -> str:
 
 
 class TimestampField(serializers.DateTimeField):
-    """A time; REST framework's own field takes other forms, and drops a fraction of zero."""
+    """A time; REST framework's own field accepts other forms, and omits zero microseconds."""
 
     default_error_messages = {"invalid": f"{{label}} {TIMESTAMP_RULE}"}
 

@@ -1,4 +1,4 @@
-"""The base of every endpoint: refusals in the contract's order, entity tags, and responses that are ready JSON."""
+"""The base of every endpoint: refusals in the contract's order, entity tags, and responses."""
 
 from collections.abc import Container, Mapping
 from typing import Any, ClassVar, TypeVar
@@ -22,11 +22,11 @@ M = TypeVar("M", bound=Model)
 
 
 class StrictViewSet(GenericViewSet[M]):
-    """An endpoint that refuses whatever it would otherwise ignore.
+    """An endpoint that refuses an invalid header, body or parameter instead of ignoring it.
 
     Attributes:
-        actions_with_body: the actions that read a body; the others ignore it.
-        actions_with_parameters: the actions that take query parameters; the others refuse them.
+        actions_with_body: the actions that read a body; other actions ignore a body.
+        actions_with_parameters: the actions that take query parameters; other actions refuse parameters.
         if_match: the versions that a write may change; ``None`` admits any.
         if_none_match: the versions that the client has.
     """
@@ -40,7 +40,7 @@ class StrictViewSet(GenericViewSet[M]):
 
     @property
     def user_id(self) -> str:
-        """The caller."""
+        """Return the caller's user id."""
         return str(self.request.user.pk)
 
     def get_parsers(self) -> list[BaseParser]:
@@ -79,7 +79,7 @@ class StrictViewSet(GenericViewSet[M]):
             request_checks.refuse_parameters(self.request)
 
     def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
-        """Answer ``Allow`` alone, which every response carries."""
+        """Answer without a body, because every response has ``Allow``."""
         return Response()
 
     def respond(

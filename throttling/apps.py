@@ -1,9 +1,9 @@
-"""Configure the app ``throttling``."""
+"""The app of rate limits."""
 
 from django.apps import AppConfig
 
 
 class ThrottlingConfig(AppConfig):
-    """The app that limits the rate of requests."""
+    """The configuration of the app ``throttling``."""
 
     name = "throttling"

@@ -30,7 +30,7 @@ class WindowManager(models.Manager["Window"]):
     def purge(self) -> None:
         """Delete up to ``PURGE_BATCH_SIZE`` windows that have ended."""
         ended = self.filter(ends__lte=time()).values("client")[:PURGE_BATCH_SIZE]
-        # Without the second condition, a window that its client has renewed meanwhile would be lost.
+        # Without the second condition, this would delete a window that its client has just renewed.
         self.filter(client__in=ended, ends__lte=time()).delete()
 
 

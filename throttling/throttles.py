@@ -22,12 +22,12 @@ from throttling.models import Window
 if TYPE_CHECKING:  # rest_framework.views imports this module by DEFAULT_THROTTLE_CLASSES
     from rest_framework.views import APIView
 
-#: Between two purges by one worker.
+#: The least time between two purges by one worker.
 PURGE_INTERVAL_SECONDS = 600
 
 
 class Throttle(BaseThrottle):
-    """A throttle that counts reads and writes separately, by user id, or by address in single-user mode.
+    """A throttle that counts reads and writes of each user, or of each address in single-user mode.
 
     A window begins with the client's first request, and allows as many requests as the quota.
     """

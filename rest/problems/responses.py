@@ -1,8 +1,8 @@
 """Render every error as a problem (RFC 9457).
 
-An exception comes from a view (``exception_handler``) or from Django (``bad_request`` to ``server_error``, which
-``todo_project/urls.py`` names as handlers). It is translated to a ``Problem``, and drf-problems renders that. The body
-is then rebuilt, for the reasons in docs/decisions/0003-problems.md.
+REST framework calls ``exception_handler`` for an exception of a view. Django calls ``bad_request`` to ``server_error``,
+which ``todo_project/urls.py`` names. Each exception becomes a ``Problem``, which drf-problems renders. This module then
+builds the body again, for the reasons in docs/decisions/0003-problems.md.
 """
 
 import json
@@ -52,7 +52,7 @@ NOT_UTF8 = re.compile("%25([89A-F][0-9A-F])")
 
 
 def register_problems() -> None:
-    """Replace drf-problems' catalogue, which has types that this server never answers."""
+    """Replace drf-problems' catalogue, because it has types that this service never sends."""
     PROBLEM_EXCEPTION_MAP.clear()
     PROBLEM_CODE_CHOICES.clear()
     for problem in PROBLEMS.values():
@@ -101,7 +101,7 @@ def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
 
 
 def instance(request: HttpRequest) -> str:
-    """Return the request's path, encoded again, because the server decodes all of it that is UTF-8."""
+    """Return the path of the request, percent-encoded again, because the server has decoded its UTF-8."""
     return NOT_UTF8.sub(r"%\1", quote(request.META["PATH_INFO"], safe=PATH_CHARACTERS))
 
 
@@ -119,10 +119,10 @@ def as_problem(error: BaseException | None) -> Problem:
         case Exception() if is_unavailable(error):
             return ServiceUnavailable()
         case _:
-            return _of_django(error)
+            return _translate_django_error(error)
 
 
-def _of_django(error: BaseException | None) -> Problem:
+def _translate_django_error(error: BaseException | None) -> Problem:
     match error:
         case Http404():
             return NotFound()
@@ -157,7 +157,7 @@ def problem_of_status(status: int) -> Problem:
 
 
 def django_handler(page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Return an error handler for ``urls.py``: ``page`` answers in the admin, and problems elsewhere."""
+    """Return an error handler for Django that calls ``page`` in the admin and sends a problem elsewhere."""
 
     def handle(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
         error = exception or sys.exc_info()[1]
@@ -187,7 +187,7 @@ def unknown_path(request: HttpRequest) -> HttpResponse:
     return respond(request, NotFound())
 
 
-#: Answers a problem's ``type`` without authentication, so that a client can look up the problem of a missing token.
+#: Explains a problem's ``type`` without authentication, so that a client can look up the problem of a missing token.
 documentation = ErrorDocumentationView.as_view(
     authentication_classes=[], permission_classes=[], throttle_classes=[], schema=None
 )

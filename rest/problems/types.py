@@ -1,6 +1,6 @@
 """The problem types of this API (RFC 9457).
 
-A view raises one, ``rest/problems/responses.py`` renders it, and ``/problems/{code}`` shows the class's docstring.
+A view raises a problem, and ``rest/problems/responses.py`` renders it. ``/problems/{code}`` shows its docstring.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ FRAGMENT_CHARACTERS = "!$&'()*+,;=:@?"
 
 
 class Fault(TypedDict, total=False):
-    """A fault of a request; one of ``pointer`` (body), ``parameter`` (query) and ``header`` says where it is."""
+    """A fault of a request, located by one of ``pointer`` (body), ``parameter`` (query) and ``header``."""
 
     pointer: str
     parameter: str
@@ -45,7 +45,7 @@ class Problem(APIException):
     """A problem type, whose ``status_code``, ``default_code`` and ``title`` are constant.
 
     Args:
-        detail: a sentence about this occurrence; by default that of the first fault, or ``default_detail``.
+        detail: a sentence about this occurrence; by default the detail of the first fault, or ``default_detail``.
         faults: everything wrong with the request.
         headers: more headers of the response.
     """
@@ -72,7 +72,7 @@ class Problem(APIException):
 class InvalidRequest(Problem):
     """A field of the body, a query parameter or a header breaks a rule.
 
-    `errors` names each fault and its place. Correct them and send the request again.
+    `errors` names each fault and its place. Correct the faults and send the request again.
     """
 
     status_code = 400
@@ -82,7 +82,7 @@ class InvalidRequest(Problem):
 
 
 class UnreadableBody(Problem):
-    """The body is not UTF-8 JSON, is incomplete, or is empty where one is needed.
+    """The body is not UTF-8 JSON, is incomplete, or is empty although the operation needs a body.
 
     A byte order mark, NaN, Infinity, a number beyond double precision, a repeated key and nesting past 32 levels are
     refused too.
@@ -105,7 +105,7 @@ class NotAuthenticated(Problem):
 
 
 class AuthenticationFailed(Problem):
-    """The token is not valid. It may have expired, or be meant for another service. Get a new one."""
+    """The token is not valid: for example, it has expired or is for another service. Get a new token."""
 
     status_code = 401
     default_code = "authentication_failed"
@@ -160,7 +160,7 @@ class Conflict(Problem):
 
 
 class PreconditionFailed(Problem):
-    """`If-Match` does not name the task's current version, which `ETag` gives. Nothing was changed."""
+    """`If-Match` does not name the task's current version. Nothing was changed. `ETag` has the version."""
 
     status_code = 412
     default_code = "precondition_failed"

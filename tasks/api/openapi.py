@@ -42,7 +42,7 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     TAGS,
     location=OpenApiParameter.HEADER,
-    description="Carry this out only if the task has one of these versions: an `ETag`, a list of them, or `*`.",
+    description="Change the task only if it has one of these versions: an `ETag`, a list of `ETag`s, or `*`.",
     examples=[OpenApiExample("A version", '"1"')],
 )
 IF_NONE_MATCH = OpenApiParameter(
@@ -70,9 +70,9 @@ TITLE_PATTERN = text_pattern(forbidden=TITLE_FORBIDDEN, invisible=INVISIBLE)
 DESCRIPTION_PATTERN = text_pattern(forbidden=DESCRIPTION_FORBIDDEN)
 
 DESCRIPTIONS = {
-    "limit": "A page of at most this many tasks, with a `Link` to the next page. Without it: all tasks.",
-    "cursor": "The end of the page before, from its `Link`. Valid with the same filters and order. Needs a `limit`.",
-    "q": "Only tasks with each of these words in the title or the description, in any case.",
+    "limit": "Return a page of at most this many tasks, with a `Link` to the next page. Without `limit`: all tasks.",
+    "cursor": "The end of the previous page, from its `Link`. Valid with the same filters and order. Needs a `limit`.",
+    "q": "Only tasks with each of these words in the title or the description, in upper or lower case.",
     "ordering": (
         "Sort by this key, and tasks with equal keys by `id`; `-` means descending. `title` sorts by Unicode code "
         "point. A task whose key changes while the list is read may appear twice or not at all. `created_at` never "
@@ -101,7 +101,7 @@ LINK = OpenApiParameter(
     "Link",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description='With a `limit`: the first page and, if there is more, the next one (RFC 8288, `rel="next"`).',
+    description='With a `limit`: the first page and, if more tasks follow, the next page (RFC 8288, `rel="next"`).',
     response=[200],
 )
 
@@ -119,7 +119,7 @@ EVERYWHERE = (
 
 
 def problem_codes(*codes: str) -> dict[str, Any]:
-    """Name the problems of an operation: these, and those of every operation."""
+    """Name the problems of an operation: ``codes``, and the problems of all operations."""
     return {"x-problem-codes": (*codes, *EVERYWHERE)}
 
 
@@ -177,7 +177,7 @@ document_tasks = extend_schema_view(
         operation_id="deleteTask",
         parameters=[IF_MATCH, etag_header()],
         extensions=problem_codes("not_found", "precondition_failed"),
-        responses={200: task_response({**CHANGED, "completed": False}, "The task as it was last.")},
+        responses={200: task_response({**CHANGED, "completed": False}, "The task, now in the trash.")},
     ),
     toggle=extend_schema(
         tags=["tasks"],
@@ -193,7 +193,7 @@ document_tasks = extend_schema_view(
         parameters=[IF_MATCH, etag_header()],
         request=None,
         extensions=problem_codes("not_found", "conflict", "precondition_failed"),
-        responses=task_response({**CHANGED, "version": 3}, "The task, back among the others."),
+        responses=task_response({**CHANGED, "version": 3}, "The restored task."),
     ),
 )
 
@@ -201,7 +201,7 @@ document_trash = extend_schema_view(
     list=extend_schema(
         tags=["trash"],
         operation_id="listTrash",
-        description="What the caller has deleted, newest deletion first, by the same parameters as the list of tasks.",
+        description="The caller's deleted tasks, newest deletion first. The parameters are the same as for live tasks.",
         parameters=[*list_parameters(LAST_WRITTEN_FIRST), LINK],
         extensions=problem_codes(),
         responses=OpenApiResponse(
@@ -226,7 +226,7 @@ document_trash = extend_schema_view(
         operation_id="removeTask",
         parameters=[IF_MATCH, etag_header()],
         extensions=problem_codes("not_found", "precondition_failed"),
-        responses={200: task_response(CHANGED, "The task as it was.")},
+        responses={200: task_response(CHANGED, "The last state of the deleted task.")},
     ),
 )
 
@@ -264,7 +264,7 @@ LINKS = {
 
 
 def document_links(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Link each response with one task to the operations that can follow, with its version for ``If-Match``."""
+    """Link each response with one task to the operations that can follow, with the task's ``If-Match``."""
     result["components"]["links"] = {name: _link(name) for name in (*TO_LIVE, *TO_TRASHED)}
     operations = [operation for operations in result["paths"].values() for operation in operations.values()]
     for operation in operations:
