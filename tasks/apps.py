@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-#: The groups of operators, and what each may do to tasks when it is created.
+#: The groups of operators, with the permissions on tasks that a new group gets.
 GROUPS = {"viewer": ("view",), "operator": ("view", "add", "change", "delete")}
 
 

@@ -43,9 +43,9 @@ class Task(models.Model):
     """A thing to do, owned by one user. The database holds each rule as a constraint.
 
     Attributes:
-        PUBLIC_FIELDS: what every endpoint, export and import shows, in this order.
-        WRITABLE_FIELDS: what the owner and staff may change.
-        INTERNAL_FIELDS: what only this service knows.
+        PUBLIC_FIELDS: the fields of each endpoint, export and import, in this order.
+        WRITABLE_FIELDS: the fields that the owner and operators may change.
+        INTERNAL_FIELDS: the fields that no endpoint shows.
     """
 
     PUBLIC_FIELDS = ("id", "title", "description", "completed", "user_id", "created_at", "updated_at", "version")
@@ -177,7 +177,7 @@ class Task(models.Model):
         return self.title
 
     def save(self, **options: Any) -> None:
-        """Insert a new task; ``TaskQuerySet`` changes stored ones, because every write names its columns.
+        """Insert a new task; ``TaskQuerySet`` changes stored tasks, because every write names its columns.
 
         Raises:
             TypeError: the task is stored already.

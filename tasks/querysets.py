@@ -30,7 +30,7 @@ TRASHED = Q(deleted_at__isnull=False)
 NEWEST_FIRST = "-created_at"
 LAST_WRITTEN_FIRST = "-updated_at"
 
-#: What a list can be sorted by. A nullable column needs ``Coalesce`` with a stand-in for ``NULL``.
+#: The expressions that a list can sort by. A nullable column needs ``Coalesce`` with a stand-in for ``NULL``.
 SORT_KEYS: dict[str, F | Expression] = {
     "created_at": F("created_at"),
     "updated_at": F("updated_at"),
@@ -45,11 +45,11 @@ def sort_key(ordering: str) -> F | Expression:
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
-    """Tasks, and everything that may be done to them.
+    """A set of tasks, and every operation on tasks.
 
     The verbs (``change``, ``toggle``, ``move_to_trash``, ``restore``, ``remove``) write every task of the set in one
-    statement and return how many they wrote. The queries behind them (``change_query`` …) are also what the API
-    compiles, in ``tasks/api/statements.py``.
+    statement, and return the number of written tasks. ``tasks/api/statements.py`` compiles the same queries
+    (``change_query`` …) for the API.
     """
 
     def owned_by(self, user_id: str) -> Self:
@@ -95,7 +95,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(follows(Tuple(sort_key(ordering), F("id")), position))
 
     def in_batches(self, size: int) -> Iterator[Self]:
-        """Yield these tasks as sets of ``size`` in the order of ``id``, each to be read or written by one statement.
+        """Yield these tasks as sets of ``size``, in the order of ``id``, for one statement each.
 
         Between two sets no transaction and no cursor is open, because a pooler could keep neither. Memory does not
         grow with the number of tasks.
@@ -160,9 +160,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self._write_query(DeleteQuery)
 
     def change_query(self, now: datetime | Parameter, **values: Any) -> UpdateQuery:
-        """Build the query that writes ``values``; no other place moves ``version`` and ``updated_at``.
+        """Build the query that writes ``values``; no other code raises ``version`` and ``updated_at``.
 
-        ``updated_at`` grows with every write, even if the clock stands still or steps back.
+        ``updated_at`` grows with every write, even if the clock stops or goes back.
         """
         query = self._write_query(UpdateQuery)
         clock = Value(now) if isinstance(now, datetime) else now

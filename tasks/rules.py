@@ -1,7 +1,7 @@
 """The rules of a task's values: characters, limits, messages and validators.
 
-Characters are listed and not looked up in ``unicodedata``, because the database's constraints hold the same sets. A
-newer Python brings newer Unicode tables, which must not change the rules for stored tasks.
+The characters are listed here instead of coming from ``unicodedata``, because the database's constraints contain the
+same sets. A newer Python has newer Unicode tables, which must not change the rules for stored tasks.
 """
 
 import re
@@ -37,7 +37,7 @@ FORMATS = characters(
     "110BD 110CD 13430-1343F 1BCA0-1BCA3 1D173-1D17A E0001 E0020-E007F"
 )
 
-#: Categories Cc, Cf, Zs, Zl and Zp: a title of these alone looks empty.
+#: Categories Cc, Cf, Zs, Zl and Zp: a title of only these characters looks empty.
 INVISIBLE = CONTROLS + FORMATS + SEPARATORS + characters("20 A0 1680 2000-200A 202F 205F 3000")
 
 TITLE_FORBIDDEN = CONTROLS + SEPARATORS
@@ -46,15 +46,15 @@ DESCRIPTION_FORBIDDEN = CONTROLS.translate(dict.fromkeys(map(ord, "\t\n\r")))
 TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 2000
 
-#: The highest version of a task that is stored with one. Every write adds 1, which never fills the column. Up to here
-#: JavaScript's numbers are exact (RFC 8259, section 6).
+#: The highest version that an import accepts, because JavaScript's numbers are exact up to here (RFC 8259, section 6).
+#: Further writes add 1 each, and cannot reach the limit of the column.
 MAX_VERSION = 2**53
 
 #: The first and the last time that RFC 3339 can write.
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
-#: The difference between the clocks of two servers that is no fault.
+#: The accepted difference between the clocks of two servers.
 CLOCK_SKEW = timedelta(minutes=1)
 
 #: The messages of each field by the codes of Django's and REST framework's validators.
@@ -84,7 +84,7 @@ _FORBIDDEN_IN_DESCRIPTION = re.compile(f"[{re.escape(DESCRIPTION_FORBIDDEN)}\ud8
 
 
 def validate_title(title: str) -> None:
-    """Refuse a trimmed title that looks empty, or that breaks the line.
+    """Refuse a trimmed title that looks empty or is not one line of text.
 
     Raises:
         ValidationError: the title is blank or has a forbidden character.

@@ -1,4 +1,4 @@
-"""Numbers of tasks, in total and per day: counted up to a limit, and estimated by PostgreSQL beyond the limit."""
+"""Numbers of tasks, in total and per day: counted up to a limit, and estimated above."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -130,7 +130,7 @@ def last_dates(number: int) -> list[date]:
 
 
 def count_totals(tasks: TaskQuerySet, limit: int | None = None) -> TaskTotals:
-    """Count the tasks by state; of more than ``limit`` tasks, count the first ones only."""
+    """Count the tasks by state; with a ``limit``, count at most ``limit + 1`` tasks."""
     rows = tasks.order_by().values("pk", "completed", "deleted_at")
     rows = rows if limit is None else rows[: limit + 1]
     live, completed, trashed = rows.aggregate(
@@ -165,7 +165,7 @@ def midnight(day: date) -> datetime:
 
 
 def count_or_estimate(tasks: TaskQuerySet, limit: int) -> TaskCount:
-    """Count the tasks up to ``limit``; of more tasks, estimate the number where the database can."""
+    """Count up to ``limit`` tasks; estimate a higher number if the database can."""
     number = tasks.order_by()[: limit + 1].count()
     if number <= limit:
         return TaskCount(number)
@@ -190,15 +190,15 @@ def estimate_totals_and_days(tasks: TaskQuerySet, dates: list[date]) -> tuple[Ta
 
 
 def tasks_of_day(tasks: TaskQuerySet, daily: DailyNumber, day: date) -> TaskQuerySet:
-    """Return the tasks that the daily number of that day counts."""
+    """Return the tasks that a daily number counts for one day."""
     bounds = {f"{daily.column}__gte": midnight(day), f"{daily.column}__lt": midnight(day + timedelta(days=1))}
     return daily.select(tasks).filter(**bounds)
 
 
 def estimate(*querysets: TaskQuerySet) -> list[int]:
-    """Return how many rows PostgreSQL's planner expects of each queryset; one ``EXPLAIN`` reads no row."""
-    # The first queryset comes twice, because the plan of a single queryset has no list of plans. PG_BACKEND_PID keeps
-    # the plan serial; a parallel plan has the part of one worker, not one plan per queryset.
+    """Return the rows that PostgreSQL's planner expects of each queryset; one ``EXPLAIN`` reads no row."""
+    # The first queryset appears twice, because the plan of a single queryset has no list of plans. PG_BACKEND_PID
+    # prevents a parallel plan, because its list would have the share of one worker instead of one plan per queryset.
     serial = Func(function="PG_BACKEND_PID", output_field=IntegerField())
     first, *others = (tasks.order_by().values_list(serial) for tasks in (querysets[0], *querysets))
     [explained] = json.loads(first.union(*others, all=True).explain(format="json"))
@@ -206,7 +206,7 @@ def estimate(*querysets: TaskQuerySet) -> list[int]:
 
 
 def read_database_size(tasks: TaskQuerySet) -> int:
-    """Read how many bytes the database of the tasks has."""
+    """Return the size in bytes of the database that stores the tasks."""
     connection = connections[tasks.db]
     with connection.cursor() as cursor:
         cursor.execute(DATABASE_SIZE[connection.vendor])

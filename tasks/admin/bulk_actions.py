@@ -1,8 +1,8 @@
 """Actions on many tasks: on the checked ones, or on every task that the list finds.
 
 An action writes through ``TaskQuerySet``, one batch after the other. Each batch is a transaction that also updates the
-action's one ``LogEntry``. An action that stops early has therefore written whole batches, and the log has their number.
-Run again, the action continues with the rest.
+action's one ``LogEntry``. If an action stops early, the log therefore has the number of tasks that it has written. The
+operator can run the action again to continue with the rest.
 """
 
 import logging
@@ -28,7 +28,7 @@ from tasks.models import Task
 from tasks.querysets import TaskQuerySet
 from tasks.statistics import EXACT_LIMIT, TaskCount, count_or_estimate
 
-#: The tasks of a batch, which stay locked for 50 ms; no request of the API waits longer for one of them.
+#: The tasks of a batch. PostgreSQL locks them for about 50 ms, so no API request waits longer for a task.
 BATCH_SIZE = 500
 
 #: How many tasks a confirmation shows.
@@ -85,7 +85,7 @@ class TaskAction:
     def __call__(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
     ) -> HttpResponseBase | None:
-        """Ask for a confirmation or run the action; ``None`` leads back to the list."""
+        """Ask for a confirmation or run the action; return ``None`` to redirect to the list."""
         everything = selects_all(request)
         if (everything or self.is_irreversible) and "confirmed" not in request.POST:
             return self.ask_for_confirmation(model_admin, request, tasks)
@@ -116,7 +116,7 @@ class TaskAction:
     def ask_for_confirmation(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
     ) -> TemplateResponse:
-        """Return a page that shows how many tasks the action will write, and some of them."""
+        """Return a page that shows how many tasks the action will write, and a few examples."""
         to_write = self.select(tasks)
         context = {
             **self._build_context(model_admin, request),

@@ -12,10 +12,10 @@ from tasks.models import Task
 from tasks.querysets import TaskQuerySet
 from tasks.statistics import EXACT_LIMIT, TaskCount, count_or_estimate
 
-#: How many tasks the pages of a list reach, because a page takes longer the further it is.
+#: The most tasks that the pages of a list show, because the database reads all earlier tasks for a late page.
 MAX_LISTED = EXACT_LIMIT
 
-#: The same for a search, because counting reads every task that the search finds.
+#: The most tasks that the pages of a search show, because counting reads every task that the search finds.
 MAX_LISTED_BY_SEARCH = 1_000
 
 
@@ -39,7 +39,7 @@ class TaskChangeList(ChangeList):
         self.title = "Tasks"
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> TaskQuerySet:
-        """Return no task for a refused search; Django returns all of them, and “Select all” would change them."""
+        """Return no task for a refused search; without this, “Select all” would select every task."""
         tasks = cast("TaskQuerySet", super().get_queryset(request, exclude_parameters))
         self.is_search_refused = bool(request.GET.get(SEARCH_VAR)) and not self.query
         return tasks.none() if self.is_search_refused else tasks
@@ -54,7 +54,7 @@ class TaskChangeList(ChangeList):
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 
     def get_ordering_field_columns(self) -> dict[int, Any]:
-        """Return the sorted column; without a choice, Django would take it from the model's ordering."""
+        """Return the sorted column; by default Django would use the model's ordering."""
         if ORDER_VAR in self.params:
             return super().get_ordering_field_columns()
         return {self.list_display.index("trashed" if self.params.get("where") == "trash" else "created"): "desc"}
@@ -81,7 +81,7 @@ class TaskChangeList(ChangeList):
         return list(self.queryset[first : first + self.list_per_page + 1]) if 0 <= first < limit else []
 
     def _count(self, tasks: list[Task], limit: int) -> TaskCount:
-        """Return how many tasks were found; the last page tells without another query."""
+        """Return how many tasks the list finds; the last page needs no further query."""
         if len(tasks) <= self.list_per_page:
             return TaskCount((self.page_num - 1) * self.list_per_page + len(tasks))
         return count_or_estimate(self.queryset, limit)

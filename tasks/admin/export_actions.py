@@ -78,7 +78,7 @@ class ExportAction:
 def read_ahead(parts: Iterator[str]) -> Iterator[str]:
     """Read the header and the first batch now, because a response that has begun cannot become a 503."""
     first_parts = list(islice(parts, 2))
-    # A generator, because Django closes it with the response, and so logs an export that the client broke off.
+    # A generator, because Django closes it with the response. Without this, the log would lack a cancelled export.
     return (part for part in chain(first_parts, parts))
 
 

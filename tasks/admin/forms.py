@@ -16,14 +16,14 @@ STALE_MESSAGE = "Someone changed this task after you opened it. Your edits were 
 
 
 class TextField(forms.CharField):
-    """A text without ``maxlength``, by which browsers count UTF-16 units and cut off pasted text."""
+    """A text without ``maxlength``, because browsers count UTF-16 units and cut off pasted text."""
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
 
 
 class DescriptionField(TextField):
-    """A text that keeps its white space; browsers send line breaks as CRLF, which are stored as LF."""
+    """A text that keeps its white space, and stores the CRLF of browsers as LF."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "strip": False})
@@ -36,7 +36,7 @@ class DescriptionField(TextField):
 
 
 def form_messages(messages: dict[str, str]) -> dict[str, str]:
-    """Return the messages of a field with Django's code for a NUL as well."""
+    """Return the messages of a field, including one for Django's code for NUL."""
     forbidden = messages.get("forbidden_character")
     return {**messages, "null_characters_not_allowed": forbidden} if forbidden else messages
 
@@ -61,7 +61,7 @@ class TaskChangeForm(TaskForm):
         self.initial["seen_version"] = self.instance.version
 
     def clean(self) -> dict[str, Any] | None:
-        """Lock the task and compare its version, which therefore holds until the write in the same transaction."""
+        """Lock the task and compare its version, so that the version cannot change before the form's write."""
         current = Task.objects.live().addressed(self.instance.pk).select_for_update().first()
         if current is None:
             raise ValidationError(TRASHED_MESSAGE)

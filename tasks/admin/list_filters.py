@@ -71,7 +71,7 @@ class CreatedFilter(ChoiceFilter):
 
 
 class OwnerFilter(SimpleListFilter):
-    """Tasks of one owner, chosen by the owner's link in the list, because there are too many owners to offer."""
+    """Tasks of one owner, chosen by a link in the list, because there can be too many owners for a menu."""
 
     title = parameter_name = "owner"
 

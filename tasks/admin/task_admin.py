@@ -100,9 +100,9 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return lookup in {"where", "created", "owner", "completed__exact"}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """Find the task with this id in spite of the filters, or this owner's tasks, or tasks with these words."""
+        """Search for a task by id, regardless of the filters, or for an owner's tasks, or for words."""
         term = search_term.strip()
-        # An owner can look like an id.
+        # Without a task of this id, go on, because an owner can look like an id.
         if (id_ := parse_uuid(term)) and (found := Task.objects.filter(pk=id_)).exists():
             return found, False
         if term and owns_tasks(term):
@@ -111,7 +111,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return super().get_search_results(request, queryset, search_term)
 
     def get_actions(self, request: HttpRequest) -> Any:
-        """Leave out Django's ``delete_selected``, which skips the trash and reads every task to ask."""
+        """Remove ``delete_selected``, which bypasses the trash and reads every task for its confirmation."""
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
     def response_action(self, request: HttpRequest, queryset: Any) -> HttpResponseBase | None:  # type: ignore[override]
@@ -125,13 +125,13 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
             raise PermissionDenied
         posted = request.POST.copy()
         posted.setlist(ACTION_CHECKBOX_NAME, selected_ids(request))
-        # Without this, Django takes other values than "1" for “Select all” too.
+        # Without this, Django would treat other values than "1" as “Select all” too.
         posted["select_across"] = "1" if selects_all(request) else "0"
         request.POST = posted  # type: ignore[assignment]
         return super().response_action(request, queryset)
 
     def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
-        """Refuse tasks in the trash, except for a form that was opened before; ``TaskChangeForm`` explains that."""
+        """Refuse tasks in the trash, unless the form was open before: ``TaskChangeForm`` then shows a message."""
         changeable = obj is None or obj.deleted_at is None or "seen_version" in request.POST
         return changeable and super().has_change_permission(request, obj)
 
@@ -149,7 +149,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return tuple(dict.fromkeys((*self.fields, *Task.PUBLIC_FIELDS, *trashed, *version)))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
-        """Return what the form cannot change; a new task has nothing of it yet, except its owner."""
+        """Return the fields that the form cannot change; a new task has none."""
         writable = (*Task.WRITABLE_FIELDS, "seen_version")
         return tuple(name for name in self.get_fields(request, obj) if name not in writable) if obj else ()
 
@@ -173,7 +173,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
 
 
 def owns_tasks(user_id: str) -> bool:
-    """Return whether a user owns a task; one query for each index that begins with the owner."""
+    """Return whether a user owns a task, with one query for each index that begins with the owner."""
     tasks = Task.objects.owned_by(user_id)
     return tasks.live().exists() or tasks.in_trash().exists()
 

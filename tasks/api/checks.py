@@ -17,7 +17,7 @@ from tasks.rules import MESSAGES
 
 @checks.register
 def check_task_fields(**_: Any) -> list[checks.CheckMessage]:
-    """Report a field that ``docs/architecture.md`` ("A field") describes and somebody forgot to declare."""
+    """Report each missing or wrong declaration of a field; the steps are in ``docs/architecture.md``."""
     return [*_check_declarations(), *_check_json(), *_check_messages(), *_check_filters(), *_check_sort_keys()]
 
 
@@ -74,7 +74,7 @@ def _check_filters() -> Iterator[checks.CheckMessage]:
         name = each.lookup.partition("__")[0]
         if _field(name) is None:
             yield checks.Error(
-                f"The filter {parameter} is by Task.{name}, which does not exist.",
+                f"The filter {parameter} uses Task.{name}, which does not exist.",
                 hint="Correct the lookup in tasks/api/filters.py.",
                 id="tasks.E005",
             )
@@ -86,13 +86,13 @@ def _check_sort_keys() -> Iterator[checks.CheckMessage]:
             field = _field(name)
             if field is None:
                 yield checks.Error(
-                    f"The ordering {key} is by Task.{name}, which does not exist.",
+                    f"The ordering {key} uses Task.{name}, which does not exist.",
                     hint="Correct the expression in SORT_KEYS of tasks/querysets.py.",
                     id="tasks.E006",
                 )
             elif field.null and not isinstance(expression, Coalesce):
                 yield checks.Error(
-                    f"The ordering {key} is by Task.{name}, which may be NULL: a page could leave tasks out.",
+                    f"The ordering {key} uses Task.{name}, which may be NULL: a page could omit tasks.",
                     hint=f'Use Coalesce("{name}", …) with a stand-in for NULL in SORT_KEYS of tasks/querysets.py.',
                     id="tasks.E007",
                 )

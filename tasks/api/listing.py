@@ -31,7 +31,7 @@ PARAMETERS = {
 
 
 class Listing:
-    """A list of the caller's tasks, as its parameters ask: live tasks, newest first, or trashed ones, last first.
+    """A list of the caller's live or trashed tasks, selected and sorted by the query parameters.
 
     Attributes:
         limit: the number of tasks on a page; ``None`` asks for all tasks.
@@ -68,9 +68,9 @@ class Listing:
     def stream(self) -> Iterator[bytes]:
         """Return all tasks as parts of a JSON array in UTF-8.
 
-        Each part is a statement of its own, which starts after the last task of the part before. So memory does not
-        grow with the number of tasks, and a slow client holds no transaction, cursor or connection. The first part is
-        read at once, because an unavailable database must be reported before the response begins.
+        A separate statement reads each part, and starts after the last task of the previous part. So memory does not
+        grow with the number of tasks, and a slow client holds no transaction, cursor or connection. This method reads
+        the first part at once, because a response that has begun cannot report an unavailable database.
         """
         return self._stream(self._fetch_joined(self.start))
 

@@ -36,14 +36,14 @@ class TextField(serializers.CharField):
 
 
 class LineField(TextField):
-    """A text on one line, trimmed before it is checked."""
+    """A text on one line, which is trimmed before validation."""
 
     def to_internal_value(self, data: Any) -> str:
         return super().to_internal_value(data).strip(WHITE_SPACE)
 
 
 class MultilineField(TextField):
-    """A text kept as sent; ``null`` means an empty one."""
+    """A text that is stored as sent; ``null`` means an empty text."""
 
     def run_validation(self, data: Any = empty) -> Any:
         return super().run_validation("" if data is None else data)

@@ -1,6 +1,6 @@
 """The statements of the API, compiled once per process (``database/compiled_statements.py``).
 
-Each statement is a function of ``TaskQuerySet`` on the caller's tasks, and answers with tasks as JSON.
+Each statement applies methods of ``TaskQuerySet`` to the caller's tasks, and returns tasks as JSON.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,12 +30,12 @@ def _json_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, 
 
 
 def task_statement(build: Callable[P, Query]) -> CompiledStatement[P]:
-    """Compile a function whose rows are a task's JSON and version."""
+    """Return the statement of a query, with a task's JSON and version as the columns."""
     return CompiledStatement(build, _json_and_version)
 
 
 def _tasks_of(user_id: str, *, trashed: bool | None) -> TaskQuerySet:
-    """Return the user's live or trashed tasks, or with ``None`` both."""
+    """Return the user's live or trashed tasks; ``None`` means both."""
     tasks = Task.objects.owned_by(user_id)
     if trashed is None:
         return tasks
@@ -97,12 +97,12 @@ def _chunk(
     words: Sequence[str] = (),
     after: Position | None = None,
 ) -> TaskQuerySet:
-    """Read ``size`` tasks of a list, from its beginning or from a position on."""
+    """Read up to ``size`` tasks of a list, from the beginning or after a position."""
     tasks = _tasks_of(user_id, trashed=trashed).filter(**(filters or {})).mentioning(*words).in_order(ordering)
     return (tasks.after(after, ordering) if after else tasks)[:size]
 
 
-#: Rows are a task's JSON, its sort key and its id.
+#: Each row is a task's JSON, its sort key and its id.
 chunk = CompiledStatement(_chunk, _json_and_position)
 
 #: One row: the JSON of the tasks joined by commas, their number, and the sort key and the id of the last task.

@@ -25,8 +25,8 @@ from tasks.models import Task
 class TaskEndpoints(IdempotentViewSet[Task]):
     """The endpoints that live and trashed tasks share.
 
-    Each operation is one statement of ``tasks/api/statements.py``, which answers with the task as JSON. A write names
-    the task, its owner and the versions that ``If-Match`` admits. If no task fits, a second statement finds out why.
+    Each operation is one statement of ``tasks/api/statements.py``, which returns the task as JSON. A write names the
+    task, its owner and the versions that ``If-Match`` admits. If no task matches, a second statement finds the reason.
 
     Attributes:
         trashed: whether the endpoints address tasks in the trash.
@@ -38,7 +38,7 @@ class TaskEndpoints(IdempotentViewSet[Task]):
     trashed = False
 
     def list(self, request: Request) -> HttpResponseBase:
-        """Answer with all of the caller's tasks, or with those that the parameters ask for."""
+        """Answer with all of the caller's tasks, or with the tasks that the parameters select."""
         listing = Listing(request.path_info, query_parameters(request), self.user_id, trashed=self.trashed)
         if listing.limit is None:
             return StreamingHttpResponse(listing.stream(), content_type=JSON)
@@ -50,7 +50,7 @@ class TaskEndpoints(IdempotentViewSet[Task]):
         return self.respond_unless_known(*self._current())
 
     def _current(self) -> tuple[str, int]:
-        """Return JSON and version of the addressed task.
+        """Return the JSON and the version of the addressed task.
 
         Raises:
             NotFound: the caller has no such task.
@@ -90,7 +90,7 @@ class TaskViewSet(TaskEndpoints):
         return self.respond(json, version, http.HTTP_201_CREATED, {"Location": f"{self.request.path_info}/{task.id}"})
 
     def partial_update(self, request: Request, id: UUID) -> HttpResponse:
-        """Change the fields that are sent, and no others."""
+        """Change only the fields in the body."""
         return self.idempotently(self._change)
 
     def _change(self) -> HttpResponse:

@@ -69,7 +69,7 @@ def test_filter_by_unknown_field_is_reported(monkeypatch):
     assert reports() == [
         (
             "tasks.E005",
-            "The filter done is by Task.done, which does not exist.",
+            "The filter done uses Task.done, which does not exist.",
             "Correct the lookup in tasks/api/filters.py.",
         )
     ]
@@ -80,7 +80,7 @@ def test_ordering_by_unknown_field_is_reported(monkeypatch):
     assert reports() == [
         (
             "tasks.E006",
-            "The ordering done is by Task.done, which does not exist.",
+            "The ordering done uses Task.done, which does not exist.",
             "Correct the expression in SORT_KEYS of tasks/querysets.py.",
         )
     ]
@@ -92,7 +92,7 @@ def test_ordering_by_nullable_field_is_reported(monkeypatch, expression):
     assert reports() == [
         (
             "tasks.E007",
-            "The ordering deleted_at is by Task.deleted_at, which may be NULL: a page could leave tasks out.",
+            "The ordering deleted_at uses Task.deleted_at, which may be NULL: a page could omit tasks.",
             'Use Coalesce("deleted_at", …) with a stand-in for NULL in SORT_KEYS of tasks/querysets.py.',
         )
     ]
