@@ -1,4 +1,4 @@
-"""Turn ``DATABASE_URL`` into Django's settings for a database: PostgreSQL with a pool, or SQLite for many processes.
+"""Turn ``DATABASE_URL`` into Django's settings for PostgreSQL with a pool, or for SQLite.
 
 https://docs.djangoproject.com/en/5.2/ref/databases/
 """
@@ -32,11 +32,11 @@ SQLITE_OPTIONS = {
 
 @dataclass(frozen=True)
 class PostgreSQLClient:
-    """How this process connects to PostgreSQL. Times are in seconds.
+    """The settings of this process for its connections to PostgreSQL. Times are in seconds.
 
     Attributes:
-        pooled_externally: a pooler in transaction mode stands between, so sessions keep no state.
-        serving: requests are waiting, so every wait for the database is bounded.
+        pooled_externally: whether connections lead to a pooler in transaction mode, so that sessions keep no state.
+        serving: whether this process serves requests, so that every wait for the database has a limit.
         pool_size: the most connections that this process opens.
         pool_timeout: how long a request waits for a free connection.
         connect_timeout: how long opening a connection may take.
@@ -53,7 +53,7 @@ class PostgreSQLClient:
     def options(self) -> dict[str, Any]:
         """Return libpq's and psycopg's options."""
         return {
-            # Prepared statements belong to a connection, and a pooler gives each transaction another one.
+            # Prepared statements belong to a connection, and a pooler gives each transaction another connection.
             "server_side_binding": True,
             "prepare_threshold": None if self.pooled_externally else 1,
             "options": self._session_settings(),
@@ -67,11 +67,11 @@ class PostgreSQLClient:
         """Return server settings for each session; a pooler refuses them."""
         if self.pooled_externally:
             return ""
-        # The default is for spinning disks, and makes the planner sort what an index has in order.
+        # PostgreSQL's default is for spinning disks, and makes the planner sort rows that an index already sorts.
         planning = "-c random_page_cost=1.1"
         if not self.serving:
             return planning
-        # Shorter than the request waits, so that PostgreSQL does not complete a statement that nobody waits for.
+        # Shorter than DB_ANSWER_TIMEOUT, so that PostgreSQL completes no statement after its request has ended.
         return f"{planning} -c statement_timeout={round(900 * self.answer_timeout)}"
 
     def _pool(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class PostgreSQLClient:
             "timeout": self.pool_timeout,
             # The pool doubles its pause between attempts up to this limit, then starts over.
             "reconnect_timeout": 1,
-            # A request that has timed out stays in the queue, so an outage would fill the memory.
+            # Without a limit, an outage would fill the memory, because requests that have timed out stay in the queue.
             "max_waiting": 100,
         }
         if self.serving:
@@ -125,8 +125,8 @@ def _postgresql(database: dict[str, Any], client: PostgreSQLClient) -> dict[str,
     hosts = str(database["HOST"] or options.get("host", ""))
     if "," in hosts and options.get("target_session_attrs") not in PRIMARY_ONLY:
         raise ImproperlyConfigured(
-            "Set DATABASE_URL with ?target_session_attrs=read-write where it names several hosts: all but one of them "
-            "are standbys, which take no writes"
+            "Set DATABASE_URL with ?target_session_attrs=read-write if it names several hosts: all but one of them are "
+            "standbys, which take no writes"
         )
     if reserved := sorted(RESERVED_OPTIONS & options.keys()):
         raise ImproperlyConfigured(
@@ -139,7 +139,7 @@ def _postgresql(database: dict[str, Any], client: PostgreSQLClient) -> dict[str,
 
 
 def parse(url: str) -> dict[str, Any]:
-    """Parse a database URL, with several hosts too, which libpq tries in turn.
+    """Parse a database URL, which may name several hosts for libpq to try in turn.
 
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
 

@@ -16,7 +16,7 @@ class LogEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __cla
     show_full_result_count = False
     sortable_by = ()
 
-    @admin.display(description="what")
+    @admin.display(description="change")
     def message(self, entry: LogEntry) -> str:
         """Return the entry's message, or its kind if it has no message."""
         return entry.get_change_message() or entry.get_action_flag_display()

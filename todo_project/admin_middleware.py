@@ -1,4 +1,4 @@
-"""The middlewares of the admin, which skip all other requests to save their time."""
+"""The middlewares of the admin, which skip all other requests to save time."""
 
 from axes.middleware import AxesMiddleware
 from csp.middleware import CSPMiddleware

@@ -46,7 +46,7 @@ class OperatorSite(AdminSite):
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return the client's address; with ``HTTPS``, the last valid one that the proxy added to ``X-Forwarded-For``."""
+    """Return the client's address: with ``HTTPS``, the last address in ``X-Forwarded-For`` if it is valid."""
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.HTTPS else ""
     client = forwarded.rpartition(",")[2].strip()
     with suppress(ValueError):

@@ -40,7 +40,7 @@ class PublicPage(APIView):
     permission_classes = ()
     throttle_classes = ()
     content_negotiation_class = PageNegotiation
-    options = View.options  # type: ignore[assignment]  # it answers Allow and no body
+    options = View.options  # type: ignore[assignment]  # answers with Allow and without a body
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         request.get_host()
@@ -59,13 +59,13 @@ class SchemaView(PublicPage, SpectacularAPIView):
 
 @cache
 def render_document(renderer: type[BaseRenderer]) -> str | bytes:
-    """Render the OpenAPI document, once per process, because this takes a tenth of a second."""
+    """Render the OpenAPI document once per process, because rendering takes a tenth of a second."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
     return renderer().render(schema, renderer_context={})
 
 
 class SwaggerUIView(PublicPage, SpectacularSwaggerSplitView):
-    """Swagger UI, a page to try the API on."""
+    """Swagger UI, a page on which people try the API."""
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
         """Add the admin's Content-Security-Policy, and allow the icons in Swagger UI's style sheet."""
@@ -75,4 +75,4 @@ class SwaggerUIView(PublicPage, SpectacularSwaggerSplitView):
 
 
 class RedocView(PublicPage, SpectacularRedocView):
-    """Redoc, a page to read the document on."""
+    """Redoc, a page on which people read the OpenAPI document."""

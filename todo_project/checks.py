@@ -1,4 +1,4 @@
-"""Check settings that are valid alone and unsafe together."""
+"""Check settings that are valid alone but unsafe together, and properties of the database."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +44,7 @@ def check_pool_size(**_: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.database)
 def check_connection_limit(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """Warn if the pools of all workers exceed PostgreSQL's limit; a pooler has a limit of its own.
+    """Warn if the pools of all workers exceed PostgreSQL's limit, unless a pooler limits connections.
 
     ``serve``, ``migrate`` and ``check --database default`` run this check.
     """

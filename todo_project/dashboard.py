@@ -1,4 +1,4 @@
-"""The front page of the admin: the statistics of the tasks, cached, and the geometry of their chart."""
+"""The front page of the admin: the cached statistics of the tasks, and the geometry of the chart."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -15,7 +15,7 @@ CACHE_SECONDS = 60
 
 
 def build_context() -> dict[str, Any]:
-    """Return the template's ``statistics``, at most a minute old, and their ``chart``."""
+    """Return the ``statistics``, which are at most a minute old, and the ``chart`` for the template."""
     cached = cache.get_or_set("todo_project.dashboard", lambda: collect_statistics(DAYS), CACHE_SECONDS)
     statistics = cast("TaskStatistics", cached)
     return {"statistics": statistics, "chart": Chart(statistics.days)}

@@ -12,7 +12,7 @@ from rest.problems.types import ServiceUnavailable
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 without the database, because a restart does not repair an unavailable database."""
+    """Answer 200 even without a database, because a restart would not repair an unavailable database."""
     return JsonResponse({"status": "ok"})
 
 

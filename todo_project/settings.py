@@ -1,7 +1,8 @@
-"""Read all settings from the environment and from ``.env``; ``docs/settings.md`` explains each variable.
+"""Read all settings from the environment and from ``.env``.
 
-A missing or wrong value stops the start with a sentence that says what to set. The environment takes precedence over
-``.env``. Any value can come from a file: ``SECRET_KEY_FILE=/run/secrets/key``.
+``docs/settings.md`` explains each variable. A missing or wrong value stops the start with a sentence that says what to
+set. The environment takes precedence over ``.env``. Any value can come from a file:
+``SECRET_KEY_FILE=/run/secrets/key``.
 
 https://docs.djangoproject.com/en/5.2/ref/settings/
 """
@@ -41,7 +42,7 @@ class Environment(FileAwareEnv):
 env = Environment(strip_whitespace=True)
 env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 if "ENV_FILE" in os.environ and (not env_file.exists() or env_file.is_dir()):
-    raise ImproperlyConfigured("Set ENV_FILE to a file that exists, or to nothing at all for the file .env")
+    raise ImproperlyConfigured("Set ENV_FILE to a file that exists, or unset ENV_FILE to read .env")
 env.read_env(env_file, recurse=False)
 
 DEBUG = env.bool("DEBUG", False)
@@ -57,8 +58,7 @@ AUTH_MODE = env.str("AUTH_MODE", "single-user" if DEBUG else "")
 AUTHENTICATION = {"single-user": "SingleUserAuthentication", "jwt": "JWTAuthentication"}
 if AUTH_MODE not in AUTHENTICATION:
     raise ImproperlyConfigured(
-        "Set AUTH_MODE=jwt: each user proves with a token who they are; or AUTH_MODE=single-user: no token is asked "
-        "for, and every task belongs to the user “default”."
+        "Set AUTH_MODE=jwt for many users with tokens, or AUTH_MODE=single-user for one user “default” without tokens"
     )
 
 # AUTH_MODE=jwt: docs/authentication.md
@@ -80,13 +80,13 @@ if AUTH_MODE == "jwt":
     to_loopback = r"https?://(127\.0\.0\.1|\[::1\]|localhost)"
     if not re.fullmatch(rf"(https://[\w.-]+|{to_loopback})(:\d{{1,5}})?/\S*", JWT_JWKS_URL, re.ASCII):
         raise ImproperlyConfigured(
-            "Set JWT_JWKS_URL to where the identity provider publishes its keys, such as "
+            "Set JWT_JWKS_URL to the URL of the identity provider's keys, such as "
             "https://auth.example.org/api/auth/jwks; http is for 127.0.0.1, ::1 and localhost only"
         )
     if not JWT_ISSUER:
-        raise ImproperlyConfigured("Set JWT_ISSUER to what the identity provider's tokens say in “iss”")
+        raise ImproperlyConfigured("Set JWT_ISSUER to the “iss” of the identity provider's tokens")
     if not JWT_AUDIENCE:
-        raise ImproperlyConfigured("Set JWT_AUDIENCE to what tokens for this service say in “aud”")
+        raise ImproperlyConfigured("Set JWT_AUDIENCE to the “aud” of the tokens for this service")
 
 
 # By scope, because reads and writes have separate limits. Without a limit nothing is counted.
@@ -101,7 +101,7 @@ THREADS = env.int("THREADS", 4, validate=must.Range(1, 256))
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], subcast=str.strip)
 if not ALLOWED_HOSTS:
-    raise ImproperlyConfigured("Set ALLOWED_HOSTS to the names by which clients may ask, such as todo.example.org")
+    raise ImproperlyConfigured("Set ALLOWED_HOSTS to the host names that clients may use, such as todo.example.org")
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip)
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], subcast=str.strip)
 
@@ -166,7 +166,7 @@ MIDDLEWARE = [
     "todo_project.admin_middleware.AdminAxesMiddleware",
 ]
 
-# Only this server's own files and no inline code, because the admin's pages need nothing else.
+# Allow only this server's own files and no inline code, because the admin's pages need nothing else.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -184,13 +184,12 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 CSRF_COOKIE_PATH = ADMIN_PREFIX
 LOGIN_REDIRECT_URL = ADMIN_PREFIX
 
-# Counted in the database, so that all workers share one limit. After five failures both the user name and the address
-# are locked; `manage.py axes_reset_username` unlocks one early.
+# Failed log-ins are counted in the database, so that all workers share one limit.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
-# Otherwise an attacker who keeps trying would lock out the owner of the name for ever.
+# Without this, an attacker who keeps trying would lock the user out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "todo_project.admin_site.client_address"
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
@@ -204,7 +203,7 @@ CORS_EXPOSE_HEADERS = [
     *("WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
 ]
 
-# These checks look for CsrfViewMiddleware and AxesMiddleware by name, and here the names start with Admin.
+# These checks look for CsrfViewMiddleware and AxesMiddleware by name, but the names in MIDDLEWARE start with Admin.
 SILENCED_SYSTEM_CHECKS = ["security.W003", "axes.W002"]
 
 ROOT_URLCONF = "todo_project.urls"
@@ -229,8 +228,8 @@ TEMPLATES = [
 
 DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
 
-# In seconds. With these defaults a request gets a 503 after about one second if the database is unavailable, and after
-# about two seconds if it hangs: docs/reliability.md.
+# In seconds. With these defaults, a request gets a 503 after about one second if the database is unavailable. The 503
+# comes after about two seconds if the database hangs: docs/reliability.md.
 DB_POOL_TIMEOUT = env.float("DB_POOL_TIMEOUT", 1, validate=must.Range(0.1, 60))
 DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", 2, validate=must.Range(1, 60))
 DB_ANSWER_TIMEOUT = env.float("DB_ANSWER_TIMEOUT", 2, validate=must.Range(0.1, 3600))
@@ -296,7 +295,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "To-do tasks",
-    "DESCRIPTION": "Keeps people's tasks. Every error is a problem (RFC 9457) whose `type` explains itself.",
+    "DESCRIPTION": "Stores to-do tasks. Every error is a problem (RFC 9457). A GET of its `type` explains the problem.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -333,7 +332,7 @@ LOGGING: dict[str, Any] = {
         "django.request": {"level": "ERROR"},
         "django.security": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
-        # `manage.py serve` logs where the server that it becomes will log.
+        # `manage.py serve` becomes the server, so it logs to standard output as the server does.
         "todo_project.server": {"handlers": ["stdout"], "propagate": False},
     },
 }

@@ -8,7 +8,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise is untyped
     """A storage of compressed files with a hash in their names.
 
-    A file that ``collectstatic`` has not collected keeps its name, so that tests and ``make dev`` work without it.
+    A file that ``collectstatic`` has not collected keeps its name, so that tests and ``make dev`` need no collection.
     """
 
     manifest_strict = False

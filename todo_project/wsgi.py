@@ -20,9 +20,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
 
 
 class TolerantRequest(WSGIRequest):
-    """A request that accepts a malformed ``Content-Type``, and ignores its charset.
+    """A request that accepts a malformed ``Content-Type``, and ignores the charset of a valid header.
 
-    Django would raise for a malformed one before any middleware runs, and would decode the query with its charset.
+    Without this, Django would raise an error before any middleware runs, or decode the query with the charset.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
@@ -37,24 +37,29 @@ django_application.request_class = TolerantRequest
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    """Run Django, after reading a chunked body and before sending a complete response.
+    """Run Django, and return a complete response as a list, so that the server knows its length.
 
-    - Django ignores the body of a request without ``Content-Length``. So the body of a chunked request (RFC 9112,
-      section 7.1) is read here, up to one byte more than the limit.
-    - A complete response is returned as a list, so that the server knows its length. It is closed first, so that its
-      database connection is free while a slow client receives it.
+    A complete response is closed first, so that its database connection is free while a slow client receives it.
     """
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-        in_api = environ["PATH_INFO"].startswith(settings.API_PREFIX)
-        limit = settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = environ["wsgi.input"].read(limit + 1)
-        environ["wsgi.input"] = BytesIO(body)
-        environ["CONTENT_LENGTH"] = str(len(body))
+        read_chunked_body(environ)
     response = django_application(environ, start_response)
     if isinstance(response, HttpResponse):
         response.close()
         return [response.content]
     return response
+
+
+def read_chunked_body(environ: "WSGIEnvironment") -> None:
+    """Read a chunked body (RFC 9112, section 7.1), because Django ignores one without ``Content-Length``.
+
+    One byte more than the limit is enough, because the service then refuses the body as too large.
+    """
+    in_api = environ["PATH_INFO"].startswith(settings.API_PREFIX)
+    limit = settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    body = environ["wsgi.input"].read(limit + 1)
+    environ["wsgi.input"] = BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
 
 
 notify_ready()

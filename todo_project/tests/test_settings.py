@@ -25,8 +25,7 @@ SET_SECRET_KEY = (
     'python -c "import secrets; print(secrets.token_urlsafe(50))"'
 )
 SET_AUTH_MODE = (
-    "Set AUTH_MODE=jwt: each user proves with a token who they are; or AUTH_MODE=single-user: no token is asked for, "
-    "and every task belongs to the user “default”."
+    "Set AUTH_MODE=jwt for many users with tokens, or AUTH_MODE=single-user for one user “default” without tokens"
 )
 JWT = {
     "AUTH_MODE": "jwt",
@@ -35,17 +34,17 @@ JWT = {
     "JWT_AUDIENCE": "https://todo.example.org",
 }
 SET_JWT_JWKS_URL = (
-    "Set JWT_JWKS_URL to where the identity provider publishes its keys, such as "
+    "Set JWT_JWKS_URL to the URL of the identity provider's keys, such as "
     "https://auth.example.org/api/auth/jwks; http is for 127.0.0.1, ::1 and localhost only"
 )
-SET_JWT_ISSUER = "Set JWT_ISSUER to what the identity provider's tokens say in “iss”"
-SET_JWT_AUDIENCE = "Set JWT_AUDIENCE to what tokens for this service say in “aud”"
+SET_JWT_ISSUER = "Set JWT_ISSUER to the “iss” of the identity provider's tokens"
+SET_JWT_AUDIENCE = "Set JWT_AUDIENCE to the “aud” of the tokens for this service"
 SET_THROTTLES = (
     "Set THROTTLE_READ and THROTTLE_WRITE to a number of requests and a time, such as 600/minute (or /second, /hour, "
     "/day), or to nothing for no limit"
 )
 SET_TARGET_SESSION_ATTRS = (
-    "Set DATABASE_URL with ?target_session_attrs=read-write where it names several hosts: all but one of them are "
+    "Set DATABASE_URL with ?target_session_attrs=read-write if it names several hosts: all but one of them are "
     "standbys, which take no writes"
 )
 SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
@@ -68,10 +67,10 @@ INVALID_SETTINGS = [
     ({"THROTTLE_READ": "600"}, SET_THROTTLES),
     ({"THROTTLE_WRITE": "0/minute"}, SET_THROTTLES),
     ({"THROTTLE_WRITE": "10/week"}, SET_THROTTLES),
-    ({"ALLOWED_HOSTS": ""}, "Set ALLOWED_HOSTS to the names by which clients may ask, such as todo.example.org"),
+    ({"ALLOWED_HOSTS": ""}, "Set ALLOWED_HOSTS to the host names that clients may use, such as todo.example.org"),
     (
         {"ENV_FILE": "/nowhere/env"},
-        "Set ENV_FILE to a file that exists, or to nothing at all for the file .env",
+        "Set ENV_FILE to a file that exists, or unset ENV_FILE to read .env",
     ),
     ({"DB_ROW_SECURITY": "on"}, "Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security"),
     ({"DATABASE_URL": ""}, SET_DATABASE_URL),

@@ -20,7 +20,7 @@ from todo_project.server.socket_activation import passed_address
 
 logger = logging.getLogger("todo_project.server")
 
-#: The format of granian's own events, which is the service's: observability/log.py.
+#: The configuration that gives granian's own events the service's format (observability/log.py).
 GRANIAN_LOGS = settings.BASE_DIR / "todo_project" / "server" / "granian_logs.json"
 
 
@@ -70,7 +70,9 @@ class Command(BaseCommand):
 
 
 def refuse_wrong_role() -> None:
-    """Refuse a role that ``DB_ROW_SECURITY`` does not match: it would see no tasks, or ignore the policy.
+    """Refuse a role that does not match ``DB_ROW_SECURITY``.
+
+    With ``on``, the policy must restrict the role. With ``off``, the policy would hide all tasks from such a role.
 
     Raises:
         CommandError: the role does not match.
