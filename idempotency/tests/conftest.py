@@ -7,7 +7,7 @@ __all__ = ["stored"]
 
 @pytest.fixture
 def kept(db):
-    """Every column of every kept response; equal twice: nothing was kept in between."""
+    """Return every column of every kept response; equal twice means that no response was kept."""
     from idempotency.models import KeptResponse
 
     return lambda: list(KeptResponse.objects.order_by("id").values())

@@ -1,3 +1,5 @@
+"""Factories of kept responses."""
+
 import factory
 from django.utils import timezone
 
@@ -5,7 +7,7 @@ from idempotency.models import KEPT_FOR, KeptResponse
 
 
 class KeptResponseFactory(factory.django.DjangoModelFactory):
-    """What ``default`` was answered just now."""
+    """A response to ``default`` that was just kept."""
 
     class Meta:
         model = KeptResponse

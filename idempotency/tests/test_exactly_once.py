@@ -1,4 +1,4 @@
-"""``Idempotency-Key`` through the running service: 50 retries at once, and workers that are killed in the middle."""
+"""``Idempotency-Key`` through the running service: 50 retries at once, and workers that are killed meanwhile."""
 
 import json
 import os
@@ -12,14 +12,14 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
+from tasks.tests.api.contract import ROUTES
 from testing.ports import HOST
 from testing.servers import running_service, wait_until_idle
 
 CLIENTS = 50
 SECONDS = 30
 
-GIVEN_AGAIN = ("Content-Type", "ETag", "Location")
-REPLAYED = "Idempotency-Replayed"
+REPLAYED_HEADERS = ("Content-Type", "ETag", "Location")
 
 on_postgresql = pytest.mark.skipif(
     "config.getoption('database') == 'sqlite'", reason="SQLite lets one transaction write at a time"
@@ -27,12 +27,15 @@ on_postgresql = pytest.mark.skipif(
 
 
 class Answer:
+    """A response: what a replay repeats, and whether it is one."""
+
     def __init__(self, response):
-        self.given_again = (response.status, *map(response.getheader, GIVEN_AGAIN), response.read())
-        self.replayed = response.getheader(REPLAYED)
+        self.status = response.status
+        self.repeated = (response.status, *map(response.getheader, REPLAYED_HEADERS), response.read())
+        self.replayed = response.getheader("Idempotency-Replayed")
 
     def json(self):
-        return json.loads(self.given_again[-1])
+        return json.loads(self.repeated[-1])
 
 
 def send(server, method, path, body=None, key=None):
@@ -46,163 +49,146 @@ def send(server, method, path, body=None, key=None):
 
 
 def send_until_answered(server, *request):
-    """As a client does that was not answered, or was told to try again."""
+    """Send a request again until it is answered without a 5xx, as clients do."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
             answer = send(server, *request)
         except (OSError, HTTPException):
             answer = None
-        if answer and answer.given_again[0] < 500:
+        if answer and answer.status < 500:
             return answer
         assert time.monotonic() < deadline, "no answer in time"
 
 
-def at_once(server, *request):
-    """The answers to the same request of so many clients, released together."""
-    barrier = Barrier(CLIENTS)
+def send_at_once(server, requests):
+    """Send all requests at the same time, and return the answers."""
+    barrier = Barrier(len(requests))
 
-    def client(_):
+    def client(request):
         barrier.wait(SECONDS)
         return send_until_answered(server, *request)
 
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        return list(clients.map(client, range(CLIENTS)))
+    with ThreadPoolExecutor(len(requests)) as clients:
+        return list(clients.map(client, requests))
 
 
-def new_task(server):
-    return "/api/tasks/" + send(server, "POST", "/api/tasks", b'{"title": "Buy milk"}').json()["id"]
+def create(server):
+    return send(server, "POST", "/api/tasks", b'{"title": "Buy milk"}').json()["id"]
 
 
-def in_trash(server):
-    path = new_task(server)
-    send(server, "DELETE", path)
-    return path
+def prepare(server, name):
+    """Make a task that a route can write, and return the request and the version that the write leads to."""
+    route, task_id = ROUTES[name], create(server)
+    if route.trashed:
+        send(server, "DELETE", f"/api/tasks/{task_id}")
+    version = 1 + route.trashed + route.versions
+    return (route.method, route.path.format(id=task_id), route.body or None), version
 
 
-def removable(server):
-    return in_trash(server).replace("/api/tasks/", "/api/tasks/trash/")
-
-
-def titled(server, title):
+def tasks_titled(server, title):
     status, body = server.get(f"/api/tasks?q={title}")
     assert status == 200
     return json.loads(body)
 
 
-#: What is written to, method, what stands behind the path, body, and the version that one write leaves.
-WRITES = {
-    "patch": (new_task, "PATCH", "", b'{"completed": true}', 2),
-    "delete": (new_task, "DELETE", "", None, 2),
-    "toggle": (new_task, "POST", "/toggle", None, 2),
-    "restore": (in_trash, "POST", "/restore", None, 3),
-    "removal": (removable, "DELETE", "", None, 2),
-}
-
-
-def one(answers):
-    """The one answer that all are, of which one was carried out and the others were not."""
-    [answer] = {answer.given_again for answer in answers}
+def single(answers):
+    """Return the answer that all are, and check that only one was carried out."""
+    [repeated] = {answer.repeated for answer in answers}
     assert sorted(str(answer.replayed) for answer in answers) == ["None"] + ["true"] * (len(answers) - 1)
-    return answer
+    return repeated
 
 
-def test_of_50_creations_one_is_carried_out(server):
+def new_task(title):
+    return "POST", "/api/tasks", json.dumps({"title": title})
+
+
+def test_50_creations_with_one_key_make_one_task(server):
     title, key = uuid7().hex, str(uuid7())
-    answer = one(at_once(server, "POST", "/api/tasks", json.dumps({"title": title}), key))
-    assert (answer[0], [json.loads(answer[-1])]) == (201, titled(server, title))
+    answer = single(send_at_once(server, [(*new_task(title), key)] * CLIENTS))
+    assert (answer[0], [json.loads(answer[-1])]) == (201, tasks_titled(server, title))
 
 
-@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_of_50_writes_one_is_carried_out(server, write):
-    make, method, action, body, version = write
-    answer = one(at_once(server, method, make(server) + action, body, str(uuid7())))
+@pytest.mark.parametrize("name", ["update", "delete", "toggle", "restore", "remove"])
+def test_50_writes_with_one_key_are_one_write(server, name):
+    request, version = prepare(server, name)
+    answer = single(send_at_once(server, [(*request, str(uuid7()))] * CLIENTS))
     assert (answer[0], json.loads(answer[-1])["version"]) == (200, version)
 
 
-def test_without_a_key_all_are_carried_out(server):
-    """The control: were the key not heeded, the tests above would see this."""
+def test_control_without_key_50_writes_are_carried_out(server):
     title = uuid7().hex
-    answers = at_once(server, "POST", "/api/tasks", json.dumps({"title": title}))
-    assert len({answer.given_again for answer in answers}) == CLIENTS
-    assert len(titled(server, title)) == CLIENTS
-    path = new_task(server)
-    at_once(server, "POST", f"{path}/toggle")
-    assert send(server, "PATCH", path, b"{}").json()["version"] == CLIENTS + 1
+    answers = send_at_once(server, [new_task(title)] * CLIENTS)
+    assert len({answer.repeated for answer in answers}) == CLIENTS
+    assert len(tasks_titled(server, title)) == CLIENTS
+    toggle, _ = prepare(server, "toggle")
+    send_at_once(server, [toggle] * CLIENTS)
+    assert send(server, *toggle).json()["version"] == CLIENTS + 2
 
 
-def test_of_50_requests_with_one_key_and_different_bodies_one_is_carried_out(server):
-    title, key, barrier = uuid7().hex, str(uuid7()), Barrier(CLIENTS)
-
-    def client(number):
-        barrier.wait(SECONDS)
-        return send_until_answered(server, "POST", "/api/tasks", json.dumps({"title": f"{title} {number}"}), key)
-
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        statuses = sorted(answer.given_again[0] for answer in clients.map(client, range(CLIENTS)))
-    assert statuses == [201] + [422] * (CLIENTS - 1)
-    assert len(titled(server, title)) == 1
+def test_50_different_requests_with_one_key_are_one_write(server):
+    title, key = uuid7().hex, str(uuid7())
+    answers = send_at_once(server, [(*new_task(f"{title} {number}"), key) for number in range(CLIENTS)])
+    assert sorted(answer.status for answer in answers) == [201] + [422] * (CLIENTS - 1)
+    assert len(tasks_titled(server, title)) == 1
 
 
-@pytest.fixture
-def mortal(database_url):
-    """A server whose workers may be killed: granian gives one up that dies twice in five seconds."""
-    with running_service(database_url) as server:
-        yield server
-        wait_until_idle(server)
-
-
-def kill(workers):
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
-
-
-@pytest.mark.parametrize("after", [0, 10, 40])
-def test_workers_that_are_killed_meanwhile_carry_out_nothing_twice(mortal, after):
-    """Of those under way, some are killed before, some in, some after their transaction: each client sends on."""
+def test_writes_during_kills_of_workers_are_carried_out_once(database_url):
+    """Workers are killed before, during and after their transactions, and each client sends its toggle again."""
     answered = Semaphore(0)
-    path, keys = new_task(mortal), [str(uuid7()) for _ in range(CLIENTS)]
+    with running_service(database_url, WORKERS="4") as server:
+        (method, path, body), _ = prepare(server, "toggle")
 
-    def client(key):
-        first = send_until_answered(mortal, "POST", f"{path}/toggle", None, key)
-        answered.release()
-        return [first, send_until_answered(mortal, "POST", f"{path}/toggle", None, key)]
+        def client(key):
+            first = send_until_answered(server, method, path, body, key)
+            answered.release()
+            return [first, send_until_answered(server, method, path, body, key)]
 
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        answers = [clients.submit(client, key) for key in keys]
-        for _ in range(after):
-            answered.acquire(timeout=SECONDS)
-        kill(mortal.workers()[:1])
+        # Each worker is killed once, because granian gives up one that dies twice within seconds.
+        killed = server.workers()[:3]
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            futures = [clients.submit(client, str(uuid7())) for _ in range(CLIENTS)]
+            for number, worker in zip((0, 10, 30), killed, strict=True):
+                for _ in range(number):
+                    answered.acquire(timeout=SECONDS)
+                os.kill(worker, signal.SIGKILL)
+        wait_until_idle(server)
     versions = []
-    for answer in answers:
-        [same] = {each.given_again for each in answer.result()}
-        versions.append(json.loads(same[-1])["version"])
+    for future in futures:
+        [repeated] = {answer.repeated for answer in future.result()}
+        versions.append(json.loads(repeated[-1])["version"])
     assert sorted(versions) == list(range(2, CLIENTS + 2))
 
 
 @on_postgresql
-def test_a_worker_killed_between_the_write_and_its_key_has_written_nothing(mortal, database_url):
-    """Another transaction holds the key, so that the worker has written the task, not the key, and waits."""
+def test_worker_killed_between_write_and_key_has_written_nothing(database_url):
+    """Another transaction holds the key, so the worker has written the task and waits to store the key."""
     title, key = uuid7().hex, str(uuid7())
-    request = ("POST", "/api/tasks", json.dumps({"title": title}), key)
-    with psycopg.connect(database_url) as holder, ThreadPoolExecutor(1) as client:
+    request = (*new_task(title), key)
+    with (
+        running_service(database_url) as server,
+        psycopg.connect(database_url) as holder,
+        ThreadPoolExecutor(1) as client,
+    ):
         holder.execute(
             "INSERT INTO idempotency_keptresponse (user_id, key, fingerprint, status, headers, body, created_at)"
             " VALUES ('default', %s, '', 200, '{}', '', now())",
             [key],
         )
-        unanswered = client.submit(send, mortal, *request)
-        wait_for_the_insert_of_the_key(database_url)
-        kill(mortal.workers())
+        unanswered = client.submit(send, server, *request)
+        wait_for_insert_of_key(database_url)
+        for worker in server.workers():
+            os.kill(worker, signal.SIGKILL)
         with pytest.raises((OSError, HTTPException)):
             unanswered.result()
         holder.rollback()
-    assert send_until_answered(mortal, *request).replayed is None
-    answer = send_until_answered(mortal, *request)
-    assert (answer.replayed, [answer.json()]) == ("true", titled(mortal, title))
+        assert send_until_answered(server, *request).replayed is None
+        answer = send_until_answered(server, *request)
+        assert (answer.replayed, [answer.json()]) == ("true", tasks_titled(server, title))
+        wait_until_idle(server)
 
 
-def wait_for_the_insert_of_the_key(database_url):
+def wait_for_insert_of_key(database_url):
     waiting = (
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO \"idempotency%'"

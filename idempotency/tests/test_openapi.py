@@ -1,4 +1,4 @@
-"""Every operation that writes documents the key, and no other does."""
+"""``Idempotency-Key`` in the OpenAPI document."""
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
@@ -18,20 +18,20 @@ def documents_key(operation):
     return "Idempotency-Key" in [each["name"] for each in operation.get("parameters", ())]
 
 
-def replayable(operation):
+def replayed_statuses(operation):
     return {status for status, each in operation["responses"].items() if "Idempotency-Replayed" in each["headers"]}
 
 
-def test_every_operation_that_writes_has_the_key(operations):
-    writing = {name for name, (method, _) in operations.items() if method in ("post", "patch", "delete")}
-    assert writing >= {"createTask", "updateTask", "deleteTask", "toggleTask", "restoreTask", "removeTask"}
-    assert {name for name, (_, operation) in operations.items() if documents_key(operation)} == writing
-    assert {name for name, (_, operation) in operations.items() if "422" in operation["responses"]} == writing
+def test_key_is_documented_for_every_write(operations):
+    writes = {name for name, (method, _) in operations.items() if method in ("post", "patch", "delete")}
+    assert writes >= {"createTask", "updateTask", "deleteTask", "toggleTask", "restoreTask", "removeTask"}
+    assert {name for name, (_, operation) in operations.items() if documents_key(operation)} == writes
+    assert {name for name, (_, operation) in operations.items() if "422" in operation["responses"]} == writes
 
 
-def test_the_responses_that_are_given_again_say_so(operations):
-    seen = {name: replayable(operation) for name, (_, operation) in operations.items()}
-    assert {name: statuses for name, statuses in seen.items() if statuses} == {
+def test_replay_is_documented_for_kept_statuses(operations):
+    statuses = {name: replayed_statuses(operation) for name, (_, operation) in operations.items()}
+    assert {name: replayed for name, replayed in statuses.items() if replayed} == {
         "createTask": {"201"},
         "updateTask": {"200", "404", "412"},
         "deleteTask": {"200", "404", "412"},

@@ -1,7 +1,8 @@
-"""``Idempotency-Key`` on every endpoint that writes: what is given again, what is not, and what it is bound to."""
+"""``Idempotency-Key`` on every write: which responses are replayed, and to which requests."""
 
 import threading
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 from django.db import OperationalError, connection, connections
@@ -19,143 +20,145 @@ from tasks.models import Task
 from tasks.tests.api.contract import (
     JSON,
     MAX_BODY_BYTES,
+    ROUTES,
+    TASK_WRITES,
+    Route,
     headers,
     json_headers,
-    path,
+    malformed,
     problem,
     problem_headers,
+    send,
     task_body,
-    trash_path,
+    task_path,
+    unknown_parameter,
 )
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
 
 pytestmark = pytest.mark.django_db
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
-ABSENT = uuid7()
-NEW = b'{"title": "Buy milk"}'
-CHANGE = b'{"completed": true}'
-
-TASK = "/api/tasks/{task}"
-TOGGLE = f"{TASK}/toggle"
-RESTORE = "/api/tasks/{trashed}/restore"
-IN_TRASH = "/api/tasks/trash/{trashed}"
-NOWHERE = f"/api/tasks/{ABSENT}"
 STALE = {"If-Match": '"9"'}
 
-#: Method, path, body, headers and the status that the operation comes to.
+
+class Operation(NamedTuple):
+    """A request that is kept, and the status of its response; ``place`` names the task in the fixture ``tasks``."""
+
+    route: Route
+    place: str
+    headers: dict = {}
+    status: int = 200
+
+
+def of_own(route, *more):
+    return Operation(route, "trashed" if route.trashed else "live", *more)
+
+
 OPERATIONS = {
-    "create": ("POST", "/api/tasks", NEW, {}, 201),
-    "patch": ("PATCH", TASK, CHANGE, {}, 200),
-    "patch of a version": ("PATCH", TASK, CHANGE, {"If-Match": '"1"'}, 200),
-    "empty patch": ("PATCH", TASK, b"{}", {}, 200),
-    "delete": ("DELETE", TASK, b"", {}, 200),
-    "toggle": ("POST", TOGGLE, b"", {}, 200),
-    "toggle with a body": ("POST", TOGGLE, b"\xff\x00{", {}, 200),
-    "restore": ("POST", RESTORE, b"", {}, 200),
-    "removal": ("DELETE", IN_TRASH, b"", {}, 200),
-    "patch of no task": ("PATCH", NOWHERE, CHANGE, {}, 404),
-    "empty patch of no task": ("PATCH", NOWHERE, b"{}", {}, 404),
-    "delete of no task": ("DELETE", NOWHERE, b"", {}, 404),
-    "toggle of no task": ("POST", f"{NOWHERE}/toggle", b"", {}, 404),
-    "restore of no task": ("POST", f"{NOWHERE}/restore", b"", {}, 404),
-    "removal of no task": ("DELETE", f"/api/tasks/trash/{ABSENT}", b"", {}, 404),
-    "restore of a live task": ("POST", f"{TASK}/restore", b"", {}, 409),
-    "patch of a stale version": ("PATCH", TASK, CHANGE, STALE, 412),
-    "empty patch of a stale version": ("PATCH", TASK, b"{}", STALE, 412),
-    "delete of a stale version": ("DELETE", TASK, b"", STALE, 412),
-    "toggle of a stale version": ("POST", TOGGLE, b"", STALE, 412),
-    "restore of a stale version": ("POST", RESTORE, b"", STALE, 412),
-    "removal of a stale version": ("DELETE", IN_TRASH, b"", STALE, 412),
+    "create": of_own(ROUTES["create"], {}, 201),
+    **{name: of_own(route) for name, route in TASK_WRITES.items()},
+    "update-of-version": of_own(ROUTES["update"], {"If-Match": '"1"'}),
+    "toggle-with-body": of_own(ROUTES["toggle"]._replace(body=b"\xff\x00{")),
+    **{f"{name}-absent": Operation(route, "absent", {}, 404) for name, route in TASK_WRITES.items()},
+    "restore-live": Operation(ROUTES["restore"], "live", {}, 409),
+    **{f"{name}-stale": of_own(route, STALE, 412) for name, route in TASK_WRITES.items()},
 }
-WRITES = {name: operation for name, operation in OPERATIONS.items() if operation[-1] < 300 and "empty" not in name}
+WRITES = {
+    name: each
+    for name, each in OPERATIONS.items()
+    if each.status == 201 or (each.status == 200 and each.route.versions)
+}
+WRITES["remove"] = OPERATIONS["remove"]
+CREATE, UPDATE, TOGGLE = OPERATIONS["create"], OPERATIONS["update"], OPERATIONS["toggle"]
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 every_write = pytest.mark.parametrize("operation", WRITES.values(), ids=WRITES)
 
 
 @pytest.fixture
-def ids():
-    return {"task": TaskFactory().id, "trashed": TaskFactory(trashed=True).id}
+def tasks(db):
+    return {"live": TaskFactory(), "trashed": TaskFactory(trashed=True), "absent": TaskFactory.build()}
+
+
+def path_of(operation, tasks):
+    return operation.route.path.format(id=tasks[operation.place].id)
 
 
 @pytest.fixture
-def send(as_user, ids):
-    """Carry out an operation, with the key unless it is told another or none; any part of the request may differ."""
+def perform(as_user, tasks):
+    """Send a request with the key, with another one or with none; any part of the request may differ."""
 
-    def request(operation, key=KEY, *, client=as_user, body=None, **differing):
-        method, where, usual_body, request_headers, _ = operation
+    def send_operation(operation, key=KEY, *, client=as_user, **parts):
         keyed = {} if key is None else {"Idempotency-Key": key}
-        return client.generic(
-            differing.get("method", method),
-            differing.get("path", where.format(**ids)),
-            usual_body if body is None else body,
-            content_type=JSON,
-            headers={**request_headers, **keyed, **differing.get("headers", {})},
-        )
+        route = operation.route._replace(**{name: parts[name] for name in ("method", "body") if name in parts})
+        sent_headers = {"Content-Type": JSON, **operation.headers, **keyed, **parts.get("headers", {})}
+        path = parts.get("path", path_of(operation, tasks))
+        return send(client, route, path=path, **sent_headers)
 
-    return request
+    return send_operation
 
 
 def answer(response):
-    """What a replay gives again."""
+    """Return the parts of a response that a replay repeats."""
     return response.status_code, headers(response), response.headers["Allow"], response.content
 
 
 def replayed(response):
-    status, given, allow, content = answer(response)
-    return status, {**given, "Idempotency-Replayed": "true"}, allow, content
+    """Return the same parts of the replay of a response."""
+    status, own_headers, allow, content = answer(response)
+    return status, {**own_headers, "Idempotency-Replayed": "true"}, allow, content
+
+
+def is_replay(response):
+    return "Idempotency-Replayed" in response.headers
 
 
 @every_operation
-def test_the_same_request_again_gets_the_same_answer(send, stored, kept, operation):
-    first = send(operation)
-    assert first.status_code == operation[-1]
-    assert "Idempotency-Replayed" not in first
-    after, rows = stored(), kept()
-    again = send(operation)
+def test_request_sent_again_is_replayed(perform, stored, kept, operation):
+    first = perform(operation)
+    assert (first.status_code, is_replay(first)) == (operation.status, False)
+    after = stored(), kept()
+    again = perform(operation)
     assert answer(again) == replayed(first)
     assert again["X-Request-ID"] != first["X-Request-ID"]
-    assert (stored(), kept()) == (after, rows)
-    assert answer(send(operation)) == replayed(first)
+    assert (stored(), kept()) == after
+    assert answer(perform(operation)) == replayed(first)
 
 
 @every_operation
-def test_a_key_changes_nothing_in_the_first_answer(send, ids, operation):
-    response = send(operation)
-    place = operation[1].format(**ids)
-    match operation[-1]:
+def test_first_response_with_key_is_as_without(perform, tasks, operation):
+    response = perform(operation)
+    path = path_of(operation, tasks)
+    match operation.status:
         case 404:
-            assert (headers(response), response.json()) == (problem_headers(), problem("not_found", place))
+            assert (headers(response), response.json()) == (problem_headers(), problem("not_found", path))
         case 409:
-            detail = "The task is not in the trash"
-            assert headers(response) == problem_headers()
-            assert response.json() == problem("conflict", place, detail=detail)
+            expected = problem("conflict", path, detail="The task is not in the trash")
+            assert (headers(response), response.json()) == (problem_headers(), expected)
         case 412:
             assert headers(response) == problem_headers(ETag='"1"')
-            assert response.json() == problem("precondition_failed", place)
+            assert response.json() == problem("precondition_failed", path)
         case 201:
             created = Task.objects.get(title="Buy milk")
-            assert headers(response) == json_headers(ETag='"1"', Location=path(created))
+            assert headers(response) == json_headers(ETag='"1"', Location=task_path(created))
             assert response.json() == task_body(created)
         case _:
-            assert headers(response) == json_headers(ETag=f'"{response.json()["version"]}"')
+            assert headers(response) == json_headers(ETag=f'"{1 + operation.route.versions}"')
 
 
 @every_write
-def test_without_a_key_it_is_carried_out_again(send, stored, kept, operation):
-    """The control: what stays as it is above would not, but for the key."""
-    first = send(operation, None)
+def test_control_without_key_request_is_carried_out_twice(perform, stored, kept, operation):
+    first = perform(operation, None)
     after = stored()
-    again = send(operation, None)
-    assert "Idempotency-Replayed" not in again
+    again = perform(operation, None)
+    assert not is_replay(again)
     assert (again.content, stored()) != (first.content, after)
     assert kept() == []
 
 
 @every_operation
-def test_what_is_kept_is_one_row(send, operation):
-    response = send(operation)
+def test_response_is_kept_in_one_row(perform, operation):
+    response = perform(operation)
     row = KeptResponse.objects.get()
     assert (row.user_id, row.key, row.status) == ("default", KEY, response.status_code)
     assert bytes(row.body) == response.content
@@ -163,148 +166,134 @@ def test_what_is_kept_is_one_row(send, operation):
     assert row.headers == own
 
 
-def test_what_it_came_to_is_given_whatever_became_of_the_task(as_user, send, ids):
-    first = send(OPERATIONS["toggle"])
-    as_user.delete(TASK.format(**ids))
-    as_user.delete(f"/api/tasks/trash/{ids['task']}")
-    assert answer(send(OPERATIONS["toggle"])) == replayed(first)
+def test_replay_after_removal_of_task_is_the_same(as_user, perform, tasks):
+    first = perform(TOGGLE)
+    send(as_user, ROUTES["delete"], tasks["live"])
+    send(as_user, ROUTES["remove"], tasks["live"])
+    assert answer(perform(TOGGLE)) == replayed(first)
 
 
-def test_a_stale_version_stays_stale_under_its_key(send, as_user, ids):
-    refused = send(OPERATIONS["toggle"], headers={"If-Match": '"2"'})
+def test_replay_of_412_after_write_is_the_same(perform):
+    refused = perform(TOGGLE, headers={"If-Match": '"2"'})
     assert refused.status_code == 412
-    as_user.generic("POST", TOGGLE.format(**ids))
-    assert answer(send(OPERATIONS["toggle"], headers={"If-Match": '"2"'})) == replayed(refused)
+    assert perform(TOGGLE, None).json()["version"] == 2
+    assert answer(perform(TOGGLE, headers={"If-Match": '"2"'})) == replayed(refused)
 
 
-def test_another_key_is_another_request(send):
-    assert send(OPERATIONS["toggle"], "one").json()["version"] == 2
-    assert send(OPERATIONS["toggle"], "two").json()["version"] == 3
-    assert send(OPERATIONS["toggle"], "ONE").json()["version"] == 4
+def test_request_with_other_key_is_carried_out(perform):
+    assert [perform(TOGGLE, key).json()["version"] for key in ("one", "two", "ONE")] == [2, 3, 4]
 
 
 DIFFERENT = {
     "method": {"method": "DELETE"},
-    "path": {"path": f"/api/tasks/{ABSENT}"},
-    "slash": {"path": TASK + "/"},
-    "toggle": {"method": "POST", "path": TOGGLE},
-    "body": {"body": b'{"completed": false}'},
-    "white space": {"body": b'{"completed":true}'},
-    "no If-Match": {"headers": {"If-Match": '"1"'}},
-    "any If-Match": {"headers": {"If-Match": "*"}},
+    "path": {"path": f"/api/tasks/{uuid7()}"},
+    "slash": {"path": "/api/tasks/{live}/"},
+    "toggle": {"method": "POST", "path": "/api/tasks/{live}/toggle"},
+    "body": {"body": b'{"title": "Buy cheese"}'},
+    "white space": {"body": b'{"title":"Buy bread"}'},
+    "a version": {"headers": {"If-Match": '"1"'}},
+    "any version": {"headers": {"If-Match": "*"}},
 }
 
 
-@pytest.mark.parametrize("different", DIFFERENT.values(), ids=DIFFERENT)
-def test_another_request_under_the_same_key_is_refused(send, ids, stored, kept, different):
-    if "path" in different:
-        different = {**different, "path": different["path"].format(**ids)}
-    send(OPERATIONS["patch"])
+@pytest.mark.parametrize("parts", DIFFERENT.values(), ids=DIFFERENT)
+def test_different_request_with_used_key_is_refused(perform, tasks, stored, kept, parts):
+    path = parts.get("path", "/api/tasks/{live}").format(live=tasks["live"].id)
+    perform(UPDATE)
     before = stored(), kept()
-    response = send(OPERATIONS["patch"], **different)
-    where = different.get("path", TASK.format(**ids))
-    assert response.status_code == 422
-    assert headers(response) == problem_headers()
-    assert response.json() == {
-        "type": "/problems/idempotency_key_reused",
-        "title": "Idempotency Key Reused",
-        "status": 422,
-        "detail": "This Idempotency-Key was used for another request",
-        "instance": where,
-        "code": "idempotency_key_reused",
-    }
+    response = perform(UPDATE, **{**parts, "path": path})
+    assert (response.status_code, headers(response)) == (422, problem_headers())
+    assert response.json() == problem("idempotency_key_reused", path)
     assert (stored(), kept()) == before
 
 
 @pytest.mark.parametrize(
-    "alike",
+    "sent_headers",
     [
-        {"headers": {"Accept": "application/problem+json"}},
-        {"headers": {"X-Request-ID": "mine"}},
-        {"headers": {"If-None-Match": '"1"'}},
-        {"headers": {"Content-Type": "application/merge-patch+json"}},
+        {"Accept": "application/problem+json"},
+        {"X-Request-ID": "mine"},
+        {"If-None-Match": '"1"'},
+        {"Content-Type": "application/merge-patch+json"},
     ],
-    ids=["Accept", "X-Request-ID", "If-None-Match", "Content-Type"],
+    ids=lambda sent_headers: next(iter(sent_headers)),
 )
-def test_what_else_differs_does_not_matter(send, alike):
-    first = send(OPERATIONS["patch"])
-    assert answer(send(OPERATIONS["patch"], **alike)) == replayed(first)
+def test_request_with_other_headers_is_replayed(perform, sent_headers):
+    first = perform(UPDATE)
+    assert answer(perform(UPDATE, headers=sent_headers)) == replayed(first)
 
 
-def test_the_fingerprint_tells_its_parts_apart(send):
-    """The end of one is not the beginning of the next."""
-    send(OPERATIONS["toggle"], body=b"")
+def test_fingerprint_separates_head_and_body(perform):
+    perform(TOGGLE, body=b"")
     for body in (b"\n", b'null]\n{"title": "Buy milk"}', b"["):
-        assert send(OPERATIONS["toggle"], body=body).status_code == 422
+        assert perform(TOGGLE, body=body).status_code == 422
 
 
-#: What is wrong with a request before its key is looked at.
+#: Faults that are found before the key is looked up.
 REFUSED = {
-    "a header": ({"headers": {"If-Match": "1"}}, 400),
-    "an Accept": ({"headers": {"Accept": "text/html"}}, 406),
-    "a method": ({"method": "PUT"}, 405),
-    "a path": ({"path": "/api/tasks/x"}, 404),
-    "a large body": ({"body": b" " * (MAX_BODY_BYTES + 1)}, 413),
-    "a type": ({"headers": {"Content-Type": "text/plain"}}, 415),
+    "header": ({"headers": {"If-Match": "1"}}, 400),
+    "Accept": ({"headers": {"Accept": "text/html"}}, 406),
+    "method": ({"method": "PUT"}, 405),
+    "path": ({"path": "/api/tasks/x"}, 404),
+    "large body": ({"body": b" " * (MAX_BODY_BYTES + 1)}, 413),
+    "type": ({"headers": {"Content-Type": "text/plain"}}, 415),
 }
-#: What is wrong with it, and makes it another request under a key that was used.
+#: Faults that make it another request, because the key was used for one without them.
 INVALID = {
-    "a field": {"body": b'{"title": ""}'},
-    "an unknown field": {"body": b'{"title": "Buy milk", "x": 1}'},
+    "field": {"body": b'{"title": ""}'},
+    "unknown field": {"body": b'{"title": "Buy milk", "x": 1}'},
     "no object": {"body": b"[]"},
     "no JSON": {"body": b"{"},
-    "a repeated key": {"body": b'{"title": "Buy milk", "title": "Buy milk"}'},
+    "repeated key": {"body": b'{"title": "Buy milk", "title": "Buy milk"}'},
     "no UTF-8": {"body": b"\xff"},
     "no body": {"body": b""},
-    "a parameter": {"path": "/api/tasks?x=1"},
+    "parameter": {"path": "/api/tasks?x=1"},
 }
-NOT_KEPT = {**REFUSED, **{name: (refused, 400) for name, refused in INVALID.items()}}
+NOT_KEPT = {**REFUSED, **{name: (parts, 400) for name, parts in INVALID.items()}}
 
 
-@pytest.mark.parametrize(("refused", "status"), NOT_KEPT.values(), ids=NOT_KEPT)
-def test_a_request_refused_before_its_operation_is_not_kept(send, kept, refused, status):
-    assert send(OPERATIONS["create"], **refused).status_code == status
+@pytest.mark.parametrize(("parts", "status"), NOT_KEPT.values(), ids=NOT_KEPT)
+def test_bad_request_leaves_key_free(perform, kept, parts, status):
+    assert perform(CREATE, **parts).status_code == status
     assert kept() == []
-    created = send(OPERATIONS["create"])
-    assert (created.status_code, "Idempotency-Replayed" in created) == (201, False)
+    created = perform(CREATE)
+    assert (created.status_code, is_replay(created)) == (201, False)
 
 
-@pytest.mark.parametrize(("refused", "status"), REFUSED.values(), ids=REFUSED)
-def test_a_request_that_is_refused_is_refused_under_a_used_key_too(send, kept, refused, status):
-    send(OPERATIONS["create"])
+@pytest.mark.parametrize(("parts", "status"), REFUSED.values(), ids=REFUSED)
+def test_bad_request_with_used_key_is_refused_for_fault(perform, kept, parts, status):
+    perform(CREATE)
     before = kept()
-    response = send(OPERATIONS["create"], **refused)
-    assert (response.status_code, "Idempotency-Replayed" in response) == (status, False)
+    response = perform(CREATE, **parts)
+    assert (response.status_code, is_replay(response)) == (status, False)
     assert kept() == before
 
 
-@pytest.mark.parametrize("operation", ["create", "toggle"])
-@pytest.mark.parametrize("invalid", INVALID.values(), ids=INVALID)
-def test_under_a_used_key_an_invalid_request_is_another_one_first(send, stored, kept, operation, invalid):
-    """No write takes a parameter: the query could not be a part of the request that a key stands for otherwise."""
-    send(OPERATIONS[operation])
+@pytest.mark.parametrize("used_for", [CREATE, TOGGLE], ids=["create", "toggle"])
+@pytest.mark.parametrize("parts", INVALID.values(), ids=INVALID)
+def test_invalid_creation_with_used_key_is_refused_for_key(perform, stored, kept, used_for, parts):
+    perform(used_for)
     before = stored(), kept()
-    response = send(OPERATIONS["create"], **invalid)
+    response = perform(CREATE, **parts)
     assert (response.status_code, headers(response)) == (422, problem_headers())
-    assert response.json()["code"] == "idempotency_key_reused"
+    assert response.json() == problem("idempotency_key_reused", "/api/tasks")
     assert (stored(), kept()) == before
 
 
-@pytest.mark.parametrize("invalid", [{"body": b'{"title": ""}'}, {"body": b""}], ids=["a field", "no body"])
-def test_so_is_a_change(send, stored, kept, invalid):
-    send(OPERATIONS["patch"])
+@pytest.mark.parametrize("body", [b'{"title": ""}', b""], ids=["field", "no body"])
+def test_invalid_update_with_used_key_is_refused_for_key(perform, tasks, stored, kept, body):
+    perform(UPDATE)
     before = stored(), kept()
-    assert send(OPERATIONS["patch"], **invalid).json()["code"] == "idempotency_key_reused"
+    assert perform(UPDATE, body=body).json() == problem("idempotency_key_reused", task_path(tasks["live"]))
     assert (stored(), kept()) == before
 
 
 @every_operation
-def test_a_parameter_is_refused_with_a_new_key_too(send, ids, stored, kept, operation):
-    where = operation[1].format(**ids)
+def test_parameter_with_new_key_is_refused(perform, tasks, stored, kept, operation):
+    path = path_of(operation, tasks)
     before = stored()
-    response = send(operation, path=f"{where}?x=1")
-    fault = {"parameter": "x", "code": "unknown_parameter", "detail": "This parameter is unknown here"}
-    assert (response.status_code, response.json()) == (400, problem("validation_error", where, errors=[fault]))
+    response = perform(operation, path=f"{path}?x=1")
+    assert response.status_code == 400
+    assert response.json() == problem("validation_error", path, errors=[unknown_parameter("x")])
     assert (stored(), kept()) == (before, [])
 
 
@@ -317,165 +306,140 @@ def test_a_parameter_is_refused_with_a_new_key_too(send, ids, stored, kept, oper
         (exceptions.Throttled, 429),
     ],
 )
-def test_whoever_may_not_ask_uses_no_key(send, kept, monkeypatch, error, status):
+def test_refused_caller_leaves_key_free(perform, kept, monkeypatch, error, status):
     def refuse(self, request):
         raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(TaskViewSet, "check_permissions", refuse)
-        assert send(OPERATIONS["create"]).status_code == status
+        assert perform(CREATE).status_code == status
     assert kept() == []
-    assert send(OPERATIONS["create"]).status_code == 201
+    assert perform(CREATE).status_code == 201
 
 
 STATEMENTS = ("SELECT", 'INSERT INTO "tasks_task"', 'INSERT INTO "idempotency_keptresponse"')
 
+every_statement = pytest.mark.parametrize("statement", STATEMENTS, ids=["look-up", "creation", "keeping"])
 
-@pytest.mark.parametrize("statement", STATEMENTS)
-def test_a_request_that_fails_writes_nothing_and_leaves_the_key_free(send, stored, kept, statement):
+
+@every_statement
+def test_failing_statement_writes_nothing_and_leaves_key_free(perform, client, stored, kept, statement):
     before = stored()
 
     def fail(execute, sql, *arguments):
         if sql.startswith(statement):
-            raise OperationalError("away")
+            raise OperationalError("unavailable")
         return execute(sql, *arguments)
 
     with connection.execute_wrapper(fail):
-        failed = send(OPERATIONS["create"], client=Client(raise_request_exception=False))
+        failed = perform(CREATE, client=client)
     assert (failed.status_code, failed["Retry-After"]) == (503, "1")
     assert (stored(), kept()) == (before, [])
-    created = send(OPERATIONS["create"])
-    assert (created.status_code, "Idempotency-Replayed" in created) == (201, False)
+    created = perform(CREATE)
+    assert (created.status_code, is_replay(created)) == (201, False)
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("statement", STATEMENTS)
-def test_after_a_deadlock_the_whole_transaction_is_tried_once_more(send, kept, statement):
-    """Its statements are not, one by one: a deadlock has undone those before it."""
+@every_statement
+def test_deadlock_retries_whole_transaction_once(perform, kept, statement):
+    """A deadlock rolls back the earlier statements, so a retry of the last one alone would lose them."""
     deadlocks = [OperationalError("deadlock detected")]
     deadlocks[0].__cause__ = DeadlockDetected()
 
-    def deadlock(execute, sql, *arguments):
+    def fail_once(execute, sql, *arguments):
         if deadlocks and sql.startswith(statement):
             raise deadlocks.pop()
         return execute(sql, *arguments)
 
-    with connection.execute_wrapper(deadlock):
-        created = send(OPERATIONS["create"])
+    with connection.execute_wrapper(fail_once):
+        created = perform(CREATE)
     assert (created.status_code, deadlocks) == (201, [])
-    assert answer(send(OPERATIONS["create"])) == replayed(created)
+    assert answer(perform(CREATE)) == replayed(created)
     assert (Task.objects.filter(title="Buy milk").count(), len(kept())) == (1, 1)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("key", [KEY, "not a key", ""])
-def test_a_request_that_only_reads_ignores_the_key(as_user, ids, kept, method, key):
-    where = TASK.format(**ids)
-    response = as_user.generic(method, where, headers={"Idempotency-Key": key})
-    assert (response.status_code, headers(response)) == (200, headers(as_user.generic(method, where)))
+def test_read_ignores_key(as_user, tasks, kept, method, key):
+    route = ROUTES["retrieve"]._replace(method=method)
+    response = send(as_user, route, tasks["live"], **{"Idempotency-Key": key})
+    assert (response.status_code, headers(response)) == (200, headers(send(as_user, route, tasks["live"])))
     assert kept() == []
 
 
 @pytest.mark.parametrize("key", ["!", "~", "a,b", '"quoted"', "x" * 255])
-def test_a_key_is_visible_ascii(send, key):
-    first = send(OPERATIONS["create"], key)
-    assert answer(send(OPERATIONS["create"], key)) == replayed(first)
+def test_key_of_visible_ascii_is_accepted(perform, key):
+    first = perform(CREATE, key)
+    assert answer(perform(CREATE, key)) == replayed(first)
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "x\x7f", "x\n", "\xe9", "a\tb", "\x00"])
-@every_write
-def test_another_key_is_malformed(send, ids, stored, kept, key, operation):
+def test_key_of_other_characters_is_refused(perform, stored, kept, key):
     before = stored()
-    response = send(operation, key)
-    fault = {
-        "header": "Idempotency-Key",
-        "code": "malformed",
-        "detail": "Idempotency-Key must be 1 to 255 visible ASCII characters",
-    }
-    assert response.status_code == 400
-    assert headers(response) == problem_headers()
-    assert response.json() == problem("validation_error", operation[1].format(**ids), errors=[fault])
+    response = perform(CREATE, key)
+    assert (response.status_code, headers(response)) == (400, problem_headers())
+    assert response.json() == problem("validation_error", "/api/tasks", errors=[malformed("Idempotency-Key")])
     assert (stored(), kept()) == (before, [])
 
 
-def test_every_header_at_fault_is_named(send):
-    response = send(OPERATIONS["toggle"], "a b", headers={"If-Match": "1", "If-None-Match": "2"})
-    assert [fault["header"] for fault in response.json()["errors"]] == ["If-Match", "If-None-Match", "Idempotency-Key"]
-
-
-def test_another_users_same_key_is_another_key(send):
+def test_key_of_other_user_is_free(perform):
     foreign = KeptResponseFactory(user_id=SOMEBODY_ELSE, key=KEY, body=b'{"title": "A secret"}')
-    response = send(OPERATIONS["create"])
+    response = perform(CREATE)
     assert (response.status_code, response.json()["title"]) == (201, "Buy milk")
-    assert b"secret" not in send(OPERATIONS["create"]).content
+    assert b"secret" not in perform(CREATE).content
     assert set(KeptResponse.objects.values_list("user_id", "key")) == {(SOMEBODY_ELSE, KEY), ("default", KEY)}
     foreign.refresh_from_db()
     assert bytes(foreign.body) == b'{"title": "A secret"}'
 
 
-def test_a_key_expires_after_24_hours(send):
-    send(OPERATIONS["toggle"])
+def test_key_expires_after_24_hours(perform):
+    perform(TOGGLE)
     KeptResponse.objects.update(created_at=timezone.now() - timedelta(hours=24) + timedelta(minutes=1))
-    assert send(OPERATIONS["toggle"])["Idempotency-Replayed"] == "true"
+    assert is_replay(perform(TOGGLE))
     KeptResponse.objects.update(created_at=timezone.now() - timedelta(hours=24))
-    again = send(OPERATIONS["toggle"])
-    assert (again.json()["version"], "Idempotency-Replayed" in again) == (3, False)
-    assert answer(send(OPERATIONS["toggle"])) == replayed(again)
+    again = perform(TOGGLE)
+    assert (again.json()["version"], is_replay(again)) == (3, False)
+    assert answer(perform(TOGGLE)) == replayed(again)
 
 
-def test_an_expired_key_is_free_for_another_request(send):
+def test_expired_key_is_free_for_different_request(perform):
     KeptResponseFactory(key=KEY, expired=True)
-    assert send(OPERATIONS["create"]).status_code == 201
+    assert perform(CREATE).status_code == 201
     assert KeptResponse.objects.get().status == 201
 
 
-def statements(queries):
-    """But for the transactions' own."""
-    return [query["sql"].split()[0] for query in queries if query["sql"].split()[0] in ("SELECT", "INSERT", "UPDATE")]
-
-
-def test_it_costs_one_more_statement_each_way(send):
-    with CaptureQueriesContext(connection) as queries:
-        send(OPERATIONS["toggle"], None)
-    assert statements(queries) == ["UPDATE"]
-    assert len(queries) == 1
-    with CaptureQueriesContext(connection) as queries:
-        send(OPERATIONS["toggle"])
-    assert statements(queries) == ["SELECT", "UPDATE", "INSERT"]
-    with CaptureQueriesContext(connection) as queries:
-        send(OPERATIONS["toggle"])
-    assert statements(queries) == ["SELECT"]
+def test_key_adds_one_statement_to_each_request(perform):
+    runs = []
+    for key in (None, KEY, KEY):
+        with CaptureQueriesContext(connection) as queries:
+            perform(TOGGLE, key)
+        verbs = [query["sql"].split()[0] for query in queries]
+        runs.append([verb for verb in verbs if verb in ("SELECT", "INSERT", "UPDATE")])
+    assert runs == [["UPDATE"], ["SELECT", "UPDATE", "INSERT"], ["SELECT"]]
 
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite lets one transaction write at a time")
 @pytest.mark.django_db(transaction=True)
 @every_write
-def test_of_two_at_once_one_is_carried_out_and_the_other_gets_its_answer(send, stored, kept, operation):
-    """The faster one comes between the other's look for the key and its write."""
+def test_concurrent_requests_with_one_key_write_once(perform, stored, kept, operation):
+    """A second request is carried out between the look-up of the first one and its write."""
     faster = []
 
-    def carry_out():
-        faster.append(send(operation, client=Client()))
+    def send_faster():
+        faster.append(perform(operation, client=Client()))
         connections.close_all()
 
-    def before_the_write(execute, sql, *arguments):
+    def send_before_write(execute, sql, *arguments):
         if not faster and sql.startswith(("INSERT", "UPDATE", "DELETE")):
-            thread = threading.Thread(target=carry_out)
+            thread = threading.Thread(target=send_faster)
             thread.start()
             thread.join()
         return execute(sql, *arguments)
 
-    with connection.execute_wrapper(before_the_write):
-        slower = send(operation)
+    with connection.execute_wrapper(send_before_write):
+        slower = perform(operation)
     assert answer(slower) == replayed(faster[0])
     assert len(kept()) == 1
     after = stored()
-    assert answer(send(operation)) == replayed(faster[0])
+    assert answer(perform(operation)) == replayed(faster[0])
     assert stored() == after
-
-
-def test_trash_paths_are_bound_to_the_key_too(send, as_user):
-    task = TaskFactory(trashed=True)
-    shown = as_user.delete(trash_path(task), headers={"Idempotency-Key": KEY})
-    assert as_user.delete(path(task), headers={"Idempotency-Key": KEY}).status_code == 422
-    assert answer(as_user.delete(trash_path(task), headers={"Idempotency-Key": KEY})) == replayed(shown)
