@@ -227,18 +227,3 @@ def problem(code, instance, *, detail=None, errors=None, **more):
         **({"errors": errors} if errors else {}),
         **more,
     }
-
-
-# Old names, until all tests are converted.
-moment, path = rfc_3339, task_path
-TITLES = {code: row[:2] for code, row in PROBLEMS.items()}
-USUAL_DETAILS = {code: row[2] for code, row in PROBLEMS.items()}
-ALLOWED_ON_LIST = {"GET", "POST", "HEAD", "OPTIONS"}
-ALLOWED_ON_TASK = {"GET", "PATCH", "DELETE", "HEAD", "OPTIONS"}
-ALLOWED_ON_TOGGLE = ALLOWED_ON_RESTORE = {"POST", "OPTIONS"}
-ALLOWED_ON_TRASH = {"GET", "HEAD", "OPTIONS"}
-ALLOWED_ON_TRASHED = {"GET", "DELETE", "HEAD", "OPTIONS"}
-
-
-def allowed(response):
-    return set(response.headers["Allow"].split(", "))
