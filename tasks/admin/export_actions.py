@@ -1,6 +1,6 @@
 """Actions that send tasks as a file: the checked ones, or every task that the list finds."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -55,12 +55,12 @@ class ExportAction:
         entry.save()
         name = f"tasks-{timezone.now():%Y-%m-%d-%H%M%S}.{self.format}"
         return StreamingHttpResponse(
-            read_ahead(self.render(tasks, entry)),
+            StartedFile(self.render(tasks, entry)),
             content_type=self.content_type,
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
-    def render(self, tasks: TaskQuerySet, entry: LogEntry) -> Iterator[str]:
+    def render(self, tasks: TaskQuerySet, entry: LogEntry) -> Generator[str, None, None]:
         """Yield the file in parts, and log at its end how many tasks were read."""
         file_format = FILE_FORMATS[self.format]
         number = 0
@@ -75,11 +75,22 @@ class ExportAction:
             entry.save()
 
 
-def read_ahead(parts: Iterator[str]) -> Iterator[str]:
-    """Read the header and the first batch now, because a response that has begun cannot become a 503."""
-    first_parts = list(islice(parts, 2))
-    # A generator, because Django closes it with the response. Without this, the log would lack a cancelled export.
-    return (part for part in chain(first_parts, parts))
+class StartedFile:
+    """Parts of a file, of which the header and the first batch have been read.
+
+    They are read before the response, because a response that has begun cannot become a 503.
+    """
+
+    def __init__(self, parts: Generator[str, None, None]) -> None:
+        self.first_parts = list(islice(parts, 2))
+        self.parts = parts
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self.first_parts, self.parts)
+
+    def close(self) -> None:
+        """Close the generator with the response. Without this, the log would lack a cancelled export."""
+        self.parts.close()
 
 
 EXPORTS = (
