@@ -1,4 +1,4 @@
-"""What every request passes through, whatever path it asks for."""
+"""The middleware, which handles every request."""
 
 import json
 import re

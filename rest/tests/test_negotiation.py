@@ -1,4 +1,4 @@
-"""What a client may accept (RFC 9110, section 12.5.1) and send (section 8.3).
+"""The values of ``Accept`` (RFC 9110, section 12.5.1) and ``Content-Type`` (section 8.3) that are taken.
 
 ``tasks/tests/api/refusals.py`` has the values that are refused.
 """

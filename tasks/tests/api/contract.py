@@ -9,7 +9,7 @@ PROBLEM_JSON = "application/problem+json"
 
 MAX_BODY_BYTES = 64 * 1024
 
-#: A task with each field as the API shows it, in order. A new public field is added here, and below.
+#: A task with each field as the API shows it, in order. Add a new field here, and to ``DEFAULTS`` or ``READ_ONLY``.
 EXAMPLE = {
     "id": "019bac32-0000-7000-8000-00000000abcd",
     "title": "Buy milk",
@@ -22,10 +22,10 @@ EXAMPLE = {
 }
 FIELDS = list(EXAMPLE)
 
-#: What a client may leave out of a new task, and the value that it then has.
+#: Fields that a new task may omit, and the values that they then have.
 DEFAULTS = {"description": "", "completed": False}
 
-#: What a client cannot write, with values that the server must ignore.
+#: Fields that no client can write, with values that the server must ignore.
 READ_ONLY = {
     "id": "01890000-0000-7000-8000-000000000000",
     "user_id": "somebody-else",
@@ -73,7 +73,7 @@ ROUTES = {
 }
 LISTS = {name: route for name, route in ROUTES.items() if name.startswith("list")}
 
-#: Every request for one task, with PATCHes that change nothing.
+#: The routes of one task, and PATCHes that change nothing.
 TASK_REQUESTS = {
     **{name: route for name, route in ROUTES.items() if route.has_id},
     "update-empty": Route("PATCH", "/api/tasks/{id}", b"{}"),
@@ -81,7 +81,7 @@ TASK_REQUESTS = {
 }
 TASK_WRITES = {name: route for name, route in TASK_REQUESTS.items() if route.writes}
 
-#: Every parameter of a list but ``cursor``, with a value that all tasks of 2026 with the title "Buy milk" fit.
+#: Every parameter of a list except ``cursor``, with a value that an open task "Buy milk" of 2026 matches.
 LIST_PARAMETERS = {
     "limit": "5",
     "completed": "false",
@@ -104,7 +104,7 @@ ALLOW = {
     "/api/tasks/trash/{id}": "GET, DELETE, HEAD, OPTIONS",
 }
 
-#: Each problem's code, with its status, its title, and its detail unless more is known.
+#: The code of each problem, with its status, its title and its usual detail.
 PROBLEMS = {
     "validation_error": (400, "Validation Error", "The request is not valid"),
     "parse_error": (400, "Parse Error", "The body is not valid JSON"),

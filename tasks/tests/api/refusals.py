@@ -120,7 +120,7 @@ def faults(route):
 
 
 def two_faults(name, more=()):
-    """Return a route's request with each two faults of different ranks; ``more`` ranks come after the method."""
+    """Return the requests of a route with two faults of different ranks; ``more`` ranks follow the method's."""
     ranks = faults(ROUTES[name])
     ranks[2:2] = more
     pairs = combinations(ranks, 2)

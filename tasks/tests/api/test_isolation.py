@@ -70,7 +70,7 @@ def answer():
 @pytest.mark.parametrize("trashed", [False, True], ids=["live", "trashed"])
 @every(TASK_REQUESTS | TASK_HEADS)
 def test_task_of_other_user_answers_as_no_task(client_of, answer, stored, route, trashed):
-    """The responses are equal to the byte, and so are the statements, which take the time."""
+    """The responses are equal byte for byte, and so are the statements, because a client can measure time."""
     alice = client_of("alice")
     bobs = TaskFactory(user_id="bob", title="A secret", trashed=trashed)
     before = stored()

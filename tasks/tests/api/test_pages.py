@@ -54,7 +54,7 @@ walks = st.lists(st.tuples(st.integers(1, 4), st.lists(writes, max_size=3)), min
 
 
 def examples(number):
-    """Run a test with so many examples, each of which deletes the tasks of the one before."""
+    """Return the settings for ``number`` examples, each of which deletes the tasks of the example before."""
     return settings(
         max_examples=number,
         deadline=None,

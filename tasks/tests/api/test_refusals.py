@@ -77,7 +77,7 @@ def environ(row, path):
 
 
 def expected(row, path):
-    """Return the status, the headers, ``Allow`` if it says more, and the body of a refusal."""
+    """Return the status, the headers, the ``Allow`` of a 405 and the body of a refusal."""
     status, *_ = PROBLEMS[row.code]
     allow = row.allow if status == 405 else None
     body = None if row.method == "HEAD" else row.problem(path)
@@ -85,7 +85,7 @@ def expected(row, path):
 
 
 def received(status, response, content):
-    """Return the same of a response."""
+    """Return the same parts of a response."""
     allow = response.headers["Allow"] if status == 405 else None
     return status, headers(response), allow, json.loads(content) if content else None
 
