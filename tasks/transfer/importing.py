@@ -94,14 +94,16 @@ class VersionField(ServerField):
         return data
 
 
+#: The fields that read what only the server sets, by the class of the model's field.
+SERVER_FIELDS: dict[type, type[serializers.Field[Any, Any, Any, Any]]] = {models.DateTimeField: PastTimestampField}
+
+
 class StoredTaskSerializer(TaskSerializer):
     """A task with the values that the server set, which ``TaskSerializer`` ignores in a request."""
 
     id = UUID7Field()
     user_id = UserIdField()
     version = VersionField()
-
-    server_field_mapping = {models.DateTimeField: PastTimestampField}
 
     class Meta(TaskSerializer.Meta):
         fields = tuple(FIELDS)  # type: ignore[assignment]
@@ -114,7 +116,7 @@ class StoredTaskSerializer(TaskSerializer):
         field_class, options = super().build_standard_field(field_name, model_field)
         if field_name in Task.WRITABLE_FIELDS:
             return field_class, options
-        field_class = self.server_field_mapping.get(type(model_field), field_class)
+        field_class = SERVER_FIELDS.get(type(model_field), field_class)
         return field_class, {"required": not model_field.null, "allow_null": model_field.null}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
