@@ -142,7 +142,7 @@ class CheckedLine(NamedTuple):
 
 @dataclass
 class Outcome:
-    """The number of lines by what became of them."""
+    """The number of lines by result."""
 
     added: int = 0
     updated: int = 0
