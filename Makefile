@@ -19,6 +19,9 @@ FULLY_COVERED := commands/*.py,database/*.py,idempotency/*.py,identity/*.py,obse
 	tasks/*.py,tasks/admin/*.py,tasks/api/*.py,tasks/maintenance/*.py,tasks/transfer/*.py,throttling/*.py,$\
 	todo_project/*.py,todo_project/server/*.py
 
+# Without bytecode, each Python process would compile all modules again, and the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run dev test test-sqlite test-postgresql coverage test-e2e test-faults check audit bench requirements openapi
 help:
 	@echo "make run           serve on http://127.0.0.1:8000"
