@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 # Private, but psycopg has no public name for the exception that Connection.wait raises.
 from psycopg.errors import _WaitTimeout
 
-#: How long a schema change waits for a lock, because every later request to the table waits behind it.
+#: The longest wait of a schema change for a lock, because every later request to the table waits behind the change.
 LOCK_TIMEOUT = "300ms"
 
 

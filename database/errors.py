@@ -1,4 +1,4 @@
-"""Tell which database errors mean that the database is unavailable, and which a retry may cure."""
+"""Tell which database errors mean that the database is unavailable, and which errors deserve a retry."""
 
 import sqlite3
 from collections.abc import Callable
@@ -49,8 +49,8 @@ RETRYABLE_STATES = frozenset({"40001", "40P01"})
 def is_unavailable(error: BaseException | None) -> bool:
     """Tell whether the database cannot serve now, so that the same request may succeed later.
 
-    PostgreSQL's driver and its pool raise errors without a code when no connection is available, a connection is lost
-    or the server does not answer in time. SQLite's driver raises errors without a code for other reasons, such as text
+    PostgreSQL's driver and its pool raise errors without a code if they have no connection, lose a connection or wait
+    too long for an answer. SQLite's driver raises errors without a code for other reasons, such as text
     that is not UTF-8.
     """
     if not isinstance(error, Error):

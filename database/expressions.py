@@ -76,8 +76,8 @@ class IsText(StoredAsDjangoWrites):
     """A test for text that is valid UTF-8, as far as SQLite can tell.
 
     SQLite reads an invalid byte as U+FFFD, or a byte from 80 to BF as the character of that number. So the template
-    first removes a genuine U+FFFD (and U+FFFE, U+FFFF, which read alike) and replaces the lead byte of U+0080 to
-    U+00BF, and then looks for such characters.
+    looks for such characters. Before, it removes a genuine U+FFFD to U+FFFF, which SQLite reads alike. It also replaces
+    the lead byte of a genuine U+0080 to U+00BF.
     """
 
     template = (

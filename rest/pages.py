@@ -1,7 +1,7 @@
 """Walk a list page by page, by signed cursors and ``Link`` headers.
 
-A cursor holds the sort key and the id of a page's last row (keyset pagination), so that a walk stays exact while rows
-come and go.
+A cursor holds the sort key and the id of a page's last row (keyset pagination). So a walk neither repeats nor skips a
+row if other rows are added or removed.
 """
 
 import json

@@ -189,7 +189,7 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
-# Without this, an attacker who keeps trying would lock the user out for ever.
+# Without this, an attacker who keeps trying would lock the user out forever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "todo_project.admin_site.client_address"
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"

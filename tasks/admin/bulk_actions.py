@@ -31,7 +31,7 @@ from tasks.statistics import EXACT_LIMIT, TaskCount, count_or_estimate
 #: The tasks of a batch. PostgreSQL locks them for about 50 ms, so no API request waits longer for a task.
 BATCH_SIZE = 500
 
-#: How many tasks a confirmation shows.
+#: The number of tasks that a confirmation shows.
 EXAMPLES = 5
 
 #: The place of the streamed lines in the page of a running action.
