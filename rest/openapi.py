@@ -54,11 +54,11 @@ HEADERS = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."},
     "RateLimit": {
         "schema": {"type": "string"},
-        "description": "If rates are limited: the requests (`r`) that remain in the next seconds (`t`).",
+        "description": "If rates are limited: remaining requests (`r`), and seconds until the window ends (`t`).",
     },
     "RateLimit-Policy": {
         "schema": {"type": "string"},
-        "description": "If rates are limited: the allowed requests (`q`) in a window of seconds (`w`).",
+        "description": "If rates are limited: allowed requests (`q`) in a window, and the window's seconds (`w`).",
     },
     "WWW-Authenticate": {
         "schema": {"type": "string"},
