@@ -76,9 +76,9 @@ class ExportAction:
 
 
 class StartedFile:
-    """Parts of a file, of which the header and the first batch have been read.
+    """The parts of a file, with the header and the first batch already read.
 
-    They are read before the response, because a response that has begun cannot become a 503.
+    Reading them comes first, because a response that has begun cannot become a 503.
     """
 
     def __init__(self, parts: Generator[str, None, None]) -> None:
