@@ -111,6 +111,6 @@ def _repeated_keys(value: Any, path: tuple[str, ...] = ()) -> Iterator[Fault]:
         raise UnreadableBody(TOO_DEEP)
     if isinstance(value, RepeatingObject):
         for key in value.repeated:
-            yield body_fault((*path, key), "repeated_key", "A key stands more than once")
+            yield body_fault((*path, key), "repeated_key", "This key is repeated")
     for token, member in value.items() if isinstance(value, dict) else zip(map(str, count()), value, strict=False):
         yield from _repeated_keys(member, (*path, token))

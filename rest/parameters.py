@@ -94,7 +94,7 @@ def read_parameters(parameters: Mapping[str, list[str]], types: Mapping[str, Par
 
 def _single_text(texts: list[str]) -> str:
     if len(texts) > 1:
-        raise ValueError("must stand only once")
+        raise ValueError("must appear only once")
     if not texts[0]:
         raise ValueError("must not be empty")
     return texts[0]

@@ -118,4 +118,4 @@ REPEATED_KEYS = {
     "line-feed": (rb'{"\n": 1, "\n": 2}', "#/%0A"),
     "lone-surrogate": (rb'{"\ud800": 1, "\ud800": 2}', "#/?"),
 }
-REPEATED_KEY = "A key stands more than once"
+REPEATED_KEY = "This key is repeated"

@@ -45,7 +45,7 @@ NO_TEXT = "must be text to search for"
 TIME = "must be an RFC 3339 date and time with an offset, of the years 0001 to 9999"
 ORDERING = f"must be one of {', '.join(ORDERINGS)}"
 EMPTY = "must not be empty"
-REPEATED = "must stand only once"
+REPEATED = "must appear only once"
 BROKEN = "is broken, or belongs to another list"
 NO_LIMIT = "needs a limit"
 

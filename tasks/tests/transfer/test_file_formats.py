@@ -158,7 +158,7 @@ def test_cell_without_value_of_its_field_stays_text(name, cell):
         (b'{"a": NaN}', [fault("parse_error", "NaN and Infinity are not JSON")]),
         (b'{"version": 1e400}', [fault("parse_error", "The line has a number that is out of range")]),
         (b'{"version": 1' + b"0" * 5000 + b"}", [fault("parse_error", "The line has a number that is out of range")]),
-        (b'{"a": 1, "a": 2}', [fault("repeated_key", "A key stands more than once", "#/a")]),
+        (b'{"a": 1, "a": 2}', [fault("repeated_key", "This key is repeated", "#/a")]),
         (b"[" * 40 + b"]" * 40, [fault("parse_error", "The line nests deeper than 32 levels")]),
     ],
     ids=lambda value: repr(value)[:40],
