@@ -48,7 +48,7 @@ def is_standard_output(path: Path) -> bool:
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Callable[[str], Any]]:
-    """Yield a function that writes text, and replace the file at ``path`` when the new file is complete and on disk.
+    """Yield a function that writes text, and replace ``path`` once the new file is complete and on disk.
 
     Only the owner may read the new file. If ``path`` is a link, replace the file it leads to. Write directly to a
     named pipe or device.

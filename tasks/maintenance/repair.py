@@ -37,7 +37,7 @@ def repair(findings: Sequence[Finding], batch_size: int) -> None:
 
 
 def repairable_tasks() -> TaskQuerySet:
-    """Return the tasks that break only ``REPAIRABLE_RULES``, because the database may refuse to write others.
+    """Return the tasks that break only ``REPAIRABLE_RULES``; the database may refuse to write others.
 
     A task is also left out if its ``version`` or ``updated_at`` cannot grow, or if its ``created_at`` is in the future.
     """
@@ -57,7 +57,7 @@ def _build_index(finding: Finding) -> None:
 
 
 def _enforce_constraint(finding: Finding) -> None:
-    """Add the constraint for new rows first and validate the stored rows afterwards, which blocks no writer.
+    """Add the constraint for new rows first, then validate stored rows, which blocks no writer.
 
     Do nothing while a task breaks the constraint, because the constraint would block every write of that task.
 

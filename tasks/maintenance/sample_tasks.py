@@ -104,7 +104,7 @@ class SampleTasks:
 
 
 class SampleGenerator(random.Random):
-    """A generator that uses only ``random`` and ``getrandbits``, which are the same in every version of Python."""
+    """A generator of only those numbers that are the same in every version of Python."""
 
     def pick(self, choices: Sequence[T]) -> T:
         """Return one of ``choices``."""

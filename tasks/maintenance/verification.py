@@ -78,7 +78,7 @@ class RuleCheck:
 
 
 def batches_of_all_tasks(size: int) -> Iterator[TaskQuerySet]:
-    """Yield every task in batches; tasks whose id is no UUID come first, because they have no place in the order."""
+    """Yield every task in batches, first those whose id is no UUID, because no order includes them."""
     yield Task.objects.filter(~Q(IsUUID("id")))
     yield from Task.objects.filter(IsUUID("id")).in_batches(size)
 
@@ -128,7 +128,7 @@ def _expected() -> Iterator[str]:
 
 
 def _invalid() -> list[str]:
-    """Return constraints that PostgreSQL never validated, and indexes that PostgreSQL did not finish building."""
+    """Return constraints that PostgreSQL never validated, and indexes that it did not finish."""
     if connection.vendor != "postgresql":
         return []
     with connection.cursor() as cursor:

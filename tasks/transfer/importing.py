@@ -34,7 +34,7 @@ UUID_7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 
 
 class ServerField(serializers.Field[Any, Any, Any, Any]):
-    """A field that only the server sets, and that an import restores; messages begin with the field's name."""
+    """A field that only the server sets and an import restores; messages begin with its name."""
 
     rule: str
 

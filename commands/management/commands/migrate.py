@@ -1,4 +1,7 @@
-"""``manage.py migrate``: Django's command, but no request waits behind it. See docs/decisions/0012-migrations.md."""
+"""``manage.py migrate``: Django's command, but no request waits for it.
+
+docs/decisions/0012-migrations.md
+"""
 
 import time
 from typing import Any, Self
