@@ -18,7 +18,7 @@ from jwt.utils import base64url_decode
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from identity.key_set import provider_keys
+from identity.key_set import EDDSA_CURVES, provider_keys
 from identity.user_ids import USER_ID, USER_ID_RULE
 from rest.problems.types import AuthenticationFailed, NotAuthenticated
 
@@ -125,6 +125,7 @@ def verify_token(token: str) -> Claims:
     - ``kid`` selects a key of ``JWT_JWKS_URL``. The headers ``jku``, ``x5u``, ``x5c`` and ``jwk`` are ignored
       (RFC 8725, section 3.10).
     - The key determines the algorithm, which must be in ``JWT_ALGORITHMS`` (RFC 8725, sections 3.1 and 3.2).
+      ``Ed25519`` and ``Ed448`` (RFC 9864) are names of ``EdDSA``.
     - ``exp`` is required (RFC 7519, section 4.1.4); ``nbf`` and ``iat`` are optional (sections 4.1.5 and 4.1.6).
       Clocks may differ by ``JWT_LEEWAY`` seconds.
     - ``exp`` is at most ``JWT_MAX_LIFETIME`` seconds from now, because a stolen token cannot be revoked.
@@ -161,7 +162,8 @@ def read_header(segment: str) -> tuple[str, str]:
         kid, algorithm = header["kid"], header["alg"]
     except (binascii.Error, ValueError, RecursionError, TypeError, KeyError):
         raise InvalidTokenError("its header is not a JSON object with kid and alg") from None
-    if not isinstance(kid, str) or algorithm not in settings.JWT_ALGORITHMS:
+    family = "EdDSA" if algorithm in EDDSA_CURVES else algorithm
+    if not isinstance(kid, str) or family not in settings.JWT_ALGORITHMS:
         raise InvalidTokenError("its kid is not a string, or its alg is not in JWT_ALGORITHMS")
     return kid, algorithm
 
@@ -188,7 +190,7 @@ def read_claims(token: str, key: jwt.PyJWK) -> Claims:
         decoded = jwt.decode_complete(
             token,
             key,
-            algorithms=settings.JWT_ALGORITHMS,
+            algorithms=[key.algorithm_name],
             options=DECODE_OPTIONS,
             audience=settings.JWT_AUDIENCE,
             issuer=settings.JWT_ISSUER,

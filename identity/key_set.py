@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import cache
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPSConnection
 from threading import Condition, Event, Thread, Timer
 from time import monotonic
@@ -20,6 +21,12 @@ from rest.problems.types import ServiceUnavailable
 logger = logging.getLogger(__name__)
 
 MAX_JWKS_BYTES = 64 * 1024
+
+#: The media types of a JWKS (RFC 7517, section 8.5); many providers send plain JSON.
+JWKS_TYPES = "application/jwk-set+json, application/json"
+
+#: The names that RFC 9864 gives to the two curves of ``EdDSA``; PyJWT knows only ``EdDSA``.
+EDDSA_CURVES = ("Ed25519", "Ed448")
 
 #: By ``kid`` and ``alg``, because a key serves exactly one algorithm (RFC 8725, section 3.1).
 Keys = Mapping[tuple[str, str], PyJWK]
@@ -152,14 +159,21 @@ def download(url: str, deadline: float) -> bytes:
     with closing(connection_class(parts.hostname or "", parts.port, timeout=deadline)) as connection:
         connection.connect()
         with shut_down_after(deadline, connection.sock):
-            connection.request("GET", parts._replace(scheme="", netloc="").geturl(), headers={"Accept": "*/*"})
+            connection.request("GET", parts._replace(scheme="", netloc="").geturl(), headers=request_headers())
             response = connection.getresponse()
-            if response.status != 200:
+            if response.status == HTTPStatus.FORBIDDEN:
+                raise ValueError(f"status 403; allow the User-Agent {settings.USER_AGENT} in the provider's firewall")
+            if response.status != HTTPStatus.OK:
                 raise ValueError(f"status {response.status}")
             body = response.read(MAX_JWKS_BYTES + 1)
     if len(body) > MAX_JWKS_BYTES:
         raise ValueError(f"more than {MAX_JWKS_BYTES} bytes")
     return body
+
+
+def request_headers() -> dict[str, str]:
+    """Return the headers of a fetch; some firewalls refuse a request without ``User-Agent``."""
+    return {"Accept": JWKS_TYPES, "User-Agent": settings.USER_AGENT}
 
 
 @contextmanager
@@ -191,18 +205,24 @@ def read_keys(body: bytes) -> Keys:
         raise ValueError("not a JWKS") from None
     if not isinstance(members, list):
         raise ValueError("not a JWKS")  # noqa: TRY004
-    found = [(member["kid"], key) for member in members if (key := _read_key(member))]
-    return {(kid, key.algorithm_name): key for kid, key in found}
+    return {(member["kid"], key.algorithm_name): key for member in members for key in _read_keys_of(member)}
 
 
-def _read_key(member: Any) -> PyJWK | None:
+def _read_keys_of(member: Any) -> list[PyJWK]:
+    """Return the key of a JWK for each ``alg`` that its tokens may have; without a usable key, return ``[]``."""
     try:
-        key = PyJWK(member)
+        named_by_curve = member.get("alg") in EDDSA_CURVES and member["alg"] == member["crv"]
+        key = PyJWK(member, "EdDSA" if named_by_curve else None)
         verifies = member.get("use", "sig") == "sig" and "verify" in member.get("key_ops", ["verify"])
-        usable = verifies and isinstance(member["kid"], str) and key.algorithm_name in settings.JWT_ALGORITHMS
+        if not (verifies and isinstance(member["kid"], str) and key.algorithm_name in settings.JWT_ALGORITHMS):
+            return []
+        if key.algorithm_name != "EdDSA":
+            return [key]
+        key_of_curve = PyJWK(member, "EdDSA")
+        key_of_curve.algorithm_name = member["crv"]
     except Exception:  # PyJWT raises many types of error for a malformed key
-        return None
-    return key if usable else None
+        return []
+    return [key, key_of_curve]
 
 
 @cache

@@ -76,6 +76,8 @@ JWT_LEEWAY = env.int("JWT_LEEWAY", 30, validate=must.Range(0, 300))
 JWT_MAX_LIFETIME = env.int("JWT_MAX_LIFETIME", 60 * 60, validate=must.Range(60, 366 * 24 * 60 * 60))
 JWT_JWKS_LIFESPAN = env.int("JWT_JWKS_LIFESPAN", 5 * 60, validate=must.Range(10, 24 * 60 * 60))
 JWT_JWKS_GRACE = env.int("JWT_JWKS_GRACE", 24 * 60 * 60, validate=must.Range(JWT_JWKS_LIFESPAN, 7 * 24 * 60 * 60))
+# Of requests to the identity provider.
+USER_AGENT = f"todo/{__version__}"
 if AUTH_MODE == "jwt":
     to_loopback = r"https?://(127\.0\.0\.1|\[::1\]|localhost)"
     if not re.fullmatch(rf"(https://[\w.-]+|{to_loopback})(:\d{{1,5}})?/\S*", JWT_JWKS_URL, re.ASCII):
@@ -152,6 +154,7 @@ MIDDLEWARE = [
     "observability.request_id.request_id_middleware",
     *(["observability.access_log.access_log_middleware"] if ACCESS_LOG else []),
     "rest.middleware.api_middleware",
+    "rest.middleware.header_limit_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),

@@ -8,11 +8,12 @@ from threading import active_count
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from identity.key_set import MAX_JWKS_BYTES, KeySet, read_keys
 from rest.problems.types import ServiceUnavailable
 from testing.waiting import wait_for
+from todo_project import __version__
 
 #: A busy machine may delay a thread by this long. An answer without waiting takes microseconds.
 MARGIN_SECONDS = 2
@@ -256,6 +257,37 @@ def test_close_ends_the_thread(provider):
     wait_for(lambda: active_count() <= threads)
 
 
+# The request for the keys
+
+
+def test_fetch_names_its_client_and_media_types(provider, key_set, settings):
+    received = {}
+
+    def answer(handler):
+        received.update(handler.headers)
+        provider.send_jwks(handler)
+
+    provider.answer = answer
+    assert found(key_set())
+    assert received["User-Agent"] == settings.USER_AGENT == f"todo/{__version__}"
+    assert received["Accept"] == "application/jwk-set+json, application/json"
+
+
+def test_control_without_user_agent_firewall_refuses(provider, key_set, caplog, monkeypatch):
+    def refuse_nameless(handler):
+        if handler.headers["User-Agent"]:
+            provider.send_jwks(handler)
+        else:
+            provider.send(handler, b"", 403)
+
+    provider.answer = refuse_nameless
+    assert found(key_set())
+    monkeypatch.setattr("identity.key_set.request_headers", lambda: {"Accept": "*/*"})
+    with pytest.raises(ServiceUnavailable):
+        found(key_set())
+    assert "ValueError: status 403; allow the User-Agent todo/" in caplog.text
+
+
 # Usable keys
 
 
@@ -313,3 +345,24 @@ def test_member_that_is_not_a_key_is_ignored(member):
 def test_key_for_another_algorithm_is_ignored(settings):
     settings.JWT_ALGORITHMS = ["RS256"]
     assert usable(jwk(ed448.Ed448PrivateKey.generate(), "EdDSA", alg="EdDSA")) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "curve"), [(ed25519.Ed25519PrivateKey, "Ed25519"), (ed448.Ed448PrivateKey, "Ed448")], ids=["25519", "448"]
+)
+def test_edwards_key_is_eddsa_and_its_curve(key, curve):
+    edwards = key.generate()
+    for algorithm in ("EdDSA", curve):
+        found_keys = usable(jwk(edwards, "EdDSA", alg=algorithm))
+        assert found_keys == {("k", name): name for name in ("EdDSA", curve)}
+
+
+@pytest.mark.parametrize("algorithm", ["Ed25519", "Ed448"])
+def test_edwards_key_of_another_curve_is_ignored(algorithm):
+    key = {"Ed448": ed25519.Ed25519PrivateKey, "Ed25519": ed448.Ed448PrivateKey}[algorithm].generate()
+    assert usable(jwk(key, "EdDSA", alg=algorithm)) == {}
+
+
+def test_edwards_key_without_eddsa_allowed_is_ignored(settings):
+    settings.JWT_ALGORITHMS = ["RS256"]
+    assert usable(jwk(ed25519.Ed25519PrivateKey.generate(), "EdDSA", alg="Ed25519")) == {}

@@ -81,6 +81,7 @@ GOOD_TOKENS = {
     "white space around the token": {"scheme": "Bearer  "},
     "RS256": {"key": RS256, "header": {"alg": "RS256", "kid": "rsa"}},
     "ES256": {"key": ES256, "header": {"alg": "ES256", "kid": "ec"}},
+    "EdDSA by the name of its curve": {"header": {"alg": "Ed25519"}},
     "typ JWT": {"header": {"typ": "JWT"}},
     "typ of an access token": {"header": {"typ": "at+jwt"}},
     "typ of an access token, in full": {"header": {"typ": "application/AT+JWT"}},
