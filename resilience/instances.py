@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 
 from resilience.nginx import run_nginx
-from testing.ports import HOST, port_for_restarts
+from testing.ports import HOST, free_port
 from testing.python_processes import ROOT, service_environment
 from testing.servers import SERVE_COMMAND, START_TIMEOUT, Server, stop_server
 
@@ -38,7 +38,7 @@ class Instance:
 
     def __init__(self, url: str, listening: socket.socket | None, **variables: str) -> None:
         self.listening = listening
-        self.port = listening.getsockname()[1] if listening else port_for_restarts()
+        self.port = listening.getsockname()[1] if listening else free_port()
         self.variables = service_environment(DATABASE_URL=url, HOST=HOST, PORT=str(self.port), **variables)
         self.start()
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from testing.ports import HOST, port_for_restarts
+from testing.ports import HOST, free_port
 from testing.programs import directory_owned_by, find_program, running_program
 from testing.python_processes import ROOT
 
@@ -33,7 +33,7 @@ http {{
 def run_nginx(service_port: int, replacements: Mapping[str, str] | None = None) -> Iterator[int]:
     """Run nginx in front of a service, and yield its port; a control replaces parts of the configuration."""
     program = find_program("nginx", "nginx")
-    port = port_for_restarts()
+    port = free_port()
     configuration = (ROOT / "deploy" / "nginx.conf").read_text()
     for old, new in {
         **(replacements or {}),

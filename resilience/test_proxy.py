@@ -13,7 +13,7 @@ from resilience.nginx import SERVICE_ADDRESS, run_nginx
 from resilience.operations import trash_path
 from rest.problems.types import PROBLEMS
 from testing.api_clients import RecordingClient, count_statuses, create_task
-from testing.ports import port_for_restarts
+from testing.ports import free_port
 from testing.process_tree import kill_tree, signal_tree
 from testing.raw_http import exchange, parse_response
 from testing.servers import Server
@@ -36,7 +36,7 @@ HEADERS = {
 
 @pytest.fixture(scope="module")
 def proxy_without_service():
-    with run_nginx(port_for_restarts(), {"location / {": f"{FAILURES} location / {{"}) as port:
+    with run_nginx(free_port(), {"location / {": f"{FAILURES} location / {{"}) as port:
         yield Server(port, 0)
 
 

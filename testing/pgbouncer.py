@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testing.ports import HOST, port_for_restarts
+from testing.ports import HOST, free_port
 from testing.programs import directory_owned_by, find_program, running_program, unprivileged_user
 
 CONFIGURATION = """
@@ -30,7 +30,7 @@ def running_pgbouncer(host: str, port: int = 5432, size: int = 20, role: str = "
     program = find_program("pgbouncer", "pgbouncer")
     user = Path(host).owner() if os.geteuid() == 0 and Path(host).is_dir() else unprivileged_user()
     with directory_owned_by(user) as home:
-        listening = port_for_restarts()
+        listening = free_port()
         target = f"host={host} port={port} user={role}"
         file = home / "pgbouncer.ini"
         file.write_text(CONFIGURATION.format(target=target, host=HOST, port=listening, size=size))

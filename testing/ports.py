@@ -9,14 +9,7 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """Return a port that no process listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def port_for_restarts() -> int:
-    """Return a free port that Linux gives to no client, so that a program can stop and listen there again."""
+    """Return a free port that Linux gives to no client, so that a server can start there, stop and start again."""
     lowest_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while is_open(port := random.randrange(10_000, lowest_ephemeral)):
         pass

