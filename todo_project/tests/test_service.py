@@ -57,12 +57,20 @@ def test_writes_of_100_clients_are_applied_exactly_once(server, run_check, reque
         assert [check for check in run_check(clients, requests) if not check.passed] == []
 
 
-def test_tasks_survive_a_restart(database_url):
+def test_tasks_survive_stops_by_signal_with_exit_code_0(database_url):
     with running_service(database_url) as server, RecordingClient(server.port) as client:
         path = create_task(client)
         before = server.get(path)
+        assert exit_code_after(signal.SIGTERM, server) == 0
     with running_service(database_url) as server:
         assert server.get(path) == before
+        assert exit_code_after(signal.SIGINT, server) == 0
+
+
+def exit_code_after(number, server):
+    os.kill(server.pid, number)
+    _, status = os.waitpid(server.pid, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 @pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite locks no row")
@@ -74,11 +82,3 @@ def test_write_answered_with_503_is_not_applied_later(server, database_url):
         [(waiting,)] = holder.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         holder.rollback()
     assert (waiting, json.loads(server.get(path)[1])["version"]) == (0, 1)
-
-
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_server_exits_with_code_0_on_a_signal(database_url, stop):
-    with running_service(database_url) as server:
-        os.kill(server.pid, stop)
-        _, status = os.waitpid(server.pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
