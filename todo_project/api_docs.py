@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from csp.utils import build_policy
@@ -53,8 +54,13 @@ class SchemaView(PublicPage, SpectacularAPIView):
     def get(self, request: Request) -> HttpResponse:
         renderer = request.accepted_renderer
         headers = {"Content-Disposition": f'inline; filename="openapi.{renderer.format}"'}
-        body = render_document(type(renderer))  # type: ignore[arg-type]  # a class is hashable
+        with RENDERING:
+            body = render_document(type(renderer))  # type: ignore[arg-type]  # a class is hashable
         return HttpResponse(body, content_type=renderer.media_type, headers=headers)
+
+
+#: drf-spectacular loads its extensions without a lock, so that concurrent first renderings fail.
+RENDERING = Lock()
 
 
 @cache
