@@ -5,6 +5,7 @@ from contextlib import suppress
 from io import BytesIO
 
 import pytest
+from django.test import RequestFactory
 
 from rest.json_parsers import JSONParser, MergePatchParser
 from rest.problems.types import UnreadableBody
@@ -74,6 +75,13 @@ def test_parser_other_text_is_refused(body, detail):
 
 def test_parser_empty_text_is_refused():
     assert refusal(b"") == (invalid(1), [])
+
+
+def test_parser_text_shorter_than_content_length_is_refused():
+    request = RequestFactory().post("/", b"{}", content_type="application/json")
+    request.META["CONTENT_LENGTH"] = "3"
+    with pytest.raises(UnreadableBody, match="The body ended before its Content-Length"):
+        JSONParser().parse(BytesIO(b"{}"), parser_context={"request": request})
 
 
 @pytest.mark.parametrize("row", REPEATED_KEYS.values(), ids=REPEATED_KEYS)
