@@ -199,7 +199,7 @@ CONFLICTS = [
     for tags in TAGS
 ]
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "LINK", "PURGE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "get", "post", "delete")
 NO_METHODS = [
     refuse(
         f"{method} {route.path}", "method_not_allowed", route, method=method, headers={"Content-Type": None}, body=b""
