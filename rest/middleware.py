@@ -24,7 +24,9 @@ def api_middleware(
         if response.status_code >= HTTPStatus.BAD_REQUEST and response["Content-Type"] != responses.CONTENT_TYPE:
             # Without this, Django would send an HTML page if DEBUG is on.
             response = responses.respond(request, responses.problem_of_status(response.status_code))
-        response.headers["Cache-Control"] = "private, no-cache"
+        # A proxy that compresses a response weakens its ETag, and If-Match then fails forever.
+        no_transform = ", no-transform" if "ETag" in response.headers else ""
+        response.headers["Cache-Control"] = f"private, no-cache{no_transform}"
         response.headers["X-Content-Type-Options"] = "nosniff"
         patch_vary_headers(response, ["Accept", "Authorization"])
         return response

@@ -158,12 +158,18 @@ def headers(response):
     return {name: response.headers[name] for name in HEADERS if name in response.headers}
 
 
+def common_headers(**more):
+    """Return the headers of every response and ``more``; one with an ``ETag`` forbids proxies to change it."""
+    no_transform = {"Cache-Control": "private, no-cache, no-transform"} if "ETag" in more else {}
+    return {**EVERYWHERE, **no_transform, **more}
+
+
 def json_headers(**more):
-    return {**EVERYWHERE, "Content-Type": JSON, **more}
+    return common_headers(**{"Content-Type": JSON}, **more)
 
 
 def problem_headers(**more):
-    return {**EVERYWHERE, "Content-Type": PROBLEM_JSON, **more}
+    return common_headers(**{"Content-Type": PROBLEM_JSON}, **more)
 
 
 def send(client, route, task=None, **request):

@@ -9,12 +9,12 @@ from drf_spectacular.generators import SchemaGenerator
 
 from tasks.models import Task
 from tasks.tests.api.contract import (
-    EVERYWHERE,
     LIST_PARAMETERS,
     LISTS,
     ORDERINGS,
     ROUTES,
     TASK_REQUESTS,
+    common_headers,
     fault,
     headers,
     json_headers,
@@ -128,7 +128,8 @@ def test_request_with_bad_token_is_refused(client_of, provider, stored, route):
 def test_head_and_options_with_token_succeed(client_of, route):
     response = send(client_of("alice"), route, make_task(route, "alice"))
     assert response.status_code == 200
-    assert headers(response).items() >= EVERYWHERE.items()
+    tag = {"ETag": '"1"'} if route.method == "HEAD" and route.has_id else {}
+    assert headers(response).items() >= common_headers(**tag).items()
 
 
 def test_queries_have_every_parameter():
