@@ -1,10 +1,13 @@
 """Tests that ``deploy/`` and the commands in the guides use the same settings and the same socket."""
 
 import re
+import subprocess
 from configparser import ConfigParser
 
 import pytest
 from django.conf import settings
+
+from testing.programs import find_program
 
 ENV_FILE = "ENV_FILE=/etc/todo.env"
 
@@ -25,6 +28,24 @@ def test_proxy_uses_the_socket_of_the_instances():
     assert read_unit("todo@.service")["Service"]["Sockets"] == "todo.socket"
     address = read_unit("todo.socket")["Socket"]["ListenStream"]
     assert f"    server {address} " in (settings.BASE_DIR / "deploy" / "nginx.conf").read_text()
+
+
+def rate_exposure(path):
+    """Return systemd's rating of a unit, from 0 (safe) to 10, without a running systemd."""
+    command = [find_program("systemd-analyze", "systemd"), "security", "--offline=true", "--no-pager", path]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"Overall exposure level for \S+: ([\d.]+)", output)[1])
+
+
+def test_unit_is_rated_below_3():
+    assert rate_exposure(settings.BASE_DIR / "deploy" / "todo@.service") < 3
+
+
+def test_control_without_hardening_unit_is_exposed(tmp_path):
+    unit = (settings.BASE_DIR / "deploy" / "todo@.service").read_text()
+    before, after = re.split("^# Hardening.*?(?=^\\[Install)", unit, flags=re.DOTALL | re.MULTILINE)
+    (tmp_path / "todo@.service").write_text(before + after)
+    assert rate_exposure(tmp_path / "todo@.service") > 8
 
 
 @pytest.mark.parametrize("page", ["deployment", "operations"])
