@@ -5,7 +5,7 @@ Building and compiling a queryset took the largest part of each request: docs/de
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, ClassVar, Generic, ParamSpec, Self
 from uuid import UUID
 
@@ -145,12 +145,18 @@ class JoinedStatement(CompiledStatement[P]):
 
 
 def python_value(value: Any, field: "Field[Any, Any]") -> Any:
-    """Convert a column of a row that ``fetch`` returned, as Django does for its own rows."""
+    """Convert a value of a row that ``fetch`` returned, as Django does for its own rows."""
+    for convert in _converters(field):
+        value = convert(value)
+    return value
+
+
+@cache
+def _converters(field: "Field[Any, Any]") -> list[Callable[[Any], Any]]:
     connection = connections[DEFAULT_DB_ALIAS]
     column = Value(None, output_field=field)
-    for convert in (*connection.ops.get_db_converters(column), *field.get_db_converters(connection)):
-        value = convert(value, column, connection)
-    return value
+    converters = (*connection.ops.get_db_converters(column), *field.get_db_converters(connection))
+    return [partial(convert, expression=column, connection=connection) for convert in converters]
 
 
 def _flatten(value: Any, flat: list[Any]) -> Hashable:

@@ -107,6 +107,15 @@ class IsInteger(StoredAsDjangoWrites):
     template = "(TYPEOF(%(expressions)s) = 'integer')"
 
 
+class Unconverted(Func):
+    """A column that SQLite's driver leaves as it is stored; it converts declared columns in every row."""
+
+    template = "%(expressions)s"
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template="+%(expressions)s")
+
+
 class CodePoints(Func):
     """A text that sorts by Unicode code point, as every text does in SQLite."""
 

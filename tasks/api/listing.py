@@ -62,7 +62,7 @@ class Listing:
         rows = self._fetch(statements.chunk, size + 1, self.start)
         has_more = len(rows) > size
         next_cursor = self.cursors.write(*self._position(rows[size - 1])) if has_more else None
-        tasks = ",".join(json for json, *_ in rows[:size])
+        tasks = ",".join([row[0] for row in rows[:size]])
         return f"[{tasks}]", link_header(self.path, self.sent, next_cursor)
 
     def stream(self) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from django.db.models import F
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 
 from database.compiled_statements import NOW, CompiledStatement, JoinedStatement, Query
+from database.expressions import Unconverted
 from tasks.api.representation import representation
 from tasks.models import Task
 from tasks.querysets import Position, TaskQuerySet, sort_key
@@ -26,7 +27,7 @@ def _json_and_version(*_: Any) -> Mapping[str, Any]:
 
 
 def _json_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, Any]:  # noqa: FBT001
-    return {"json": representation(), "sort_key": sort_key(ordering), "sort_id": F("id")}
+    return {"json": representation(), "sort_key": Unconverted(sort_key(ordering)), "sort_id": Unconverted(F("id"))}
 
 
 def task_statement(build: Callable[P, Query]) -> CompiledStatement[P]:
