@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 from rest.parameters import query_parameters, unknown_parameter
@@ -14,10 +15,15 @@ from rest.problems.types import HOST_FAULT, Fault, InvalidRequest, PayloadTooLar
 T = TypeVar("T")
 
 
+def is_body_larger(request: HttpRequest, limit: int) -> bool:
+    """Tell whether ``Content-Length`` is more than ``limit``, or no number of at most nine digits."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return not re.fullmatch("0{0,99}[0-9]{1,9}", length) or int(length) > limit
+
+
 def refuse_large_body(request: Request) -> None:
     """Refuse a body that is too large, even if the operation ignores bodies."""
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not re.fullmatch("0{0,99}[0-9]{1,9}", length) or int(length) > settings.API_MAX_BODY_BYTES:
+    if is_body_larger(request, settings.API_MAX_BODY_BYTES):
         raise PayloadTooLarge
 
 

@@ -146,6 +146,8 @@ INSTALLED_APPS = [
 
 API_PREFIX = "/api/"
 API_MAX_BODY_BYTES = 64 * 1024
+# Of the admin, with files: todo_project/admin_body_limit.py.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 ADMIN_PREFIX = "/admin/"
 
 ACCESS_LOG = env.bool("ACCESS_LOG", False)
@@ -160,6 +162,7 @@ MIDDLEWARE = [
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     *(["throttling.throttles.rate_limit_middleware"] if THROTTLES else []),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "todo_project.admin_body_limit.admin_body_limit_middleware",
     "todo_project.admin_middleware.AdminSessionMiddleware",
     "todo_project.admin_middleware.AdminCommonMiddleware",
     "todo_project.admin_middleware.AdminCsrfViewMiddleware",
