@@ -9,6 +9,7 @@ import logging
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from hmac import compare_digest
 from time import time
 from typing import Any, NamedTuple
 
@@ -61,9 +62,20 @@ SINGLE_USER = Caller("default")
 
 
 class SingleUserAuthentication(BaseAuthentication):
-    """``AUTH_MODE=single-user``: a request needs no token, and every task belongs to ``default``."""
+    """``AUTH_MODE=single-user``: every task belongs to ``default``; only with ``API_TOKEN`` a request needs a token.
+
+    Raises:
+        NotAuthenticated: the request has no bearer token.
+        AuthenticationFailed: the token is not ``API_TOKEN``.
+    """
 
     def authenticate(self, request: Request) -> tuple[Caller, None]:
+        if settings.API_TOKEN:
+            token = read_bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
+            # In constant time, because the duration of a comparison that ends early would tell the token.
+            if not compare_digest(token.encode(), settings.API_TOKEN.encode()):
+                logger.info("A token was refused: it is not API_TOKEN")
+                raise AuthenticationFailed
         return SINGLE_USER, None
 
 

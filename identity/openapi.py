@@ -17,8 +17,8 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "A token from the identity provider. Its `sub` is the user id. In single-user mode no token "
-            "is needed, and every task belongs to `default`.",
+            "description": "A token from the identity provider. Its `sub` is the user id. In single-user mode "
+            "every task belongs to `default`, and a token is needed only if the operator has set one.",
         }
 
 

@@ -11,13 +11,18 @@ from django.utils.cache import patch_vary_headers
 from rest.problems import responses
 
 
+def is_for_api(request: HttpRequest) -> bool:
+    """Return whether the path is under ``/api/``."""
+    return f"{request.path_info}/".startswith(settings.API_PREFIX)
+
+
 def api_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
     """Accept a trailing slash, answer every error with a problem, and forbid shared caches."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if not f"{request.path_info}/".startswith(settings.API_PREFIX):
+        if not is_for_api(request):
             return get_response(request)
         request.path_info = request.path_info.removesuffix("/")
         response = get_response(request)

@@ -14,14 +14,14 @@ LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 @checks.register
 def check_single_user_mode(**_: Any) -> list[checks.CheckMessage]:
-    """Warn if single-user mode accepts connections from other machines."""
-    if settings.AUTH_MODE != "single-user" or settings.HOST in LOOPBACK_HOSTS:
+    """Warn if single-user mode accepts connections from other machines without a token."""
+    if settings.AUTH_MODE != "single-user" or settings.HOST in LOOPBACK_HOSTS or settings.API_TOKEN:
         return []
     return [
         checks.Warning(
             f"AUTH_MODE is single-user and HOST is {settings.HOST}: every client that can connect can read and change "
             "every task.",
-            hint="Set HOST=127.0.0.1, or restrict the clients by a proxy or a firewall.",
+            hint="Set HOST=127.0.0.1, or set API_TOKEN, or restrict the clients by a proxy or a firewall.",
             id="todo.W001",
         )
     ]

@@ -61,6 +61,15 @@ if AUTH_MODE not in AUTHENTICATION:
         "Set AUTH_MODE=jwt for many users with tokens, or AUTH_MODE=single-user for one user “default” without tokens"
     )
 
+# AUTH_MODE=single-user, on an address that others can reach.
+API_TOKEN = env.str("API_TOKEN", "")
+# An empty file is no token either, but the operator meant one.
+if (API_TOKEN or env("API_TOKEN_FILE", "")) and not re.fullmatch("[!-~]{32,1024}", API_TOKEN):
+    raise ImproperlyConfigured(
+        "Set API_TOKEN (or API_TOKEN_FILE) to a random text of 32 to 1024 visible ASCII characters without blanks, such"
+        ' as this prints: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+    )
+
 # AUTH_MODE=jwt: docs/authentication.md
 JWT_JWKS_URL = env.str("JWT_JWKS_URL", "").strip()
 JWT_ISSUER = env.str("JWT_ISSUER", "").strip()
@@ -145,6 +154,7 @@ INSTALLED_APPS = [
 ]
 
 API_PREFIX = "/api/"
+USER_DATA_PREFIX = "/api/tasks/"
 API_MAX_BODY_BYTES = 64 * 1024
 # Of the admin, with files: todo_project/admin_body_limit.py.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
@@ -157,8 +167,10 @@ MIDDLEWARE = [
     *(["observability.access_log.access_log_middleware"] if ACCESS_LOG else []),
     "rest.middleware.api_middleware",
     "rest.middleware.header_limit_middleware",
+    *(["rest.https.https_middleware"] if HTTPS else []),
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    *(["identity.same_origin.same_origin_middleware"] if AUTH_MODE == "single-user" else []),
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     *(["throttling.throttles.rate_limit_middleware"] if THROTTLES else []),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -115,7 +115,10 @@ class AuthenticationFailed(Problem):
 
 
 class PermissionDenied(Problem):
-    """The caller is known, but may not do this."""
+    """A page of another origin sent the request in single-user mode, or the request came over http instead of https.
+
+    `detail` says which, and what to change.
+    """
 
     status_code = 403
     default_code = "permission_denied"

@@ -110,6 +110,7 @@ EVERYWHERE = (
     "validation_error",
     "not_authenticated",
     "authentication_failed",
+    "permission_denied",
     "not_acceptable",
     "payload_too_large",
     "throttled",

@@ -32,10 +32,15 @@ def test_single_user_mode_on_other_hosts_is_a_warning(settings, host):
         checks.Warning(
             f"AUTH_MODE is single-user and HOST is {host}: every client that can connect can read and change every "
             "task.",
-            hint="Set HOST=127.0.0.1, or restrict the clients by a proxy or a firewall.",
+            hint="Set HOST=127.0.0.1, or set API_TOKEN, or restrict the clients by a proxy or a firewall.",
             id="todo.W001",
         )
     ]
+
+
+def test_single_user_mode_with_token_has_no_message(settings):
+    settings.AUTH_MODE, settings.HOST, settings.API_TOKEN = "single-user", "0.0.0.0", "t" * 32
+    assert check_single_user_mode() == []
 
 
 def test_jwt_mode_on_other_hosts_has_no_message(settings):

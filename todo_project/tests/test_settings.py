@@ -27,6 +27,10 @@ SET_SECRET_KEY = (
 SET_AUTH_MODE = (
     "Set AUTH_MODE=jwt for many users with tokens, or AUTH_MODE=single-user for one user “default” without tokens"
 )
+SET_API_TOKEN = (
+    "Set API_TOKEN (or API_TOKEN_FILE) to a random text of 32 to 1024 visible ASCII characters without blanks, such as "
+    'this prints: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+)
 JWT = {
     "AUTH_MODE": "jwt",
     "JWT_JWKS_URL": "https://auth.example.org/api/auth/jwks",
@@ -55,6 +59,8 @@ INVALID_SETTINGS = [
     ({"SECRET_KEY": " "}, SET_SECRET_KEY),
     ({"AUTH_MODE": None}, SET_AUTH_MODE),
     ({"AUTH_MODE": "none"}, SET_AUTH_MODE),
+    *(({"API_TOKEN": token}, SET_API_TOKEN) for token in ("t" * 31, "t" * 1025, "t" * 31 + "é", f"{'t' * 31} t")),
+    ({"API_TOKEN_FILE": os.devnull}, SET_API_TOKEN),
     ({**JWT, "JWT_JWKS_URL": None}, SET_JWT_JWKS_URL),
     ({**JWT, "JWT_JWKS_URL": "http://auth.example.org/jwks"}, SET_JWT_JWKS_URL),
     ({**JWT, "JWT_JWKS_URL": "http://localhost.example.org/jwks"}, SET_JWT_JWKS_URL),
@@ -379,6 +385,13 @@ def test_secret_key_is_read_from_a_file(tmp_path):
     file.chmod(stat.S_IRUSR)
     values = settings_with("SECRET_KEY", SECRET_KEY=None, SECRET_KEY_FILE=str(file))
     assert values == {"SECRET_KEY": "the key of a file"}
+
+
+def test_api_token_is_read_from_a_file(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(f"{'t' * 32}\n")
+    assert settings_with("API_TOKEN", API_TOKEN_FILE=str(file)) == {"API_TOKEN": "t" * 32}
+    assert settings_with("API_TOKEN", API_TOKEN="") == {"API_TOKEN": ""}
 
 
 def test_environment_takes_precedence_over_env_file(tmp_path):

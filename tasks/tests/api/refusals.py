@@ -9,6 +9,7 @@ import re
 from itertools import combinations
 from typing import NamedTuple
 
+from identity.same_origin import DETAIL
 from rest.tests.json_texts import REPEATED_KEY, REPEATED_KEYS, UNREADABLE, arrays, objects
 from tasks.tests.api.contract import (
     ALLOW,
@@ -94,7 +95,12 @@ def faults(route):
     """Return the faults that a route's request can have, by rank: of several, one of the first rank answers."""
     has_body, conditional = bool(route.body), route.writes and route.has_id
     return [
-        [Fault("path", "not_found", {"path": "/api/nowhere"})] + [Fault("id", "not_found", {"id": "x"})] * route.has_id,
+        [
+            Fault("another origin", "permission_denied", {"headers": {"Sec-Fetch-Site": "cross-site"}}, detail=DETAIL),
+            Fault("no origin", "permission_denied", {"headers": {"Origin": "null"}}, detail=DETAIL),
+        ],
+        [Fault("path", "not_found", {"path": "/api/tasks/x/y"})]
+        + [Fault("id", "not_found", {"id": "x"})] * route.has_id,
         [Fault("method", "method_not_allowed", {"method": "PUT"})],
         [Fault("Accept", "not_acceptable", {"headers": {"Accept": "text/html"}})],
         [Fault("size", "payload_too_large", {"body": TOO_LARGE})],
@@ -122,7 +128,7 @@ def faults(route):
 def two_faults(name, more=()):
     """Return the requests of a route with two faults of different ranks; ``more`` ranks follow the method's."""
     ranks = faults(ROUTES[name])
-    ranks[2:2] = more
+    ranks[3:3] = more
     pairs = combinations(ranks, 2)
     return [both(name, one, other) for earlier, later in pairs for one in earlier for other in later]
 

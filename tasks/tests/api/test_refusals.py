@@ -203,5 +203,4 @@ def test_refusals_have_every_problem_of_client():
     assert {row.code for row in REFUSALS} == of_client - {
         "not_authenticated",
         "authentication_failed",
-        "permission_denied",
     }
