@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from itertools import chain, product
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -492,7 +493,7 @@ def test_cursor_changed_anywhere_is_refused(assert_refused, next_of, three):
     assert URL_SAFE.fullmatch(cursor)
     for position in range(len(cursor)):
         other = "A" if cursor[position] != "A" else "B"
-        # Unpadded base64 may have unused bits in its last digit, but Django compares the texts.
+        # Unpadded base64 may have unused bits in its last digit, but the service compares the texts.
         assert_refused(
             urlencode({"limit": "1", "cursor": cursor[:position] + other + cursor[position + 1 :]}), ("cursor", BROKEN)
         )
@@ -507,13 +508,40 @@ def test_cursor_of_other_secret_key_is_refused(assert_refused, next_of, three, s
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_cursor_holds_only_sort_key_and_id_of_last_task(as_user, next_of, ordering):
-    TaskFactory.create_batch(3, foreign=True, title="A secret", created_at=CREATED)
-    for title in ("a", "b", "c"):
-        TaskFactory(title=title, description="Not in it")
+def test_cursor_shows_no_part_of_a_task(as_user, next_of, ordering):
+    for title in ("Secret a", "Secret b", "Secret c"):
+        TaskFactory(title=title)
     [shown] = as_user.get(PATH, query_params={"limit": 1, "ordering": ordering}).json()
-    payload = json.loads(signing.b64_decode(next_of(ordering=ordering).rpartition(":")[0].encode()))
-    assert payload == [shown[ordering.removeprefix("-")], shown["id"]]
+    cursor = next_of(ordering=ordering)
+    visible = signing.b64_decode(cursor.encode()) + cursor.encode()
+    for text in ("Secret", shown["title"], shown["id"], shown["created_at"]):
+        for part in (text, text[:10], text[-10:]):
+            assert part.encode() not in visible
+            assert b64encode(part.encode()).rstrip(b"=")[:-1] not in visible
+
+
+def test_control_without_encryption_cursor_shows_title(as_user, next_of, monkeypatch):
+    class Unencrypted:
+        def encrypt(self, text, bound_to):
+            return text
+
+    monkeypatch.setattr("rest.pages.cipher", lambda secret_key: Unencrypted())
+    TaskFactory.create_batch(2, title="Secret")
+    assert b"Secret" in signing.b64_decode(next_of(ordering="title").encode())
+
+
+def test_cursor_of_the_former_form_is_refused(assert_refused, three):
+    salt = json.dumps(["tasks.listing", PATH, "default", "-created_at", []])
+    former = signing.Signer(salt=salt).sign_object([three[2].created_at.isoformat(), str(three[2].id)])
+    assert_refused(urlencode({"limit": "1", "cursor": former}), ("cursor", BROKEN))
+
+
+def test_link_after_longest_title_fits_into_a_header(as_user):
+    """A proxy accepts a header of 8 KiB; the search stands in the header twice, and a character takes 12 bytes."""
+    TaskFactory.create_batch(2, title="\N{PILE OF POO}" * 200)
+    query_params = {"limit": 1, "ordering": "title", "q": "\N{PILE OF POO}" * 200}
+    [first] = {len(as_user.get(PATH, query_params=query_params).headers["Link"]) for _ in range(2)}
+    assert first < 8 * 1024
 
 
 def test_cursor_of_deleted_task_continues(as_user, next_of, three):
