@@ -1,4 +1,4 @@
-"""Apply the rules for every path under ``/api/``."""
+"""Refuse a request head that is too large, and apply the rules for every path under ``/api/``."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -8,7 +8,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
+from rest.header_limits import is_head_too_large, replace_long_media_types
 from rest.problems import responses
+from rest.problems.types import HeaderFieldsTooLarge
 
 
 def is_for_api(request: HttpRequest) -> bool:
@@ -35,5 +37,19 @@ def api_middleware(
         response.headers["X-Content-Type-Options"] = "nosniff"
         patch_vary_headers(response, ["Accept", "Authorization"])
         return response
+
+    return middleware
+
+
+def header_limit_middleware(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Refuse a request head that is too large, before anything parses a header."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if is_head_too_large(request.META):
+            return responses.respond(request, HeaderFieldsTooLarge())
+        replace_long_media_types(request.META)
+        return get_response(request)
 
     return middleware

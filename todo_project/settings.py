@@ -130,6 +130,10 @@ if HTTPS:
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+MAX_CONCURRENT_PER_USER = env.int("MAX_CONCURRENT_PER_USER", max(1, THREADS // 2), validate=must.Range(1, THREADS))
+# Per worker: requests that wait for one of THREADS, and threads for probes, pages and refusals.
+WAITING_REQUESTS = 128
+SPARE_THREADS = 8
 
 INSTALLED_APPS = [
     "todo_project.apps.OperatorSiteConfig",
@@ -211,6 +215,7 @@ AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "todo_project.admin_site.client_address"
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
+    "throttling.concurrency.concurrency_middleware",
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
@@ -303,7 +308,10 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "rest.negotiation.JSONNegotiation",
     "DEFAULT_PARSER_CLASSES": ["rest.json_parsers.JSONParser", "rest.json_parsers.MergePatchParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_THROTTLE_CLASSES": ["throttling.throttles.Throttle"] if THROTTLES else [],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "throttling.concurrency.ConcurrencyLimit",
+        *(["throttling.throttles.Throttle"] if THROTTLES else []),
+    ],
     "NUM_PROXIES": THROTTLE_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "rest.problems.responses.exception_handler",

@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.handlers.wsgi import WSGIRequest, get_str_from_wsgi
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpResponse
+from django.http import HttpResponse, parse_cookie
+from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
 
+from rest.header_limits import MAX_CONTENT_TYPE_LENGTH, MAX_COOKIE_ESCAPES
 from todo_project.server.socket_activation import notify_ready
 
 if TYPE_CHECKING:
@@ -22,14 +25,22 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
 class TolerantRequest(WSGIRequest):
     """A request that accepts a malformed ``Content-Type``, and ignores the charset of a valid header.
 
-    Without this, Django would raise an error before any middleware runs, or decode the query with the charset.
+    Without this, Django would raise an error before any middleware runs, or decode the query with the charset. A
+    ``Content-Type`` or ``Cookie`` that takes long to parse is ignored.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
-        try:
-            self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
-        except (ValueError, LookupError):
-            self.content_type, self.content_params = "", {}
+        content_type = meta.get("CONTENT_TYPE", "")
+        self.content_type, self.content_params = "", {}
+        if len(content_type) <= MAX_CONTENT_TYPE_LENGTH:
+            with suppress(ValueError, LookupError):
+                self.content_type, self.content_params = parse_header_parameters(content_type)
+
+    @cached_property
+    def COOKIES(self) -> dict[str, str]:  # type: ignore[override]  # noqa: N802
+        if self.environ.get("HTTP_COOKIE", "").count("\\") > MAX_COOKIE_ESCAPES:
+            return {}
+        return parse_cookie(get_str_from_wsgi(self.environ, "HTTP_COOKIE", ""))
 
 
 django_application = get_wsgi_application()

@@ -34,6 +34,7 @@ from rest.problems.types import (
     PROBLEMS,
     Fault,
     InvalidRequest,
+    Busy,
     NotFound,
     PayloadTooLarge,
     PermissionDenied,
@@ -63,7 +64,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     """Answer an exception of a view; REST framework's ``EXCEPTION_HANDLER``."""
     request: HttpRequest = context["request"]._request
     response = respond(request, error)
-    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Busy):
         got_request_exception.send(sender=None, request=request)
         log_response(
             "%s: %s",

@@ -217,6 +217,18 @@ class Throttled(Problem):
         self.wait = wait
 
 
+class HeaderFieldsTooLarge(Problem):
+    """The request line and headers are longer than 24 KiB together, or one header is longer than 8 KiB.
+
+    For `Authorization` the limit is 8,300 bytes.
+    """
+
+    status_code = 431
+    default_code = "header_fields_too_large"
+    title = "Request Header Fields Too Large"
+    default_detail = "The request line and headers are longer than 24 KiB, or one header is longer than 8 KiB"
+
+
 class ServerError(Problem):
     """The server failed. Its log has the reason under the `request_id`."""
 
@@ -227,7 +239,7 @@ class ServerError(Problem):
 
 
 class ServiceUnavailable(Problem):
-    """The service needs something that is unavailable, such as its database.
+    """The service is busy, or needs something that is unavailable, such as its database.
 
     Wait for the seconds that `Retry-After` gives, then send the request again.
     """
@@ -237,6 +249,10 @@ class ServiceUnavailable(Problem):
     title = "Service Unavailable"
     default_detail = "The service cannot answer for the moment"
     wait = 1
+
+
+class Busy(ServiceUnavailable):
+    """The refusal of a request for which the service has no thread; nothing has failed."""
 
 
 PROBLEMS = {problem.default_code: problem for problem in Problem.__subclasses__()}

@@ -114,6 +114,7 @@ EVERYWHERE = (
     "not_acceptable",
     "payload_too_large",
     "throttled",
+    "header_fields_too_large",
     "server_error",
     "service_unavailable",
 )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 GET = "GET /api/tasks HTTP/1.1"
 POST = "POST /api/tasks HTTP/1.1"
+LONG_GET = f"GET /api/tasks?q={'x' * 13_000} HTTP/1.1"
 HOST_HEADER = "Host: localhost"
 CLOSE = "Connection: close"
 JSON = "Content-Type: application/json"
@@ -39,6 +40,10 @@ def post(name, *headers, body=BODY, line=POST, status=400, code=None):
 
 def chunks(name, body, status=400, code="parse_error"):
     return post(name, CHUNKED, body=body, status=status, code=code)
+
+
+def long(name, *headers, line=GET):
+    return get(name, *headers, line=line, status=431, code="header_fields_too_large")
 
 
 def hosts(name, *headers, line=GET, status=400, code="validation_error"):
@@ -88,6 +93,16 @@ LINES = [
     get("a NUL in a value", "X-A: \0"),
     get("an entity tag beyond ASCII", 'If-None-Match: "\xe9"', code="validation_error"),
     get("200 headers", *(f"X-{number}: a" for number in range(200)), status=431),
+    long("a header of 9 kB", f"X-A: {'b' * 9000}"),
+    long("a header of 300 kB", f"X-A: {'b' * 300_000}"),
+    long("70 kB of headers", *(f"X-{number}: {'a' * 1000}" for number in range(70))),
+    long("a header of 9 kB in lines of 1 kB", *[f"X-A: {'b' * 1000}"] * 9),
+    long("a Content-Type of 64 kB", f'Content-Type: a/b;"{";" * 64_000}'),
+    long("an Accept of 64 kB", f'Accept: a/b;"{";" * 64_000}'),
+    long("a URL and headers of 13 kB each", f"X-A: {'b' * 6500}", f"X-B: {'b' * 6500}", line=LONG_GET),
+    long("a long header before a path that does not exist", f"X-A: {'b' * 9000}", line="GET /api/none HTTP/1.1"),
+    long("a long header of a probe", f"X-A: {'b' * 9000}", line="GET /healthz HTTP/1.1"),
+    long("a long header of the admin", f"X-A: {'b' * 9000}", line="GET /admin/ HTTP/1.1"),
 ]
 
 HOSTS = [
@@ -153,8 +168,8 @@ UNUSUAL_PROTOCOL = [
     post("an unknown expectation", "Expect: 200-ok", LENGTH, status=201),
     Row("bare LF", message(GET, HOST_HEADER, CLOSE).replace(b"\r\n", b"\n"), 200),
     Row("empty lines before the request", b"\r\n\r\n" + message(GET, HOST_HEADER, CLOSE), 200),
-    get("a header of 70 kB", f"X-A: {'b' * 70_000}", status=200),
-    get("70 kB of headers", *(f"X-{number}: {'a' * 1000}" for number in range(70)), status=200),
+    get("a header of 8 kB", f"X-A: {'b' * 8000}", status=200),
+    get("23 kB of headers", *(f"X-{number}: {'a' * 1000}" for number in range(23)), status=200),
     get("a Script-Name", "Script-Name: /evil", "SCRIPT_NAME: /evil", status=200),
     get("a Path-Info", "Path-Info: /admin/", "PATH_INFO: /admin/", status=200),
     get("a body of a GET", LENGTH, status=200),

@@ -69,7 +69,7 @@ def test_serve_becomes_granian_with_the_settings(settings, programs):
         "--host=127.0.0.1",
         f"--port={settings.PORT}",
         "--workers=3",
-        "--blocking-threads=5",
+        "--blocking-threads=141",
         "--respawn-failed-workers",
         "--workers-kill-timeout=10",
         "--log-level=warning",

@@ -8,6 +8,9 @@ MERGE_PATCH = "application/merge-patch+json"
 PROBLEM_JSON = "application/problem+json"
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 24 * 1024
+MAX_HEADER_BYTES = 8 * 1024
+MAX_AUTHORIZATION_BYTES = 8300
 
 #: A task with each field as the API shows it, in order. Add a new field here, and to ``DEFAULTS`` or ``READ_ONLY``.
 EXAMPLE = {
@@ -128,6 +131,11 @@ PROBLEMS = {
         "This Idempotency-Key was used for another request",
     ),
     "throttled": (429, "Too Many Requests", "Too many requests"),
+    "header_fields_too_large": (
+        431,
+        "Request Header Fields Too Large",
+        "The request line and headers are longer than 24 KiB, or one header is longer than 8 KiB",
+    ),
     "server_error": (500, "Server Error", "The server failed to answer this request"),
     "service_unavailable": (503, "Service Unavailable", "The service cannot answer for the moment"),
 }

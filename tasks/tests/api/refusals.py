@@ -14,7 +14,10 @@ from rest.tests.json_texts import REPEATED_KEY, REPEATED_KEYS, UNREADABLE, array
 from tasks.tests.api.contract import (
     ALLOW,
     JSON,
+    MAX_AUTHORIZATION_BYTES,
     MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_HEADER_BYTES,
     MERGE_PATCH,
     ROUTES,
     TASK_REQUESTS,
@@ -95,6 +98,7 @@ def faults(route):
     """Return the faults that a route's request can have, by rank: of several, one of the first rank answers."""
     has_body, conditional = bool(route.body), route.writes and route.has_id
     return [
+        [Fault("head", "header_fields_too_large", {"headers": {"X-Long": "x" * (MAX_HEADER_BYTES + 1)}})],
         [
             Fault("another origin", "permission_denied", {"headers": {"Sec-Fetch-Site": "cross-site"}}, detail=DETAIL),
             Fault("no origin", "permission_denied", {"headers": {"Origin": "null"}}, detail=DETAIL),
@@ -128,7 +132,7 @@ def faults(route):
 def two_faults(name, more=()):
     """Return the requests of a route with two faults of different ranks; ``more`` ranks follow the method's."""
     ranks = faults(ROUTES[name])
-    ranks[3:3] = more
+    ranks[4:4] = more
     pairs = combinations(ranks, 2)
     return [both(name, one, other) for earlier, later in pairs for one in earlier for other in later]
 
@@ -139,6 +143,31 @@ def both(name, one, other):
     parts["headers"] = {**other.parts.get("headers", {}), **one.parts.get("headers", {})}
     label = f"{name}: {one.name} before {other.name}"
     return refuse(label, one.code, name, detail=one.detail, errors=one.errors, **parts)
+
+
+# The head
+
+LONG_VALUES = {
+    "X-Long": "x" * (MAX_HEADER_BYTES + 1),
+    "Accept": "a/b," * 2049,
+    "Content-Type": 'a/b;"' + ";" * 64_000,
+    "Cookie": 'csrftoken="' + "\\" * MAX_HEADER_BYTES,
+    "Host": "a." * 4097,
+    "If-Match": '"1",' * 2049,
+    "Idempotency-Key": "k" * (MAX_HEADER_BYTES + 1),
+    "X-Request-ID": "a" * (MAX_HEADER_BYTES + 1),
+    "Authorization": "Bearer".ljust(MAX_AUTHORIZATION_BYTES + 1, "a"),
+}
+LONG_HEADS = [
+    refuse(f"{name}: long {header}", "header_fields_too_large", name, headers={header: value})
+    for name in ("list", "create")
+    for header, value in LONG_VALUES.items()
+] + [
+    refuse(
+        "four headers of 7 KiB", "header_fields_too_large", "list", headers={f"X-{n}": "x" * 7168 for n in range(4)}
+    ),
+    refuse("a long query", "header_fields_too_large", "list", query="?q=".ljust(MAX_HEAD_BYTES, "x")),
+]
 
 
 # Paths, ids and methods
@@ -252,8 +281,9 @@ NOT_ACCEPTED = [
     "text/html;q*=bogus''1",
     "application/json; q*=bogus''1",
     "application/json; x*=bogus''1",
-    "a" * 10_000,
-    "text/html," * 1_000,
+    "a" * 8_000,
+    "text/html," * 800,
+    "application/json".ljust(1025),
 ]
 
 #: Values of ``Content-Type`` that are not JSON in UTF-8.
@@ -290,6 +320,7 @@ NOT_JSON = [
     "application/json; CHARSET=latin-1",
     "application/json; charset=utf-8; charset=latin-1",
     "application/json; charset*=utf-8''utf-16",
+    "application/json".ljust(257),
     f"{MERGE_PATCH}; charset=latin-1",
 ]
 ENCODINGS = ["gzip", "GZIP", "br, gzip", "deflate", "identity", "bogus"]
@@ -553,6 +584,7 @@ MERGE_PATCHES = [
 ]
 
 ALL = [
+    *LONG_HEADS,
     *NO_ROUTES,
     *NO_TASKS,
     *CONFLICTS,

@@ -199,8 +199,9 @@ def test_refusals_have_distinct_names():
 
 
 def test_refusals_have_every_problem_of_client():
-    of_client = {code for code, (status, *_) in PROBLEMS.items() if 400 <= status < 429}
+    of_client = {code for code, (status, *_) in PROBLEMS.items() if 400 <= status < 500}
     assert {row.code for row in REFUSALS} == of_client - {
         "not_authenticated",
         "authentication_failed",
+        "throttled",
     }

@@ -116,7 +116,7 @@ def granian_options(host: str, port: int) -> list[str]:
         f"--host={host}",
         f"--port={port}",
         f"--workers={settings.WORKERS}",
-        f"--blocking-threads={settings.THREADS}",
+        f"--blocking-threads={settings.THREADS + settings.WAITING_REQUESTS + settings.SPARE_THREADS}",
         "--respawn-failed-workers",
         "--workers-kill-timeout=10",
         f"--log-level={settings.LOG_LEVEL.lower()}",
