@@ -1,9 +1,11 @@
-"""Open a cursor for a single statement, and make PostgreSQL plan a search for its words."""
+"""Open a cursor for a single statement, and prepare the database for a search."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
+from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import Format
 
@@ -61,3 +63,30 @@ def without_prepared_plan(execute: Callable[..., Any], sql: str, params: Any, ma
         return execute(sql, params, many, context)
     with context["connection"].wrap_database_errors:
         return context["cursor"].cursor.execute(sql, params, prepare=False)
+
+
+#: Instructions of SQLite's virtual machine between two looks at the clock: about a tenth of a millisecond.
+INSTRUCTIONS_PER_CHECK = 10_000
+
+
+@contextmanager
+def search(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let PostgreSQL plan each statement for its words, and stop SQLite after ``DB_ANSWER_TIMEOUT``.
+
+    PostgreSQL has a timeout for every statement. On SQLite only a search can read all tasks for one row.
+
+    Raises:
+        django.db.OperationalError: SQLite was stopped.
+    """
+    if connection.vendor == "postgresql":
+        with connection.execute_wrapper(without_prepared_plan):
+            yield
+        return
+    connection.ensure_connection()
+    sqlite = connection.connection
+    deadline = monotonic() + settings.DB_ANSWER_TIMEOUT
+    sqlite.set_progress_handler(lambda: monotonic() > deadline, INSTRUCTIONS_PER_CHECK)
+    try:
+        yield
+    finally:
+        sqlite.set_progress_handler(None, 0)

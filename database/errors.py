@@ -32,6 +32,7 @@ UNAVAILABLE_STATES = frozenset(
 UNAVAILABLE_IN_SQLITE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_INTERRUPT,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_NOMEM,
         sqlite3.SQLITE_READONLY,

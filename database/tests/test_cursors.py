@@ -4,7 +4,8 @@ import pytest
 from django.db import DataError, OperationalError, ProgrammingError, connection, transaction
 from psycopg_pool import PoolTimeout
 
-from database.cursors import statement_cursor
+from database import cursors
+from database.cursors import search, statement_cursor
 from tasks.api import statements
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -102,3 +103,46 @@ def test_execute_wrapper_sees_the_statement(without_connection, django_assert_nu
     connection.close()
     with django_assert_num_queries(1):
         create_task()
+
+
+ON_SQLITE = pytest.mark.skipif("config.getoption('database') != 'sqlite'", reason="PostgreSQL has a timeout of its own")
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) SELECT count(*) FROM n"
+
+
+def run(statement):
+    with statement_cursor(connection) as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+@ON_SQLITE
+@pytest.mark.django_db
+def test_search_beyond_answer_timeout_is_stopped(settings):
+    settings.DB_ANSWER_TIMEOUT = 0.01
+    with pytest.raises(OperationalError, match="interrupted"), search(connection):
+        run(ENDLESS)
+    assert run(LONG) == [(100_000,)]
+
+
+@ON_SQLITE
+@pytest.mark.django_db
+def test_statement_outside_of_search_is_not_stopped(settings):
+    settings.DB_ANSWER_TIMEOUT = -1
+    assert run(LONG) == [(100_000,)]
+    with pytest.raises(OperationalError), search(connection):
+        run(LONG)
+
+
+@ON_SQLITE
+@pytest.mark.django_db
+@pytest.mark.parametrize("query", ["q=milk", "q=milk&limit=1"])
+def test_search_of_api_beyond_answer_timeout_is_503(client, settings, monkeypatch, query):
+    TaskFactory(title="Buy milk")
+    settings.DB_ANSWER_TIMEOUT = -1
+    monkeypatch.setattr(cursors, "INSTRUCTIONS_PER_CHECK", 1)
+    response = client.get(f"/api/tasks?{query}")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert response.json()["code"] == "service_unavailable"
+    settings.DB_ANSWER_TIMEOUT = 60
+    assert b"Buy milk" in client.get(f"/api/tasks?{query}").getvalue()

@@ -61,6 +61,7 @@ def wrap_errors_of(driver):
         pytest.param(sqlite_error(sqlite3.SQLITE_BUSY), True, id="sqlite-locked"),
         pytest.param(sqlite_error(sqlite3.SQLITE_IOERR_WRITE), True, id="sqlite-io-error"),
         pytest.param(sqlite_error(sqlite3.SQLITE_FULL), True, id="sqlite-full"),
+        pytest.param(sqlite_error(sqlite3.SQLITE_INTERRUPT), True, id="sqlite-stopped"),
         pytest.param(sqlite_error(sqlite3.SQLITE_READONLY_DBMOVED), True, id="sqlite-read-only"),
         pytest.param(sqlite_error(sqlite3.SQLITE_CANTOPEN), True, id="sqlite-missing"),
         pytest.param(sqlite_error(sqlite3.SQLITE_ERROR), False, id="sqlite-no-such-table"),

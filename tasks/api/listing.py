@@ -10,7 +10,7 @@ from django.db.models import Field
 
 from database.compiled_statements import CompiledStatement, python_value
 from database.connections import release_connection
-from database.cursors import without_prepared_plan
+from database.cursors import search
 from rest.pages import CURSOR, LIMIT, Cursors, link_header
 from rest.parameters import one_of, read_parameters
 from tasks.api import statements
@@ -92,7 +92,7 @@ class Listing:
         return row
 
     def _fetch(self, statement: CompiledStatement[Any], size: int, after: Position | None) -> list[tuple[Any, ...]]:
-        searching = connection.execute_wrapper(without_prepared_plan) if self.selection["words"] else nullcontext()
+        searching = search(connection) if self.selection["words"] else nullcontext()
         with searching:
             return statement.fetch(self.trashed, self.ordering, size, **self.selection, after=after)
 
