@@ -4,6 +4,7 @@ Raises:
     CommandError: a file cannot be opened, read or written.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ from commands.base import ExitCode
 
 STANDARD_INPUT = Path("-")
 
+#: The most links in a path; Linux has the same limit.
+MAX_LINKS = 40
+
 
 def open_input(path: Path) -> AbstractContextManager[IO[bytes]]:
     """Open a file, or standard input for ``-``."""
@@ -30,13 +34,56 @@ def open_input(path: Path) -> AbstractContextManager[IO[bytes]]:
 
 
 def open_report(path: Path, source: IO[bytes]) -> IO[str]:
-    """Open a file to write about ``source``, which must be another file, because opening empties the file."""
+    """Open a file to write about ``source``, which must be another file, because opening empties the file.
+
+    Only the owner may read the file. ``path`` can be a link, a named pipe or a device, as for ``replace_file``.
+    """
     try:
-        if path.is_file() and os.path.samestat(path.stat(), os.fstat(source.fileno())):
+        target = follow_links(path)
+        if not path.is_file() and path.exists():
+            return path.open("w", encoding="utf-8")
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(source.fileno())):
             raise CommandError(f"{path} is the input file; choose another file", returncode=ExitCode.BAD_INPUT)
-        return path.open("w", encoding="utf-8")
+        descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            Path(name).replace(target)
+        except OSError:
+            Path(name).unlink()
+            os.close(descriptor)
+            raise
+        return os.fdopen(descriptor, "w", encoding="utf-8")
     except OSError as error:
         raise CommandError(f"Cannot write {path}: {error.strerror}", returncode=ExitCode.BAD_INPUT) from error
+
+
+def follow_links(path: Path) -> Path:
+    """Return the file behind ``path``, and refuse what somebody else may have put in the way in a shared directory.
+
+    A link or a named pipe must belong to this user, to root or to the owner of its directory. Linux has the same rule
+    for links in ``/tmp`` (``fs.protected_symlinks``), but not for other shared directories.
+
+    Raises:
+        OSError: a link or a pipe belongs to another user, or links lead in a circle.
+    """
+    found, parts, links = Path("/"), [*reversed(path.absolute().parts)], 0
+    while parts:
+        entry = found / parts.pop()
+        if entry.is_symlink():
+            links += 1
+            if links > MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            _refuse_planted(entry)
+            parts += reversed(entry.readlink().parts)
+        else:
+            if entry.is_fifo():
+                _refuse_planted(entry)
+            found = entry
+    return found
+
+
+def _refuse_planted(entry: Path) -> None:
+    if entry.lstat().st_uid not in {os.geteuid(), 0, entry.parent.stat().st_uid}:
+        raise PermissionError(errno.EPERM, f"{entry} belongs to another user")
 
 
 def is_standard_output(path: Path) -> bool:
@@ -54,11 +101,11 @@ def replace_file(path: Path) -> Iterator[Callable[[str], Any]]:
     named pipe or device.
     """
     try:
+        target = follow_links(path)
         if path.exists() and not path.is_file():
             with path.open("w", encoding="utf-8", newline="") as file:
                 yield file.write
             return
-        target = Path(os.path.realpath(path))
         descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
