@@ -62,6 +62,9 @@ def pytest_configure(config):
     if config.getoption("database") == "pgbouncer":
         os.environ["DB_POOLER"] = "transaction"
     django.setup()
+    if config.getoption("database") != "sqlite":
+        # The requests of the tests use a pool, as those of the server do. Commands have none.
+        settings.DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": 8, "timeout": 1, "max_waiting": 100}
     settings.WHITENOISE_AUTOREFRESH = True  # without this, each test client scans all static files
 
 

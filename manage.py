@@ -6,16 +6,15 @@ import sys
 
 
 def main() -> None:
-    """Run the command, and exit with one sentence if a setting is missing or wrong."""
+    """Run the command; a wrong setting, an unavailable database and Ctrl-C end it with one sentence."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
-    from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
-    from environs import EnvError
-
     try:
-        execute_from_command_line(sys.argv)
-    except (ImproperlyConfigured, EnvError) as error:
-        sys.exit(f"{error}")
+        from commands.execution import execute
+
+        execute(sys.argv)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted\n")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from commands.arguments import whole_number
 from database import row_security
+from database.errors import first_line
 
 T = TypeVar("T")
 
@@ -72,8 +73,8 @@ class OperatorCommand(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("Interrupted; finished batches stay", returncode=ExitCode.INTERRUPTED) from None
         except DatabaseError as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise CommandError(f"The database failed: {reason}", returncode=ExitCode.DATABASE_FAILED) from error
+            reason = f"The database failed: {first_line(error)}"
+            raise CommandError(reason, returncode=ExitCode.DATABASE_FAILED) from error
         except BrokenPipeError:
             flush_or_discard_output()
             sys.exit(ExitCode.FINDINGS)

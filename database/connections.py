@@ -1,6 +1,10 @@
 """Inspect and release the database connection, and limit how long a request waits for PostgreSQL."""
 
+import logging
 import select
+import threading
+import time
+from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
 import psycopg
@@ -10,6 +14,14 @@ from django.db.migrations.executor import MigrationExecutor
 
 # Private, but psycopg has no public name for the exception that Connection.wait raises.
 from psycopg.errors import _WaitTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from database.errors import first_line
+
+logger = logging.getLogger("database")
+
+#: SQLSTATEs of a server that shuts down or has crashed, and of connections that failed.
+LOST_CONNECTION = ("57P", "08")
 
 #: The longest wait of a schema change for a lock, because every later request to the table waits behind the change.
 LOCK_TIMEOUT = "300ms"
@@ -51,7 +63,8 @@ class BoundedConnection(psycopg.Connection[Any]):
     closes the connection, because the late answer may still arrive there.
 
     The server counts as ``unavailable`` from a timeout or a refused connection until the next answer. During this time
-    requests wait only ``unavailable_timeout`` seconds, so that ``/healthz`` and other requests find a free thread.
+    requests wait only ``unavailable_timeout`` seconds, so that ``/healthz`` and other requests find a free thread. The
+    log has one event when this time begins, and one when it ends.
 
     The pool drops a connection whose server has become read-only, because another host in ``DATABASE_URL`` now takes
     the writes.
@@ -66,6 +79,8 @@ class BoundedConnection(psycopg.Connection[Any]):
     #: In seconds.
     unavailable_timeout: ClassVar[float] = 0.01
     unavailable: ClassVar[bool] = False
+    unavailable_since: ClassVar[float] = 0
+    availability_lock: ClassVar[threading.Lock] = threading.Lock()
 
     #: Whether the server took writes when the connection was opened.
     was_primary = False
@@ -75,19 +90,34 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Open a connection, and note whether the server is available and takes writes."""
         try:
             connected = super().connect(*args, **options)
-        except psycopg.OperationalError:
-            cls._set_availability(unavailable=True)
+        except psycopg.OperationalError as error:
+            cls._note_failure(error)
             raise
-        cls._set_availability(unavailable=False)
+        cls._note_answer()
         connected.was_primary = connected.is_primary()
         return connected
 
     @classmethod
-    def _set_availability(cls, *, unavailable: bool) -> None:
-        if cls.unavailable is not unavailable:
-            cls.unavailable = unavailable
-            timeout = cls.unavailable_timeout if unavailable else settings.DB_POOL_TIMEOUT
-            connection.pool.timeout = timeout  # type: ignore[attr-defined]
+    def _note_failure(cls, error: Exception) -> None:
+        """Let requests wait only shortly from now on, and log the reason once."""
+        with cls.availability_lock:
+            if cls.unavailable:
+                return
+            cls.unavailable, cls.unavailable_since = True, time.monotonic()
+            connection.pool.timeout = cls.unavailable_timeout  # type: ignore[attr-defined]
+        logger.error("The database is unavailable: %s", first_line(error))
+
+    @classmethod
+    def _note_answer(cls) -> None:
+        """Let requests wait as before, and log once how long the database was unavailable."""
+        if not cls.unavailable:
+            return
+        with cls.availability_lock:
+            if not cls.unavailable:
+                return
+            cls.unavailable = False
+            connection.pool.timeout = settings.DB_POOL_TIMEOUT  # type: ignore[attr-defined]
+        logger.warning("The database is available again after %.1f s", time.monotonic() - cls.unavailable_since)
 
     def execute(self, query: Any, *args: Any, **options: Any) -> psycopg.Cursor[Any]:
         """Run a query; the pool runs an empty query to check an idle connection.
@@ -123,7 +153,28 @@ class BoundedConnection(psycopg.Connection[Any]):
             answer = super().wait(gen, min(interval, bound), bound if timeout is None else timeout)
         except _WaitTimeout as error:
             self.pgconn.finish()
-            self._set_availability(unavailable=True)
-            raise psycopg.OperationalError("the server did not answer in time") from error
-        self._set_availability(unavailable=False)
+            timeout_error = psycopg.OperationalError("the server did not answer in time")
+            self._note_failure(timeout_error)
+            raise timeout_error from error
+        self._note_answer()
         return answer
+
+
+class OutageFilter(logging.Filter):
+    """A filter that drops the 503s of an outage, because ``BoundedConnection`` logs the outage once.
+
+    A 503 whose connection ended is dropped too: the next connection tells whether the database is unavailable.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE:
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        return not (BoundedConnection.unavailable or _tells_of_lost_connection(error))
+
+
+def _tells_of_lost_connection(error: BaseException | None) -> bool:
+    cause = error.__cause__ if error else None
+    if not isinstance(cause, psycopg.OperationalError) or isinstance(cause, PoolTimeout | TooManyRequests):
+        return False
+    return cause.sqlstate is None or cause.sqlstate.startswith(LOST_CONNECTION)

@@ -68,6 +68,11 @@ def sqlstate(error: Error) -> str | None:
     return getattr(error.__cause__, "sqlstate", None)
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message; the further lines of PostgreSQL may quote a row."""
+    return str(error).strip().partition("\n")[0]
+
+
 def retry_once_on_conflict(execute: Callable[P, T]) -> Callable[P, T]:
     """Retry once after a deadlock or serialization failure.
 

@@ -6,21 +6,28 @@ https://docs.djangoproject.com/en/5.2/ref/databases/
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from psycopg_pool import ConnectionPool
 
 from database.connections import BoundedConnection
+from database.postgresql.base import LIBPQ_PARAMETERS
 
 EXAMPLES = "postgresql://user:password@host:5432/name or sqlite:///file.sqlite3"
 
 #: The values of ``target_session_attrs`` that choose the host which takes writes.
 PRIMARY_ONLY = ("read-write", "primary")
 
-#: Options that other settings decide. A URL cannot hold a pool, and lists need cursors that bind on the server.
-RESERVED_OPTIONS = {"pool", "prepare_threshold", "server_side_binding"}
+#: The parameters of a URL: those of libpq, and of Django's backend for PostgreSQL.
+POSTGRESQL_PARAMETERS = LIBPQ_PARAMETERS | {"assume_role", "currentSchema", "isolation_level"}
+SQLITE_PARAMETERS = frozenset({"timeout"})
+
+# SQL depends on these: JSON has backslashes in texts, and psycopg reads times in ISO form only.
+SESSION_SETTINGS = "-c standard_conforming_strings=on -c datestyle=ISO"
+# PostgreSQL's default is for spinning disks, and makes the planner sort rows that an index already sorts.
+PLANNING = "-c random_page_cost=1.1"
 
 # Many readers and one writer at a time, in any number of processes: docs/decisions/0004-databases.md.
 SQLITE_OPTIONS = {
@@ -36,8 +43,9 @@ class PostgreSQLClient:
 
     Attributes:
         pooled_externally: whether connections lead to a pooler in transaction mode, so that sessions keep no state.
-        serving: whether this process serves requests, so that every wait for the database has a limit.
-        pool_size: the most connections that this process opens.
+        serving: whether this process serves requests, so that every wait for the database has a limit. Any other
+            process has one connection and no pool, and waits for the database as ``database/postgresql`` does.
+        pool_size: the most connections that a serving process opens.
         pool_timeout: how long a request waits for a free connection.
         connect_timeout: how long opening a connection may take.
         answer_timeout: how long a request waits for an answer.
@@ -52,7 +60,7 @@ class PostgreSQLClient:
 
     def options(self) -> dict[str, Any]:
         """Return libpq's and psycopg's options."""
-        return {
+        options = {
             # Prepared statements belong to a connection, and a pooler gives each transaction another connection.
             "server_side_binding": True,
             "prepare_threshold": None if self.pooled_externally else 1,
@@ -60,22 +68,22 @@ class PostgreSQLClient:
             "connect_timeout": self.connect_timeout,
             "tcp_user_timeout": round(1000 * self.answer_timeout),
             "application_name": "todo",
-            "pool": self._pool(),
         }
+        return {**options, "pool": self.pool()} if self.serving else options
 
     def _session_settings(self) -> str:
-        """Return server settings for each session; a pooler refuses them."""
+        """Return server settings for each session; a pooler refuses them, so ``todo_project/checks.py`` checks them."""
         if self.pooled_externally:
             return ""
-        # PostgreSQL's default is for spinning disks, and makes the planner sort rows that an index already sorts.
-        planning = "-c random_page_cost=1.1"
+        sessions = f"{SESSION_SETTINGS} {PLANNING}"
         if not self.serving:
-            return planning
+            return sessions
         # Shorter than DB_ANSWER_TIMEOUT, so that PostgreSQL completes no statement after its request has ended.
-        return f"{planning} -c statement_timeout={round(900 * self.answer_timeout)}"
+        return f"{sessions} -c statement_timeout={round(900 * self.answer_timeout)}"
 
-    def _pool(self) -> dict[str, Any]:
-        pool: dict[str, Any] = {
+    def pool(self) -> dict[str, Any]:
+        """Return the options of psycopg's pool."""
+        return {
             "min_size": 1,
             "max_size": self.pool_size,
             "timeout": self.pool_timeout,
@@ -83,59 +91,81 @@ class PostgreSQLClient:
             "reconnect_timeout": 1,
             # Without a limit, an outage would fill the memory, because requests that have timed out stay in the queue.
             "max_waiting": 100,
-        }
-        if self.serving:
-            pool["connection_class"] = BoundedConnection
+            "connection_class": BoundedConnection,
             # Without this, the first request after an outage would still fail.
-            pool["reconnect_failed"] = ConnectionPool.check
-        return pool
+            "reconnect_failed": ConnectionPool.check,
+        }
 
 
 def django_database(url: str, base_dir: Path, postgresql: PostgreSQLClient) -> dict[str, Any]:
     """Return the entry of ``DATABASES`` for ``url``; a relative SQLite path starts at ``base_dir``.
 
     Raises:
-        ImproperlyConfigured: the URL is malformed, or sets what another setting decides.
+        ImproperlyConfigured: the URL is malformed, or has a parameter that nothing reads.
     """
+    # Database URLs have no fragment, so "#" is an ordinary character of a path or password, as libpq reads it.
+    url = url.replace("#", "%23")
+    if "\0" in unquote(url):
+        raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {EXAMPLES}")
     try:
         database = parse(url)
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {EXAMPLES}") from error
-    if not database.get("NAME"):
-        raise ImproperlyConfigured(f"Set DATABASE_URL to a URL that names a database, {EXAMPLES}")
     match database["ENGINE"]:
         case "django.db.backends.sqlite3":
-            return _sqlite(database, base_dir)
+            return _sqlite(url, database, base_dir)
         case "django.db.backends.postgresql":
-            return _postgresql(database, postgresql)
+            return _postgresql(url, database, postgresql)
         case _:
             raise ImproperlyConfigured(f"Set DATABASE_URL to a URL, {EXAMPLES}")
 
 
-def _sqlite(database: dict[str, Any], base_dir: Path) -> dict[str, Any]:
+def _sqlite(url: str, database: dict[str, Any], base_dir: Path) -> dict[str, Any]:
+    if database.get("HOST") or (database["NAME"] == ":memory:" and ":memory:" not in url):
+        raise ImproperlyConfigured(f"Set DATABASE_URL to a URL that names a file, {EXAMPLES}")
+    options = database.get("OPTIONS", {})
+    _refuse_unknown_parameters(url, SQLITE_PARAMETERS, "SQLite takes timeout, a number of seconds")
+    if not isinstance(options.get("timeout", 0), int):
+        raise ImproperlyConfigured("Set DATABASE_URL with a whole number of seconds as timeout")
     if database["NAME"] != ":memory:":
-        database["NAME"] = str(base_dir / database["NAME"])
+        file = base_dir / database["NAME"]
+        if file.is_dir() or not file.parent.is_dir():
+            raise ImproperlyConfigured(f"Set DATABASE_URL to a file in a directory that exists; {file} is none")
+        database["NAME"] = str(file)
+    database["ENGINE"] = "database.sqlite"
     database["CONN_MAX_AGE"] = None
-    database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
+    database["OPTIONS"] = SQLITE_OPTIONS | options
     return database
 
 
-def _postgresql(database: dict[str, Any], client: PostgreSQLClient) -> dict[str, Any]:
+def _postgresql(url: str, database: dict[str, Any], client: PostgreSQLClient) -> dict[str, Any]:
     options = database.get("OPTIONS", {})
+    if not database["NAME"] and "service" not in options:
+        raise ImproperlyConfigured(f"Set DATABASE_URL to a URL that names a database, {EXAMPLES}")
     hosts = str(database["HOST"] or options.get("host", ""))
     if "," in hosts and options.get("target_session_attrs") not in PRIMARY_ONLY:
         raise ImproperlyConfigured(
             "Set DATABASE_URL with ?target_session_attrs=read-write if it names several hosts: all but one of them are "
             "standbys, which take no writes"
         )
-    if reserved := sorted(RESERVED_OPTIONS & options.keys()):
-        raise ImproperlyConfigured(
-            f"Set DATABASE_URL without {', '.join(reserved)}, which DB_POOL_SIZE and DB_POOLER set"
-        )
+    _refuse_unknown_parameters(url, POSTGRESQL_PARAMETERS, "DB_POOL_SIZE and DB_POOLER configure pools")
+    defaults = client.options()
+    if "options" in options:
+        # PostgreSQL takes the last of two values, so the URL can replace a setting of the service.
+        options["options"] = f"{defaults['options']} {options['options']}".strip()
+    database["ENGINE"] = "database.postgresql"
     database["CONN_HEALTH_CHECKS"] = True
     database["DISABLE_SERVER_SIDE_CURSORS"] = True
-    database["OPTIONS"] = client.options() | options
+    database["OPTIONS"] = defaults | options
     return database
+
+
+def _refuse_unknown_parameters(url: str, known: frozenset[str], advice: str) -> None:
+    names = [name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)]
+    if unknown := sorted({name for name in names if name not in known}):
+        raise ImproperlyConfigured(f"Set DATABASE_URL without {', '.join(unknown)}; {advice}")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ImproperlyConfigured(f"Set DATABASE_URL with one value for {', '.join(repeated)}")
 
 
 def parse(url: str) -> dict[str, Any]:

@@ -55,15 +55,15 @@ def new_postgresql_database() -> Iterator[str]:
 
 
 @contextmanager
-def postgresql_database(server_url: str, template: str = "template1") -> Iterator[str]:
-    """Yield the URL of a new database that begins as a copy of ``template``."""
+def postgresql_database(server_url: str, template: str = "template1", options: str = "") -> Iterator[str]:
+    """Yield the URL of a new database that begins as a copy of ``template``; ``options`` are those of the statement."""
     name = f"todo_{uuid4().hex}"
     maintenance_url = urlsplit(server_url)._replace(path="/postgres").geturl()
     with psycopg.connect(maintenance_url, autocommit=True) as connection:
         # A pooler keeps sessions open, and PostgreSQL does not copy a database that has sessions.
         sessions = "FROM pg_stat_activity WHERE datname = %s"
         connection.execute(f"SELECT pg_terminate_backend(pid, 1000) {sessions}", [template])
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:

@@ -28,14 +28,30 @@ def check_single_user_mode(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register
+def check_admin_of_web_role(**_: Any) -> list[checks.CheckMessage]:
+    """Warn if the service serves the admin with a role that has no rights to the admin's tables."""
+    if not (settings.DB_ROW_SECURITY and settings.ADMIN):
+        return []
+    return [
+        checks.Warning(
+            "DB_ROW_SECURITY and ADMIN are on: every log-in fails, because the role of the service has no rights to "
+            "the admin's tables.",
+            hint="Set ADMIN=off, and serve the admin with the role that owns the tables: "
+            "docs/decisions/0010-row-security.md.",
+            id="todo.W004",
+        )
+    ]
+
+
+@checks.register
 def check_pool_size(**_: Any) -> list[checks.CheckMessage]:
     """Report a pool that is too small for the threads of a worker."""
-    pool = settings.DATABASES["default"]["OPTIONS"].get("pool")
-    if pool is None or pool["max_size"] >= settings.THREADS:
+    if connection.vendor != "postgresql" or settings.DB_POOL_SIZE >= settings.THREADS:
         return []
     return [
         checks.Error(
-            f"DB_POOL_SIZE is {pool['max_size']} and THREADS is {settings.THREADS}: some threads get no connection.",
+            f"DB_POOL_SIZE is {settings.DB_POOL_SIZE} and THREADS is {settings.THREADS}: some threads get no "
+            "connection.",
             hint=f"Set DB_POOL_SIZE={settings.THREADS} or more.",
             id="todo.E001",
         )
@@ -48,16 +64,15 @@ def check_connection_limit(databases: Sequence[str] | None = None, **_: Any) -> 
 
     ``serve``, ``migrate`` and ``check --database default`` run this check.
     """
-    pool = settings.DATABASES["default"]["OPTIONS"].get("pool")
-    if not databases or pool is None or settings.DB_POOLER != "none":
+    if not databases or connection.vendor != "postgresql" or settings.DB_POOLER != "none":
         return []
-    most, limit = settings.WORKERS * pool["max_size"], connection_limit()
+    most, limit = settings.WORKERS * settings.DB_POOL_SIZE, connection_limit()
     if most <= limit:
         return []
     return [
         checks.Warning(
-            f"WORKERS is {settings.WORKERS} and DB_POOL_SIZE is {pool['max_size']}, so the service opens up to {most} "
-            f"connections, but PostgreSQL admits {limit}: under load, requests will be answered with 503.",
+            f"WORKERS is {settings.WORKERS} and DB_POOL_SIZE is {settings.DB_POOL_SIZE}, so the service opens up to "
+            f"{most} connections, but PostgreSQL admits {limit}: under load, requests will be answered with 503.",
             hint=f"Set DB_POOL_SIZE={max(1, limit // settings.WORKERS)} or fewer WORKERS, or raise max_connections of "
             "the server or the CONNECTION LIMIT of the role or database.",
             id="todo.W002",
@@ -84,3 +99,60 @@ def check_letter_case(databases: Sequence[str] | None = None, **_: Any) -> list[
             id="todo.W003",
         )
     ]
+
+
+@checks.register(checks.Tags.database)
+def check_encoding(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Report a PostgreSQL database that cannot store every character.
+
+    ``serve``, ``migrate`` and ``check --database default`` run this check.
+    """
+    if not databases or connection.vendor != "postgresql":
+        return []
+    encoding = show("server_encoding")
+    if encoding == "UTF8":
+        return []
+    return [
+        checks.Error(
+            f"The database's encoding is {encoding}, so it cannot store every title.",
+            hint="Create a database with ENCODING 'UTF8' TEMPLATE template0, and move the tasks there.",
+            id="todo.E002",
+        )
+    ]
+
+
+@checks.register(checks.Tags.database)
+def check_session_settings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Report a session that reads SQL or writes times otherwise than the service expects.
+
+    Without a pooler the service sets both for its sessions, unless ``options`` in ``DATABASE_URL`` sets them again.
+    Behind a pooler the settings of the role apply. ``serve``, ``migrate`` and ``check --database default`` run this
+    check.
+    """
+    if not databases or connection.vendor != "postgresql":
+        return []
+    required = {"standard_conforming_strings": "on", "DateStyle": "ISO"}
+    return [
+        checks.Error(
+            f"{name} is {value} in the sessions of DATABASE_URL, and the service needs {required[name]}.",
+            hint=f"ALTER ROLE … SET {name} = {required[name]}, for the role of DATABASE_URL.",
+            id="todo.E003",
+        )
+        for name, value in initial_settings(*required).items()
+        if not value.startswith(required[name])
+    ]
+
+
+def show(name: str) -> str:
+    """Return a setting of this session."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting(%s)", [name])
+        [value] = cursor.fetchone()
+    return str(value)
+
+
+def initial_settings(*names: str) -> dict[str, str]:
+    """Return the settings that each session begins with."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, reset_val FROM pg_settings WHERE name = ANY(%s)", [[*names]])
+        return dict(cursor.fetchall())

@@ -11,11 +11,13 @@ import os
 import re
 import sys
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
+from dotenv.parser import parse_stream
 from environs import FileAwareEnv
 from environs import validate as must
 
@@ -30,11 +32,30 @@ SERVING = "todo_project.wsgi" in sys.modules
 
 
 class Environment(FileAwareEnv):
-    """The environment, with an error of one sentence for a file that cannot be read."""
+    """The environment, with an error of one sentence for a file that cannot be read.
+
+    Raises:
+        ImproperlyConfigured: a file cannot be read, or a line of it sets nothing.
+    """
+
+    def read_lines(self, file: Path) -> None:
+        """Read lines of the form ``NAME=value``, where ``$`` has no meaning, because a secret may contain it."""
+        try:
+            bindings = [*parse_stream(StringIO(file.read_text(encoding="utf-8-sig")))]
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            raise ImproperlyConfigured(f"Cannot read the settings in {file}: {reason}") from error
+        for line in bindings:
+            if line.error or (line.key and line.value is None) or "\0" in line.original.string:
+                raise ImproperlyConfigured(f"Line {line.original.line} of {file} is no setting: write NAME=value")
+        self._environ |= {line.key: line.value for line in bindings if line.key and line.value is not None}
 
     def _get_value(self, env_key: str, default: Any) -> Any:
         try:
             return super()._get_value(env_key, default)
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            raise ImproperlyConfigured(f"Cannot read the file of {env_key}_FILE: {reason}") from error
         except ValueError as error:
             raise ImproperlyConfigured(f"{error}") from error
 
@@ -43,7 +64,8 @@ env = Environment(strip_whitespace=True)
 env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 if "ENV_FILE" in os.environ and (not env_file.exists() or env_file.is_dir()):
     raise ImproperlyConfigured("Set ENV_FILE to a file that exists, or unset ENV_FILE to read .env")
-env.read_env(env_file, recurse=False)
+if env_file.exists():
+    env.read_lines(env_file)
 
 DEBUG = env.bool("DEBUG", False)
 
@@ -177,6 +199,7 @@ MIDDLEWARE = [
     *(["identity.same_origin.same_origin_middleware"] if AUTH_MODE == "single-user" else []),
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     *(["throttling.throttles.rate_limit_middleware"] if THROTTLES else []),
+    "throttling.concurrency.concurrency_middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "todo_project.admin_body_limit.admin_body_limit_middleware",
     "todo_project.admin_middleware.AdminSessionMiddleware",
@@ -215,7 +238,6 @@ AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "todo_project.admin_site.client_address"
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
-    "throttling.concurrency.concurrency_middleware",
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
@@ -249,6 +271,7 @@ TEMPLATES = [
 ]
 
 
+DB_POOL_SIZE = env.int("DB_POOL_SIZE", 8, validate=must.Range(1, 1000))
 DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
 
 # In seconds. With these defaults, a request gets a 503 after about one second if the database is unavailable. The 503
@@ -256,6 +279,9 @@ DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transacti
 DB_POOL_TIMEOUT = env.float("DB_POOL_TIMEOUT", 1, validate=must.Range(0.1, 60))
 DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", 2, validate=must.Range(1, 60))
 DB_ANSWER_TIMEOUT = env.float("DB_ANSWER_TIMEOUT", 2, validate=must.Range(0.1, 3600))
+
+# In seconds. Commands and the start of the service wait, because a serverless database needs time to wake up.
+DB_START_TIMEOUT = env.float("DB_START_TIMEOUT", 30, validate=must.Range(0, 3600))
 
 # PostgreSQL shows each transaction the rows of one user only: docs/decisions/0010-row-security.md.
 DB_ROW_SECURITY = env.bool("DB_ROW_SECURITY", False)
@@ -267,14 +293,14 @@ DATABASES = {
         PostgreSQLClient(
             pooled_externally=DB_POOLER == "transaction",
             serving=SERVING,
-            pool_size=env.int("DB_POOL_SIZE", 8, validate=must.Range(1, 1000)),
+            pool_size=DB_POOL_SIZE,
             pool_timeout=DB_POOL_TIMEOUT,
             connect_timeout=DB_CONNECT_TIMEOUT,
             answer_timeout=DB_ANSWER_TIMEOUT,
         ),
     )
 }
-if DB_ROW_SECURITY and DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+if DB_ROW_SECURITY and DATABASES["default"]["ENGINE"] != "database.postgresql":
     raise ImproperlyConfigured("Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -344,7 +370,10 @@ LOG_HANDLER = {"class": "logging.StreamHandler", "formatter": "log", "filters": 
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request": {"()": "observability.log.RequestFilter"}},
+    "filters": {
+        "request": {"()": "observability.log.RequestFilter"},
+        "outage": {"()": "database.connections.OutageFilter"},
+    },
     "formatters": {"log": {"()": f"observability.log.{'LineFormatter' if DEBUG else 'JSONFormatter'}"}},
     "handlers": {
         "stdout": {**LOG_HANDLER, "stream": "ext://sys.stdout"},
@@ -355,7 +384,9 @@ LOGGING: dict[str, Any] = {
     # No warnings for 4xx responses, because clients cause them. Responses of 500 and above are logged.
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["outage"]},
+        # The pool warns of each attempt to connect during an outage; docs/operations.md lists the events of an outage.
+        "psycopg.pool": {"level": "ERROR"},
         "django.security": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
         # `manage.py serve` becomes the server, so it logs to standard output as the server does.

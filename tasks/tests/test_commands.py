@@ -204,9 +204,10 @@ def test_seed_gives_same_tasks_on_both_databases(empty):
 
 
 @pytest.mark.parametrize("command", ["task_stats", "purge_idempotency_keys"])
-def test_unavailable_database_exits_with_3(tmp_path, command):
-    result = run_command_process(f"sqlite:///{tmp_path}/missing/db.sqlite3", command)
-    assert result == failure("The database failed: unable to open database file", 3)
+def test_failing_database_exits_with_3(tmp_path, command):
+    (tmp_path / "text").write_text("no database" * 100)
+    result = run_command_process(f"sqlite:///{tmp_path}/text", command)
+    assert result == failure("The database failed: file is not a database", 3)
 
 
 def test_bad_option_exits_with_2(empty):

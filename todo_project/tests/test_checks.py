@@ -7,6 +7,7 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 
 from todo_project.checks import (
+    check_admin_of_web_role,
     check_connection_limit,
     check_letter_case,
     check_pool_size,
@@ -23,6 +24,25 @@ def run_checks(**options):
 def test_single_user_mode_on_loopback_has_no_message(settings, host):
     settings.AUTH_MODE, settings.HOST = "single-user", host
     assert check_single_user_mode() == []
+
+
+@pytest.mark.parametrize(("row_security", "admin"), [(False, True), (True, False)])
+def test_admin_or_row_security_alone_has_no_message(settings, row_security, admin):
+    settings.DB_ROW_SECURITY, settings.ADMIN = row_security, admin
+    assert check_admin_of_web_role() == []
+
+
+def test_admin_with_row_security_is_a_warning(settings):
+    settings.DB_ROW_SECURITY = settings.ADMIN = True
+    assert check_admin_of_web_role() == [
+        checks.Warning(
+            "DB_ROW_SECURITY and ADMIN are on: every log-in fails, because the role of the service has no rights to "
+            "the admin's tables.",
+            hint="Set ADMIN=off, and serve the admin with the role that owns the tables: "
+            "docs/decisions/0010-row-security.md.",
+            id="todo.W004",
+        )
+    ]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "todo.example.org"])
@@ -50,12 +70,11 @@ def test_jwt_mode_on_other_hosts_has_no_message(settings):
 
 @pytest.fixture
 def pool_of(settings, monkeypatch):
-    """Return a function that sets the pool's size and the threads; ``None`` means no pool."""
+    """Return a function that sets the pool's size and the threads; ``None`` means SQLite, which has no pool."""
 
     def set_both(connections, threads):
-        options = {} if connections is None else {"pool": {"max_size": connections}}
-        monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", options)
-        settings.THREADS = threads
+        monkeypatch.setattr(connection, "vendor", "sqlite" if connections is None else "postgresql")
+        settings.DB_POOL_SIZE, settings.THREADS = connections, threads
 
     return set_both
 
@@ -134,6 +153,7 @@ def with_c_locale(execute, sql, *rest):
     return execute(sql.replace("upper('é')", "upper('é' COLLATE \"C\")"), *rest)
 
 
+@pytest.mark.skipif("config.getoption('database') != 'postgresql'", reason="only PostgreSQL has such limits")
 @pytest.mark.django_db  # other checks query the database too
 def test_database_checks_run_only_with_a_database(connection_limits):
     connection_limits(2, 8, 15)

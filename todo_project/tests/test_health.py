@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.test import override_settings
 
 from testing.ports import free_port
 
@@ -41,11 +42,12 @@ def unreachable_database(tmp_path):
 
 @contextmanager
 def connected_to(database):
-    """Replace the connection of the process by one to ``database``."""
+    """Replace the connection of the process by one to ``database``, which does not wait for the database."""
     reachable = connections["default"]
     connections["default"] = type(reachable)(database, "default")
     try:
-        yield
+        with override_settings(DB_START_TIMEOUT=0):
+            yield
     finally:
         connections["default"].close()
         connections["default"] = reachable

@@ -1,11 +1,13 @@
 """Tests of the settings that the environment, ``.env`` and their documentation give."""
 
+import errno
 import json
 import os
 import re
 import runpy
 import stat
 import sys
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -53,6 +55,8 @@ SET_TARGET_SESSION_ATTRS = (
 )
 SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
 
+SESSION_SETTINGS = "-c standard_conforming_strings=on -c datestyle=ISO"
+
 
 INVALID_SETTINGS = [
     ({"SECRET_KEY": None}, SET_SECRET_KEY),
@@ -82,12 +86,40 @@ INVALID_SETTINGS = [
     ({"DATABASE_URL": ""}, SET_DATABASE_URL),
     ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
     ({"DATABASE_URL": "postgresql://host"}, SET_DATABASE_URL.replace("a URL", "a URL that names a database")),
+    ({"DATABASE_URL": "postgresql://host:99999/name"}, SET_DATABASE_URL),
+    ({"DATABASE_URL": "postgresql://host/na%00me"}, SET_DATABASE_URL),
+    ({"DATABASE_URL": "sqlite://db.sqlite3"}, SET_DATABASE_URL.replace("a URL", "a URL that names a file")),
+    ({"DATABASE_URL": "sqlite:///"}, SET_DATABASE_URL.replace("a URL", "a URL that names a file")),
+    (
+        {"DATABASE_URL": "sqlite:////nowhere/db.sqlite3"},
+        "Set DATABASE_URL to a file in a directory that exists; /nowhere/db.sqlite3 is none",
+    ),
+    (
+        {"DATABASE_URL": "sqlite:////tmp"},
+        "Set DATABASE_URL to a file in a directory that exists; /tmp is none",
+    ),
+    (
+        {"DATABASE_URL": "sqlite:///what?.sqlite3"},
+        "Set DATABASE_URL without .sqlite3; SQLite takes timeout, a number of seconds",
+    ),
+    (
+        {"DATABASE_URL": "sqlite:///db.sqlite3?timeout=long"},
+        "Set DATABASE_URL with a whole number of seconds as timeout",
+    ),
+    (
+        {"DATABASE_URL": "postgresql://host/name?pgbouncer=true&pool_timeout=1&sslmode=require"},
+        "Set DATABASE_URL without pgbouncer, pool_timeout; DB_POOL_SIZE and DB_POOLER configure pools",
+    ),
+    (
+        {"DATABASE_URL": "postgresql://host/name?sslmode=require&sslmode=disable"},
+        "Set DATABASE_URL with one value for sslmode",
+    ),
     ({"DATABASE_URL": "mysql://user@host/name"}, SET_DATABASE_URL),
     ({"DATABASE_URL": "postgresql://a:5432,b:high/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
     ({"DATABASE_URL": "postgresql://a,/name?target_session_attrs=read-write"}, SET_DATABASE_URL),
     (
         {"DATABASE_URL": "postgresql://a/name?pool=1"},
-        "Set DATABASE_URL without pool, which DB_POOL_SIZE and DB_POOLER set",
+        "Set DATABASE_URL without pool; DB_POOL_SIZE and DB_POOLER configure pools",
     ),
     ({"DATABASE_URL": "postgresql://a,b/name"}, SET_TARGET_SESSION_ATTRS),
     ({"DATABASE_URL": "postgresql://a,b/name?target_session_attrs=any"}, SET_TARGET_SESSION_ATTRS),
@@ -126,7 +158,11 @@ def test_invalid_setting_raises_one_sentence(variables, sentence):
         ("JWT_JWKS_LIFESPAN", "1", "greater than or equal to 10"),
         ("JWT_JWKS_GRACE", "299", "greater than or equal to 300"),
         ("THROTTLE_PROXIES", "-1", "greater than or equal to 0"),
+        ("DB_START_TIMEOUT", "-1", "greater than or equal to 0"),
         ("DB_ROW_SECURITY", "maybe", "boolean"),
+        ("ADMIN", "maybe", "boolean"),
+        ("ADMIN_SESSION_IDLE", "599", "greater than or equal to 600"),
+        ("ADMIN_SESSION_IDLE", "43201", "less than or equal to 43200"),
         ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
         ("SECRET_KEY_FILE", "/nowhere/key", "file"),
     ],
@@ -148,7 +184,7 @@ def test_wrong_value_raises_one_line_with_setting_and_rule(variable, value, rule
 )
 def test_check_with_invalid_setting_prints_only_the_sentence(variables, sentence):
     process = run_python("manage.py", "check", **{**REQUIRED_SETTINGS, **variables})
-    assert (process.stdout, process.stderr, process.returncode) == ("", f"{sentence}\n", 1)
+    assert (process.stdout, process.stderr, process.returncode) == ("", f"{sentence}\n", 2)
 
 
 def test_import_with_invalid_setting_ends_with_the_sentence():
@@ -197,14 +233,16 @@ def test_settings_without_optional_variables_are_defaults():
         ({}, settings.BASE_DIR / "db.sqlite3"),
         ({"DATABASE_URL": "sqlite:///tasks.sqlite3"}, settings.BASE_DIR / "tasks.sqlite3"),
         ({"DATABASE_URL": "sqlite:////srv/tasks.sqlite3"}, "/srv/tasks.sqlite3"),
+        ({"DATABASE_URL": "sqlite:////srv/a#1 b.sqlite3"}, "/srv/a#1 b.sqlite3"),
+        ({"DATABASE_URL": "sqlite:////srv/a%231%3F%25.sqlite3"}, "/srv/a#1?%.sqlite3"),
     ],
-    ids=["default", "relative path", "absolute path"],
+    ids=["default", "relative path", "absolute path", "number sign", "percent-encoded"],
 )
 def test_sqlite_options_suit_many_processes(variables, file):
     """A relative path starts beside ``manage.py``, not in the working directory."""
     database = settings_with("DATABASES", **variables)["DATABASES"]["default"]
     assert {name: database[name] for name in ("ENGINE", "NAME", "CONN_MAX_AGE", "OPTIONS")} == {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "database.sqlite",
         "NAME": str(file),
         "CONN_MAX_AGE": None,
         "OPTIONS": {
@@ -246,6 +284,21 @@ def test_settings_take_values_from_the_environment():
         "CSRF_COOKIE_SECURE": True,
         "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
     }
+
+
+def test_cookies_under_https_have_secure_names():
+    names = ("SESSION_COOKIE_NAME", "SESSION_COOKIE_PATH", "CSRF_COOKIE_NAME", "CSRF_COOKIE_PATH")
+    assert list(settings_with(*names).values()) == ["sessionid", "/admin/", "csrftoken", "/admin/"]
+    secure = ["__Secure-sessionid", "/admin/", "__Secure-csrftoken", "/admin/"]
+    assert list(settings_with(*names, HTTPS="on").values()) == secure
+
+
+def test_admin_off_leaves_out_its_middleware():
+    def middleware(**variables):
+        return {name for name in settings_with("MIDDLEWARE", **variables)["MIDDLEWARE"] if "admin" in name}
+
+    assert middleware() != set()
+    assert middleware(ADMIN="off") == set()
 
 
 @pytest.mark.parametrize(
@@ -295,15 +348,15 @@ def test_throttling_is_on_only_with_a_rate_limit(rates, throttles):
     assert ("throttling.throttles.rate_limit_middleware" in values["MIDDLEWARE"]) is limited
 
 
-def test_postgresql_url_configures_a_pool():
-    url = "postgresql://user:p%40ss@host:5433/name?sslmode=require"
+def test_postgresql_url_configures_one_connection():
+    url = "postgresql://user:p%40s#@host:5433/name?sslmode=require"
     database = settings_with("DATABASES", DATABASE_URL=url, DB_POOL_SIZE="5")["DATABASES"]["default"]
     names = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS")
     assert {name: database[name] for name in names} == {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "database.postgresql",
         "NAME": "name",
         "USER": "user",
-        "PASSWORD": "p@ss",
+        "PASSWORD": "p@s#",
         "HOST": "host",
         "PORT": 5433,
         "CONN_MAX_AGE": 0,
@@ -314,11 +367,17 @@ def test_postgresql_url_configures_a_pool():
         "connect_timeout": 2,
         "tcp_user_timeout": 2000,
         "application_name": "todo",
-        "options": "-c random_page_cost=1.1",
+        "options": f"{SESSION_SETTINGS} -c random_page_cost=1.1",
         "server_side_binding": True,
         "prepare_threshold": 1,
-        "pool": {"min_size": 1, "max_size": 5, "timeout": 1, "reconnect_timeout": 1, "max_waiting": 100},
     }
+
+
+def test_options_of_the_url_follow_those_of_the_service():
+    """PostgreSQL takes the last of two values."""
+    url = "postgresql://host/name?options=-c%20random_page_cost%3D4"
+    options = settings_with("DATABASES", DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"]["options"]
+    assert options == f"{SESSION_SETTINGS} -c random_page_cost=1.1 -c random_page_cost=4"
 
 
 @pytest.mark.parametrize(
@@ -342,6 +401,7 @@ def test_url_with_several_hosts_lists_them_for_libpq(hosts, host, port, attribut
 def test_database_timeouts_come_from_the_environment():
     values = settings_with(
         "DATABASES",
+        "DB_POOL_TIMEOUT",
         "DB_ANSWER_TIMEOUT",
         DATABASE_URL="postgresql://host/name",
         DB_POOL_TIMEOUT="0.5",
@@ -349,8 +409,8 @@ def test_database_timeouts_come_from_the_environment():
         DB_ANSWER_TIMEOUT="1.5",
     )
     options = values["DATABASES"]["default"]["OPTIONS"]
-    assert (options["connect_timeout"], options["tcp_user_timeout"], options["pool"]["timeout"]) == (3, 1500, 0.5)
-    assert values["DB_ANSWER_TIMEOUT"] == 1.5
+    assert (options["connect_timeout"], options["tcp_user_timeout"]) == (3, 1500)
+    assert (values["DB_POOL_TIMEOUT"], values["DB_ANSWER_TIMEOUT"]) == (0.5, 1.5)
 
 
 def test_pooler_turns_prepared_statements_off():
@@ -365,18 +425,28 @@ import json
 from django.conf import settings
 from todo_project import wsgi
 options = settings.DATABASES["default"]["OPTIONS"]
-print(json.dumps([options["options"], options["pool"]["connection_class"].__name__]))
+print(json.dumps([options["options"], options["pool"]], default=lambda value: value.__name__))
 """
+
+POOL = {
+    "min_size": 1,
+    "max_size": 5,
+    "timeout": 0.5,
+    "reconnect_timeout": 1,
+    "max_waiting": 100,
+    "connection_class": "BoundedConnection",
+    "reconnect_failed": "check",
+}
 
 
 @pytest.mark.parametrize(
     ("pooler", "options"),
-    [("none", "-c random_page_cost=1.1 -c statement_timeout=1800"), ("transaction", "")],
+    [("none", f"{SESSION_SETTINGS} -c random_page_cost=1.1 -c statement_timeout=1800"), ("transaction", "")],
     ids=["direct", "pooler"],
 )
-def test_server_sets_statement_timeout_except_behind_pooler(pooler, options):
-    served = json_output_of(OPTIONS_OF_THE_SERVER, DATABASE_URL="postgresql://host/name", DB_POOLER=pooler)
-    assert served == [options, "BoundedConnection"]
+def test_server_has_a_pool_and_a_statement_timeout(pooler, options):
+    variables = {"DATABASE_URL": "postgresql://host/name", "DB_POOL_SIZE": "5", "DB_POOL_TIMEOUT": "0.5"}
+    assert json_output_of(OPTIONS_OF_THE_SERVER, **variables, DB_POOLER=pooler) == [options, POOL]
 
 
 def test_secret_key_is_read_from_a_file(tmp_path):
@@ -403,6 +473,63 @@ def test_environment_takes_precedence_over_env_file(tmp_path):
         "ALLOWED_HOSTS": ["a.example", "b.example"],
         "THREADS": 5,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("'a${HOME}b'", "a${HOME}b"),
+        ('"a${HOME}b"', "a${HOME}b"),
+        ("a${HOME}$b$$", "a${HOME}$b$$"),
+        ("'${NOTHING:-x}'", "${NOTHING:-x}"),
+        ("a#b", "a#b"),
+        ("'a #b' # a comment", "a #b"),
+    ],
+)
+def test_secret_in_env_file_is_plain_text(tmp_path, text, secret):
+    file = tmp_path / ".env"
+    file.write_text(f"\ufeffSECRET_KEY={text}\nPORT=8001\nPORT=8002\n", encoding="utf-8")
+    values = settings_with("SECRET_KEY", "PORT", SECRET_KEY=None, HOME="/root", ENV_FILE=str(file))
+    assert values == {"SECRET_KEY": secret, "PORT": 8002}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("PORT=8001\n".encode("utf-16"), "Cannot read the settings in {}: it is no UTF-8 text"),
+        ("PORT=8001\n".encode("utf-16-le"), "Line 1 of {} is no setting: write NAME=value"),
+        (b"HOST=::1\nPORT='8001\n", "Line 2 of {} is no setting: write NAME=value"),
+        (b"HOST=::1\n\nPORT 8001\n", "Line 2 of {} is no setting: write NAME=value"),
+        (b"PORT\n", "Line 1 of {} is no setting: write NAME=value"),
+    ],
+    ids=["UTF-16", "UTF-16 without a mark", "open quote", "blank", "name alone"],
+)
+def test_env_file_that_sets_nothing_is_refused(tmp_path, content, sentence):
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    with pytest.raises(ImproperlyConfigured) as error:
+        read_settings(ENV_FILE=str(file))
+    assert str(error.value) == sentence.format(file)
+
+
+def test_unreadable_env_file_is_refused(tmp_path, monkeypatch):
+    """Root can read every file, so the test fails the reading itself."""
+
+    def fail(path, *_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    file = tmp_path / ".env"
+    file.touch()
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(ImproperlyConfigured, match=rf"^Cannot read the settings in {file}: Permission denied$"):
+        read_settings(ENV_FILE=str(file))
+
+
+def test_file_of_a_setting_that_is_no_text_is_refused(tmp_path):
+    file = tmp_path / "key"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ImproperlyConfigured, match=r"^Cannot read the file of SECRET_KEY_FILE: it is no UTF-8 text$"):
+        read_settings(SECRET_KEY=None, SECRET_KEY_FILE=str(file))
 
 
 def test_debug_gives_required_settings_a_default():
@@ -472,7 +599,7 @@ def test_env_example_is_valid_with_a_secret_key(tmp_path):
     file = tmp_path / ".env"
     file.write_text(text, encoding="utf-8")
     process = run_python("manage.py", "check", ENV_FILE=str(file))
-    assert (process.stderr, process.returncode) == (f"{SET_SECRET_KEY}\n", 1)
+    assert (process.stderr, process.returncode) == (f"{SET_SECRET_KEY}\n", 2)
 
     file.write_text(re.sub("^#(?=[A-Z_]+=)", "", text, flags=re.MULTILINE), encoding="utf-8")
     process = run_python("manage.py", "check", ENV_FILE=str(file), SECRET_KEY=REQUIRED_SETTINGS["SECRET_KEY"])

@@ -12,8 +12,10 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
+from commands.base import ExitCode
 from database import row_security
 from database.connections import lacks_migrations
+from database.errors import first_line
 from tasks.models import Task
 from todo_project import __version__
 from todo_project.server.socket_activation import passed_address
@@ -36,8 +38,8 @@ class Command(BaseCommand):
         try:
             self.refuse_unusable_database()
         except DatabaseError as error:
-            reason = str(error).partition("\n")[0]
-            raise CommandError(f"The database of DATABASE_URL cannot be used: {reason}") from error
+            reason = f"The database of DATABASE_URL cannot be used: {first_line(error)}"
+            raise CommandError(reason, returncode=ExitCode.DATABASE_FAILED) from error
         passed = passed_address()
         bind_address = passed or resolve_free_address()
         logger.info("To-do tasks %s starts", __version__)
@@ -52,10 +54,12 @@ class Command(BaseCommand):
         Raises:
             CommandError: the service could not run on this database.
         """
-        if lacks_migrations():
-            raise CommandError("The database lacks migrations; run manage.py migrate")
-        refuse_wrong_role()
         self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
+        if lacks_migrations():
+            raise CommandError(
+                "The database lacks migrations; run manage.py migrate", returncode=ExitCode.DATABASE_FAILED
+            )
+        refuse_wrong_role()
 
     def print_addresses(self, host: str, port: int) -> None:
         """Print the addresses to standard error, because the log uses standard output."""

@@ -1,0 +1,65 @@
+"""Django's backend for PostgreSQL, with commands that wait for the database.
+
+https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends
+"""
+
+import logging
+import math
+import time
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db.backends.postgresql import base
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo, PGconn, Ping
+
+from database.errors import first_line
+
+logger = logging.getLogger("database")
+
+#: Seconds between two attempts to connect.
+PAUSE = 0.2
+
+#: The parameters that libpq knows.
+LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in Conninfo.get_defaults())
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """A connection of a command waits until the database is available; a connection of the pool does not."""
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
+        """Open a connection, and without a pool retry for ``DB_START_TIMEOUT`` seconds.
+
+        The first attempt has ``connect_timeout``, and each later one has twice the time of the one before. So a host
+        that never answers costs little, and a database that wakes up slowly gets enough time.
+        """
+        if self.pool:
+            return self._connect(conn_params)
+        deadline = time.monotonic() + settings.DB_START_TIMEOUT
+        timeout = conn_params["connect_timeout"]
+        waiting = False
+        while True:
+            left = max(1, math.ceil(deadline - time.monotonic()))
+            try:
+                return self._connect({**conn_params, "connect_timeout": min(timeout, left)})
+            except psycopg.OperationalError as error:
+                if time.monotonic() + PAUSE >= deadline or not _may_become_available(error, conn_params):
+                    raise
+                if not waiting:
+                    logger.warning("Waiting %g s for the database: %s", settings.DB_START_TIMEOUT, first_line(error))
+                    waiting = True
+            time.sleep(PAUSE)
+            timeout *= 2
+
+    def _connect(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
+        opened: psycopg.Connection[Any] = super().get_new_connection(conn_params)
+        return opened
+
+
+def _may_become_available(error: psycopg.OperationalError, conn_params: dict[str, Any]) -> bool:
+    """Tell whether the server is away or starts, so that a later attempt may succeed."""
+    if isinstance(error, psycopg.errors.ConnectionTimeout):
+        return True
+    parameters = {name: value for name, value in conn_params.items() if name in LIBPQ_PARAMETERS}
+    return PGconn.ping(make_conninfo(**parameters).encode()) in {Ping.NO_RESPONSE, Ping.REJECT}
