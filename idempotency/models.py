@@ -1,17 +1,23 @@
 """The responses to requests with an ``Idempotency-Key``, kept for a day."""
 
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import Self
+from datetime import datetime, timedelta
+from typing import Self, cast
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
+from django.db.models.sql import DeleteQuery
 from django.utils import timezone
+
+from database.compiled_statements import Parameter
 
 KEY_MAX_LENGTH = 255
 KEPT_FOR = timedelta(hours=24)
+
+#: The most expired responses that a request deletes, because its client waits.
+PURGED_AT_ONCE = 10
 
 
 class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
@@ -20,6 +26,15 @@ class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
     def expired(self) -> Self:
         """Keep the responses older than ``KEPT_FOR``."""
         return self.filter(created_at__lte=timezone.now() - KEPT_FOR)
+
+    def purge_query(self, user_id: str, until: datetime | Parameter) -> DeleteQuery:
+        """Build the query that deletes the oldest responses of one user, up to ``PURGED_AT_ONCE``.
+
+        The query skips rows that a concurrent request deletes, so that two requests never wait for each other.
+        """
+        rows = self.filter(user_id=user_id, created_at__lte=until).order_by("created_at")
+        oldest = rows.select_for_update(skip_locked=True).values("id")[:PURGED_AT_ONCE]
+        return cast("DeleteQuery", self.filter(id__in=oldest).query.chain(DeleteQuery))
 
     def delete_in_batches(self, size: int) -> Iterator[int]:
         """Delete the rows of the set, the oldest first, and yield how many rows each statement deleted."""
@@ -44,6 +59,7 @@ class KeptResponse(models.Model):
     objects = KeptResponseQuerySet.as_manager()
 
     class Meta:
+        indexes = [models.Index(fields=("user_id", "created_at"), name="idempotency_user_created")]
         constraints = [
             models.UniqueConstraint(fields=("user_id", "key"), name="idempotency_key_once_a_user"),
             models.CheckConstraint(

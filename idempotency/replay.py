@@ -8,14 +8,18 @@ import json
 import re
 from collections.abc import Callable
 from hashlib import sha256
+from typing import cast
 
 from django.db import IntegrityError, transaction
+from django.db.models import Expression, F
 from django.http import HttpResponse
+from django.utils import timezone
 from rest_framework.request import Request
 
+from database.compiled_statements import CompiledStatement
 from database.errors import retry_once_on_conflict
 from database.row_security import rows_of
-from idempotency.models import KEY_MAX_LENGTH, KeptResponse
+from idempotency.models import KEPT_FOR, KEY_MAX_LENGTH, KeptResponse
 from rest.problems.responses import respond
 from rest.problems.types import Conflict, IdempotencyKeyReused, NotFound, PreconditionFailed
 
@@ -24,6 +28,9 @@ KEY = re.compile(f"[\x21-\x7e]{{1,{KEY_MAX_LENGTH}}}")
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 
 Operation = Callable[[], HttpResponse]
+
+#: Deletes expired responses of one user, so that they do not wait for ``purge_idempotency_keys``.
+purge = CompiledStatement(KeptResponse.objects.purge_query, lambda: cast("dict[str, Expression]", {"id": F("id")}))
 
 
 def parse_key(value: str | None) -> str | None:
@@ -79,6 +86,7 @@ class KeyedRequest:
             if kept := self._find_kept():
                 return self._replay(kept)
             response = self._carry_out(operation)
+            purge.fetch(user_id=self.user_id, until=timezone.now() - KEPT_FOR)
             KeptResponse.objects.create(
                 user_id=self.user_id,
                 key=self.key,

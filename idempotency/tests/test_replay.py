@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -14,6 +14,7 @@ from rest_framework import exceptions
 from uuid_utils.compat import uuid7
 
 from idempotency.models import KeptResponse
+from idempotency.replay import purge
 from idempotency.tests.factories import KeptResponseFactory
 from tasks.api.views import TaskViewSet
 from tasks.models import Task
@@ -408,14 +409,64 @@ def test_expired_key_is_free_for_different_request(perform):
     assert KeptResponse.objects.get().status == 201
 
 
-def test_key_adds_one_statement_to_each_request(perform):
+@pytest.fixture
+def old_keys():
+    """Store 15 expired responses of the caller, and others; return the keys, the oldest of the caller's first."""
+    now = timezone.now()
+    for hours in range(24, 39):
+        KeptResponseFactory(key=f"expired-{hours}", created_at=now - timedelta(hours=hours))
+    KeptResponseFactory(key="young", created_at=now - timedelta(hours=23, minutes=59))
+    KeptResponseFactory(key="foreign", user_id=SOMEBODY_ELSE, expired=True)
+    return [f"expired-{hours}" for hours in range(38, 23, -1)]
+
+
+def kept_keys():
+    return set(KeptResponse.objects.values_list("key", flat=True))
+
+
+def test_keyed_write_deletes_ten_expired_responses(perform, old_keys):
+    assert perform(CREATE, None).status_code == 201
+    assert kept_keys() == {*old_keys, "young", "foreign"}
+    perform(CREATE)
+    assert kept_keys() == {*old_keys[10:], "young", "foreign", KEY}
+    assert is_replay(perform(CREATE))
+    assert kept_keys() == {*old_keys[10:], "young", "foreign", KEY}
+    perform(CREATE, "another")
+    assert kept_keys() == {"young", "foreign", KEY, "another"}
+
+
+def test_control_without_purge_expired_responses_stay(perform, old_keys, monkeypatch):
+    monkeypatch.setattr(purge, "fetch", lambda **values: None)
+    perform(CREATE)
+    assert kept_keys() == {*old_keys, "young", "foreign", KEY}
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite lets one transaction write at a time")
+@pytest.mark.django_db(transaction=True)
+def test_keyed_write_skips_rows_that_another_deletes(perform, old_keys):
+    """Without ``SKIP LOCKED``, the second request would wait for the transaction around it."""
+
+    def send_other():
+        perform(CREATE, "other", client=Client())
+        connections.close_all()
+
+    with transaction.atomic():
+        KeptResponse.objects.filter(key__in=old_keys[:12]).delete()
+        thread = threading.Thread(target=send_other)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+    assert kept_keys() == {"young", "foreign", "other"}
+
+
+def test_key_adds_few_statements_to_each_request(perform):
     runs = []
     for key in (None, KEY, KEY):
         with CaptureQueriesContext(connection) as queries:
             perform(TOGGLE, key)
         verbs = [query["sql"].split()[0] for query in queries]
-        runs.append([verb for verb in verbs if verb in ("SELECT", "INSERT", "UPDATE")])
-    assert runs == [["UPDATE"], ["SELECT", "UPDATE", "INSERT"], ["SELECT"]]
+        runs.append([verb for verb in verbs if verb in ("SELECT", "INSERT", "UPDATE", "DELETE")])
+    assert runs == [["UPDATE"], ["SELECT", "UPDATE", "DELETE", "INSERT"], ["SELECT"]]
 
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite lets one transaction write at a time")
