@@ -1,11 +1,15 @@
 """Count the requests of each client in one table for all workers, with one statement per request."""
 
+from hashlib import sha256
 from time import time
 
 from django.db import connection, models
 
 #: The most rows that one purge deletes, because a client's request waits for it.
 PURGE_BATCH_SIZE = 1000
+
+#: The kinds of requests that have limits of their own.
+SCOPES = ("read", "write")
 
 COUNT_REQUEST = """
 INSERT INTO throttling_window AS stored (client, used, ends) VALUES (%(client)s, 1, %(ends)s)
@@ -14,6 +18,11 @@ ON CONFLICT (client) DO UPDATE SET
     ends = CASE WHEN stored.ends <= %(now)s THEN excluded.ends ELSE stored.ends END
 RETURNING used, ends
 """
+
+
+def hash_client(scope: str, identity: str) -> str:
+    """Return the ``client`` of a window, which tells neither the user nor the address."""
+    return sha256(f"{scope} {identity}".encode()).hexdigest()
 
 
 class WindowManager(models.Manager["Window"]):
@@ -26,6 +35,10 @@ class WindowManager(models.Manager["Window"]):
             cursor.execute(COUNT_REQUEST, {"client": client, "now": now, "ends": now + seconds})
             used, ends = cursor.fetchone()
         return Window(client=client, used=used, ends=ends)
+
+    def of_user(self, user_id: str) -> "models.QuerySet[Window]":
+        """Return the windows of one user's requests with a token."""
+        return self.filter(client__in=[hash_client(scope, f"user {user_id}") for scope in SCOPES])
 
     def purge(self) -> None:
         """Delete up to ``PURGE_BATCH_SIZE`` windows that have ended."""

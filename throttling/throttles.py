@@ -4,7 +4,6 @@ docs/decisions/0009-rate-limits.md explains why a table of the database holds th
 """
 
 from collections.abc import Callable
-from hashlib import sha256
 from ipaddress import IPv4Address, ip_address, ip_network
 from math import ceil
 from time import monotonic, time
@@ -17,7 +16,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from throttling.models import Window
+from throttling.models import Window, hash_client
 
 if TYPE_CHECKING:  # rest_framework.views imports this module by DEFAULT_THROTTLE_CLASSES
     from rest_framework.views import APIView
@@ -39,8 +38,7 @@ class Throttle(BaseThrottle):
         if scope not in settings.THROTTLES:
             return True
         quota, seconds = settings.THROTTLES[scope]
-        client = sha256(f"{scope} {self.identify_client(request)}".encode()).hexdigest()
-        window = Window.objects.count_request(client, seconds)
+        window = Window.objects.count_request(hash_client(scope, self.identify_client(request)), seconds)
         self.seconds_left = max(1, ceil(window.ends - time()))
         request._request.rate_limit = {  # type: ignore[attr-defined]
             "RateLimit-Policy": f'"{scope}";q={quota};w={seconds}',
