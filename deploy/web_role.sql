@@ -1,4 +1,4 @@
--- The database role of the service for DB_ROW_SECURITY=on: docs/decisions/0010-row-security.md.
+-- The database role of the service for DB_ROW_SECURITY=on and ADMIN=off: docs/decisions/0010-row-security.md.
 -- Run this once after manage.py migrate, as the owner of the tables. Then set a password: \password todo_web
 CREATE ROLE todo_web LOGIN NOINHERIT NOBYPASSRLS;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tasks_task, idempotency_keptresponse, throttling_window TO todo_web;

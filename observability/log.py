@@ -47,6 +47,9 @@ class JSONFormatter(logging.Formatter):
             "path": getattr(record, "path", None),
             "status": getattr(record, "status_code", None),
             "duration_ms": getattr(record, "duration_ms", None),
+            "event": getattr(record, "event", None),
+            "user": getattr(record, "user", None),
+            "address": getattr(record, "address", None),
             "message": record.getMessage(),
             "traceback": self.formatException(record.exc_info) if record.exc_info else None,
         }

@@ -1,12 +1,30 @@
-"""The admin's list of log entries: the actions of all operators."""
+"""The admin's lists of log entries, users and groups, which accept no lookup except those of their filters."""
 
-from django.contrib import admin
+import logging
+from typing import ClassVar
+
+from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.http import HttpRequest
+
+from observability.security_events import log_event
+from todo_project.admin_sessions import end_sessions
+
+
+class AllowedLookups:
+    """A mixin that refuses the lookups of Django's admin, because a regular expression can occupy a worker forever."""
+
+    allowed_lookups: ClassVar[frozenset[str]] = frozenset()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup in self.allowed_lookups
 
 
 @admin.register(LogEntry)
-class LogEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
+class LogEntryAdmin(AllowedLookups, admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
     """A read-only list of log entries, newest first; an action on many tasks has one entry."""
 
     list_display = ("action_time", "user", "object_repr", "message")
@@ -29,3 +47,30 @@ class LogEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __cla
 
     def has_delete_permission(self, request: HttpRequest, obj: LogEntry | None = None) -> bool:
         return False
+
+
+admin.site.unregister((User, Group))
+
+
+@admin.register(User)
+class OperatorAdmin(AllowedLookups, UserAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
+    """The accounts of operators."""
+
+    allowed_lookups = frozenset(
+        {"is_staff__exact", "is_superuser__exact", "is_active__exact", "groups__id__exact", "groups__isnull"}
+    )
+    actions = ("end_sessions",)
+
+    @admin.action(permissions=["change"], description="End sessions")
+    def end_sessions(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """End all sessions of the users, except the session of this request."""
+        ended = end_sessions([user.pk for user in users], kept_session=request.session.session_key)
+        for user in users:
+            self.log_change(request, user, "Ended all sessions.")
+            log_event(logging.WARNING, "sessions_ended", f"Ended the sessions of {user}", request, str(request.user))
+        self.message_user(request, f"{ended} session{'' if ended == 1 else 's'} ended", messages.SUCCESS)
+
+
+@admin.register(Group)
+class OperatorGroupAdmin(AllowedLookups, GroupAdmin):
+    """The groups of operators."""

@@ -1,24 +1,23 @@
-"""The admin site: its front page, its log-in form, and the client address that counts failed log-ins."""
+"""The admin site: its front page, its log-in form, and its answer to a form without a valid token."""
 
-from contextlib import suppress
-from ipaddress import ip_address
-from typing import Any
-from urllib.parse import urlsplit
+import logging
+from typing import Any, cast
 
-from axes.utils import reset
-from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.views import csrf
 
+from observability.security_events import log_event
 from todo_project import dashboard
 
 
 class LoginForm(AdminAuthenticationForm):
-    """Django's log-in form, which also limits the user name's length and resets the count of failures."""
+    """Django's log-in form, which also limits the user name's length, and logs a refused account."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -27,9 +26,13 @@ class LoginForm(AdminAuthenticationForm):
         username.validators.append(MaxLengthValidator(username.max_length))  # type: ignore[attr-defined]
 
     def confirm_login_allowed(self, user: User) -> None:
-        """Reset the failures of this user name only; axes would reset all names of the same address."""
-        super().confirm_login_allowed(user)
-        reset(username=user.get_username())
+        """Refuse an account without staff status, whose password was right, so that Django sends no signal."""
+        try:
+            super().confirm_login_allowed(user)
+        except ValidationError:
+            request = cast("HttpRequest", self.request)
+            log_event(logging.WARNING, "sign_in_refused", "Account without staff status", request, user.username)
+            raise
 
 
 class OperatorSite(AdminSite):
@@ -45,12 +48,7 @@ class OperatorSite(AdminSite):
         return super().index(request, {**statistics, **(extra_context or {})})
 
 
-def client_address(request: HttpRequest) -> str:
-    """Return the client's address: with ``HTTPS``, the last address in ``X-Forwarded-For`` if it is valid."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.HTTPS else ""
-    client = forwarded.rpartition(",")[2].strip()
-    with suppress(ValueError):
-        return str(ip_address(client))
-    with suppress(ValueError):  # some proxies add the port
-        return str(ip_address(urlsplit(f"//{client}").hostname or ""))
-    return str(request.META.get("REMOTE_ADDR", ""))
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Log a form without a valid token, and answer with 403."""
+    log_event(logging.WARNING, "csrf_refused", reason, request, request.user.get_username() or None)
+    return csrf.csrf_failure(request, reason)

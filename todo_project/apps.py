@@ -11,7 +11,7 @@ class TodoProjectConfig(AppConfig):
 
     def ready(self) -> None:
         from rest.problems.responses import register_problems
-        from todo_project import checks  # noqa: F401
+        from todo_project import admin_sessions, checks  # noqa: F401
 
         register_problems()
 

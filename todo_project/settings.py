@@ -10,7 +10,6 @@ https://docs.djangoproject.com/en/5.2/ref/settings/
 import os
 import re
 import sys
-from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -148,7 +147,9 @@ if HTTPS:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME = "__Secure-sessionid"
     CSRF_COOKIE_SECURE = True
+    CSRF_COOKIE_NAME = "__Secure-csrftoken"
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -186,11 +187,26 @@ API_MAX_BODY_BYTES = 64 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 ADMIN_PREFIX = "/admin/"
 
+ADMIN = env.bool("ADMIN", True)
+ADMIN_MIDDLEWARE = [
+    "todo_project.admin_middleware.AdminCSPMiddleware",
+    "todo_project.admin_body_limit.admin_body_limit_middleware",
+    "todo_project.admin_middleware.nul_middleware",
+    "todo_project.admin_middleware.AdminSessionMiddleware",
+    "todo_project.admin_sessions.session_lifetime_middleware",
+    "todo_project.admin_middleware.AdminCommonMiddleware",
+    "todo_project.admin_middleware.AdminCsrfViewMiddleware",
+    "todo_project.admin_middleware.AdminAuthenticationMiddleware",
+    "todo_project.admin_middleware.AdminMessageMiddleware",
+    "todo_project.admin_middleware.AdminAxesMiddleware",
+]
+
 ACCESS_LOG = env.bool("ACCESS_LOG", False)
 
 MIDDLEWARE = [
     "observability.request_id.request_id_middleware",
     *(["observability.access_log.access_log_middleware"] if ACCESS_LOG else []),
+    "todo_project.security_headers.security_headers_middleware",
     "rest.middleware.api_middleware",
     "rest.middleware.header_limit_middleware",
     *(["rest.https.https_middleware"] if HTTPS else []),
@@ -201,14 +217,7 @@ MIDDLEWARE = [
     *(["throttling.throttles.rate_limit_middleware"] if THROTTLES else []),
     "throttling.concurrency.concurrency_middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "todo_project.admin_body_limit.admin_body_limit_middleware",
-    "todo_project.admin_middleware.AdminSessionMiddleware",
-    "todo_project.admin_middleware.AdminCommonMiddleware",
-    "todo_project.admin_middleware.AdminCsrfViewMiddleware",
-    "todo_project.admin_middleware.AdminAuthenticationMiddleware",
-    "todo_project.admin_middleware.AdminMessageMiddleware",
-    "todo_project.admin_middleware.AdminCSPMiddleware",
-    "todo_project.admin_middleware.AdminAxesMiddleware",
+    *(ADMIN_MIDDLEWARE if ADMIN else []),
 ]
 
 # Allow only this server's own files and no inline code, because the admin's pages need nothing else.
@@ -226,19 +235,18 @@ CONTENT_SECURITY_POLICY = {
 }
 SESSION_COOKIE_PATH = ADMIN_PREFIX
 SESSION_COOKIE_AGE = 12 * 60 * 60
+ADMIN_SESSION_IDLE = env.int("ADMIN_SESSION_IDLE", 8 * 60 * 60, validate=must.Range(10 * 60, SESSION_COOKIE_AGE))
 CSRF_COOKIE_PATH = ADMIN_PREFIX
+CSRF_FAILURE_VIEW = "todo_project.admin_site.csrf_failure"
 LOGIN_REDIRECT_URL = ADMIN_PREFIX
 
-# Failed log-ins are counted in the database, so that all workers share one limit.
+# Failed log-ins are counted in the database, so that all workers share the limits: todo_project/sign_in.py.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_HANDLER = "todo_project.sign_in.SignInHandler"
+AXES_LOCKOUT_CALLABLE = "todo_project.sign_in.locked_page"
+AXES_CLIENT_IP_CALLABLE = "observability.security_events.client_address"
 # Without this, an attacker who keeps trying would lock the user out forever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "todo_project.admin_site.client_address"
-AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
-AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
@@ -250,6 +258,8 @@ CORS_EXPOSE_HEADERS = [
 
 # These checks look for CsrfViewMiddleware and AxesMiddleware by name, but the names in MIDDLEWARE start with Admin.
 SILENCED_SYSTEM_CHECKS = ["security.W003", "axes.W002"]
+if not ADMIN:
+    SILENCED_SYSTEM_CHECKS += ["admin.E408", "admin.E409", "admin.E410"]  # the middleware of the admin
 
 ROOT_URLCONF = "todo_project.urls"
 WSGI_APPLICATION = "todo_project.wsgi.application"
@@ -388,7 +398,7 @@ LOGGING: dict[str, Any] = {
         # The pool warns of each attempt to connect during an outage; docs/operations.md lists the events of an outage.
         "psycopg.pool": {"level": "ERROR"},
         "django.security": {"level": "CRITICAL"},
-        "axes": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},  # todo_project.security has the events
         # `manage.py serve` becomes the server, so it logs to standard output as the server does.
         "todo_project.server": {"handlers": ["stdout"], "propagate": False},
     },

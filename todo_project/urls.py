@@ -3,6 +3,7 @@
 ``rest/problems/responses.py`` answers unknown paths and failures.
 """
 
+from django.conf import settings
 from django.contrib import admin
 from django.shortcuts import redirect
 from django.templatetags.static import static
@@ -27,8 +28,7 @@ urlpatterns = [
     path("favicon.ico", lambda _: redirect(static("todo_project/mark.svg"))),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("admin", RedirectView.as_view(url="/admin/")),
-    path("admin/", admin.site.urls),
+    *([path("admin", RedirectView.as_view(url="/admin/")), path("admin/", admin.site.urls)] if settings.ADMIN else []),
 ]
 
 handler400 = responses.bad_request

@@ -265,6 +265,19 @@ def test_running_server_logs_its_version_first_and_only_json(database_url, tmp_p
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/?next=/admin/"])
-def test_request_to_an_unknown_host_is_not_logged(client, log, path):
-    assert client.get(path, headers={"Host": "evil"}).status_code == 400
-    assert log() == []
+def test_request_to_an_unknown_host_is_one_event(client, events, path):
+    assert client.get(path, headers={"Host": "evil", "X-Request-ID": "a-1"}).status_code == 400
+    assert events() == [
+        {
+            "time": ANY,
+            "level": "WARNING",
+            "logger": "todo_project.security",
+            "request_id": "a-1",
+            "method": "GET",
+            "path": path.partition("?")[0],
+            "duration_ms": ANY,
+            "event": "host_refused",
+            "address": "127.0.0.1",
+            "message": "Host is not in ALLOWED_HOSTS: evil",
+        }
+    ]

@@ -6,6 +6,7 @@ builds the body again, for the reasons in docs/decisions/0003-problems.md.
 """
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from rest_framework import exceptions as drf_exceptions
 
 from database.errors import is_unavailable
 from observability.request_id import current_request_id
+from observability.security_events import log_event
 from rest.problems.types import (
     HOST_FAULT,
     PROBLEMS,
@@ -46,6 +48,9 @@ from rest.problems.types import (
 )
 
 CONTENT_TYPE = "application/problem+json"
+
+#: A host name has at most 253 characters (RFC 1035).
+MAX_LOGGED_HOST = 255
 
 #: Characters that need no escape in a path (RFC 3986, section 3.3).
 PATH_CHARACTERS = "!$&'()*+,;=:@/"
@@ -79,6 +84,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
 
 def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
     """Return the response to ``error``."""
+    log_refusal(request, error)
     problem = as_problem(error)
     # Without a request, drf-problems builds `type` as a path and not from the Host header.
     rendered = render_with_drf_problems(problem, {"request": None})
@@ -162,13 +168,24 @@ def django_handler(page: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 
     def handle(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
         error = exception or sys.exc_info()[1]
-        if not request.path_info.startswith(settings.ADMIN_PREFIX):
+        if not (settings.ADMIN and request.path_info.startswith(settings.ADMIN_PREFIX)):
             return respond(request, error)
+        log_refusal(request, error)
         if is_unavailable(error):
             return unavailable_page()
         return page(request, exception) if exception else page(request)
 
     return handle
+
+
+def log_refusal(request: HttpRequest, error: BaseException | None) -> None:
+    """Log a Host that is not allowed, and a permission that a caller or an operator lacks."""
+    if isinstance(error, django_exceptions.DisallowedHost) or HOST_FAULT in getattr(error, "faults", ()):
+        host = request.META.get("HTTP_HOST", "")[:MAX_LOGGED_HOST]
+        log_event(logging.WARNING, "host_refused", f"Host is not in ALLOWED_HOSTS: {host}", request)
+    elif isinstance(error, django_exceptions.PermissionDenied | PermissionDenied):
+        user = getattr(getattr(request, "user", None), "username", None)  # only the admin's users have one
+        log_event(logging.WARNING, "permission_refused", "Permission refused", request, user or None)
 
 
 def unavailable_page() -> HttpResponse:

@@ -269,7 +269,7 @@ def test_https_on_keeps_browsers_to_https():
     pages, cookies = json_output_of(BEHIND_PROXY, HTTPS="on", DATABASE_URL="sqlite:///:memory:")
     strict = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload"}
     assert [security_headers(headers) for headers in pages] == [SECURITY_HEADERS | strict] * 3
-    assert cookies == {"csrftoken": True}
+    assert cookies == {"__Secure-csrftoken": True}
 
 
 # The files of the pages

@@ -206,7 +206,8 @@ def client_with(server, token):
 
 def test_service_with_web_role_serves_users(web_url, provider):
     jwt = {"AUTH_MODE": "jwt", "JWT_JWKS_URL": provider.url, "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE}
-    with running_service(web_url, DB_ROW_SECURITY="on", THROTTLE_WRITE="100/day", WORKERS="1", **jwt) as server:
+    row_security = {"DB_ROW_SECURITY": "on", "ADMIN": "off"}
+    with running_service(web_url, THROTTLE_WRITE="100/day", WORKERS="1", **row_security, **jwt) as server:
         alice, bob = (client_with(server, f"Bearer {provider.token(user)}") for user in ("alice", "bob"))
         status, task = alice("POST", "/api/tasks", {"title": "a"}, {"Idempotency-Key": "one"})
         assert status == 201
@@ -218,6 +219,9 @@ def test_service_with_web_role_serves_users(web_url, provider):
             assert bob("DELETE", path)[0] == 404
         assert alice("POST", f"{path}/toggle")[0] == 200
         assert alice("DELETE", path)[0] == 200
+        for path in ("/admin", "/admin/", "/admin/login/"):
+            status, problem = alice("POST", path, {"username": "olga"}, {"Cookie": "sessionid=aaaaaaaa"})
+            assert (status, problem["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(

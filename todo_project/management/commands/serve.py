@@ -67,7 +67,7 @@ class Command(BaseCommand):
         for line in (
             f"API            {address}/api/tasks",
             f"Documentation  {address}/api/docs",
-            f"Admin          {address}/admin/",
+            *([f"Admin          {address}/admin/"] if settings.ADMIN else []),
         ):
             self.stderr.write(line, style_func=str)
         self.stderr.flush()

@@ -1,0 +1,29 @@
+"""Restrict what browsers do with every response."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+#: A response that is not a page needs nothing: neither scripts nor styles nor frames.
+NO_CONTENT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def security_headers_middleware(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Add a Content-Security-Policy to responses without one, and keep other sites from embedding any response.
+
+    ``Cross-Origin-Resource-Policy`` does not concern the requests of ``CORS_ALLOWED_ORIGINS``, which use CORS.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        # Django's pages for developers have inline scripts and styles.
+        if not (settings.DEBUG and response.status_code in {404, 500}):
+            response.headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+        return response
+
+    return middleware
