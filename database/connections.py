@@ -1,6 +1,7 @@
 """Inspect and release the database connection, and limit how long a request waits for PostgreSQL."""
 
 import logging
+import math
 import select
 import threading
 import time
@@ -19,6 +20,9 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from database.errors import first_line
 
 logger = logging.getLogger("database")
+
+#: How long connections may still answer after an outage began, and requests still fail after an outage ended.
+SETTLING_SECONDS = 1.0
 
 #: SQLSTATEs of a server that shuts down or has crashed, and of connections that failed.
 LOST_CONNECTION = ("57P", "08")
@@ -79,8 +83,11 @@ class BoundedConnection(psycopg.Connection[Any]):
     #: In seconds.
     unavailable_timeout: ClassVar[float] = 0.01
     unavailable: ClassVar[bool] = False
-    unavailable_since: ClassVar[float] = 0
     availability_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    #: When the outage began that the log tells of, and when the last one ended, in seconds of the monotonic clock.
+    outage_start: ClassVar[float | None] = None
+    outage_end: ClassVar[float] = -math.inf
 
     #: Whether the server took writes when the connection was opened.
     was_primary = False
@@ -99,25 +106,37 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     @classmethod
     def _note_failure(cls, error: Exception) -> None:
-        """Let requests wait only shortly from now on, and log the reason once."""
+        """Let requests wait only shortly from now on, and log the first failure of an outage."""
         with cls.availability_lock:
             if cls.unavailable:
                 return
-            cls.unavailable, cls.unavailable_since = True, time.monotonic()
+            cls.unavailable = True
             connection.pool.timeout = cls.unavailable_timeout  # type: ignore[attr-defined]
-        logger.error("The database is unavailable: %s", first_line(error))
+            if cls.outage_start is None:
+                cls.outage_start = time.monotonic()
+                logger.error("The database is unavailable: %s", first_line(error))
 
     @classmethod
     def _note_answer(cls) -> None:
-        """Let requests wait as before, and log once how long the database was unavailable."""
-        if not cls.unavailable:
+        """Let requests wait as before, and log the end of an outage.
+
+        While a server shuts down, some connections still answer. So an answer in the first second ends no outage.
+        """
+        if cls.outage_start is None:
             return
         with cls.availability_lock:
-            if not cls.unavailable:
-                return
-            cls.unavailable = False
-            connection.pool.timeout = settings.DB_POOL_TIMEOUT  # type: ignore[attr-defined]
-        logger.warning("The database is available again after %.1f s", time.monotonic() - cls.unavailable_since)
+            if cls.unavailable:
+                cls.unavailable = False
+                connection.pool.timeout = settings.DB_POOL_TIMEOUT  # type: ignore[attr-defined]
+            now = time.monotonic()
+            if cls.outage_start is not None and now - cls.outage_start >= SETTLING_SECONDS:
+                logger.warning("The database is available again after %.1f s", now - cls.outage_start)
+                cls.outage_start, cls.outage_end = None, now
+
+    @classmethod
+    def in_outage(cls) -> bool:
+        """Tell whether an outage lasts, or has just ended, so that its last requests still fail."""
+        return cls.outage_start is not None or time.monotonic() - cls.outage_end < SETTLING_SECONDS
 
     def execute(self, query: Any, *args: Any, **options: Any) -> psycopg.Cursor[Any]:
         """Run a query; the pool runs an empty query to check an idle connection.
@@ -163,18 +182,19 @@ class BoundedConnection(psycopg.Connection[Any]):
 class OutageFilter(logging.Filter):
     """A filter that drops the 503s of an outage, because ``BoundedConnection`` logs the outage once.
 
-    A 503 whose connection ended is dropped too: the next connection tells whether the database is unavailable.
+    A 503 whose connection ended is dropped too: the next connection tells whether the database is unavailable. So is a
+    503 without an exception, which ``/readyz`` sends to each probe.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE:
             return True
         error = record.exc_info[1] if record.exc_info else None
-        return not (BoundedConnection.unavailable or _tells_of_lost_connection(error))
+        return not (error is None or BoundedConnection.in_outage() or _tells_of_lost_connection(error))
 
 
-def _tells_of_lost_connection(error: BaseException | None) -> bool:
-    cause = error.__cause__ if error else None
+def _tells_of_lost_connection(error: BaseException) -> bool:
+    cause = error.__cause__
     if not isinstance(cause, psycopg.OperationalError) or isinstance(cause, PoolTimeout | TooManyRequests):
         return False
     return cause.sqlstate is None or cause.sqlstate.startswith(LOST_CONNECTION)

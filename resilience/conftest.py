@@ -57,11 +57,12 @@ def server(database_url):
 def serve_without(database_url):
     """Return a function that serves the project without a safeguard, with as many workers and threads."""
 
-    def serve_without(safeguard, url=database_url):
+    def serve_without(safeguard, url=database_url, **options):
         port = free_port()
         granian = ("-m", "granian", "--interface=wsgi", f"--port={port}", "--workers=2", "--blocking-threads=4")
         command = (sys.executable, *granian, "resilience.without_safeguard:application")
-        return running_service(url, command, port, LOG_LEVEL="CRITICAL", WITHOUT_SAFEGUARD=safeguard)
+        options = {"LOG_LEVEL": "CRITICAL", **options}
+        return running_service(url, command, port, WITHOUT_SAFEGUARD=safeguard, **options)
 
     return serve_without
 

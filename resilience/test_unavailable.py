@@ -46,7 +46,7 @@ def kill(postgresql):
 
 def freeze(postgresql):
     postgresql.freeze()
-    return postgresql.thaw
+    return postgresql.unfreeze
 
 
 def exhaust_connections(postgresql):

@@ -1,5 +1,6 @@
 """The service without the safeguard that ``WITHOUT_SAFEGUARD`` names, for the controls."""
 
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,9 @@ match SAFEGUARD:
         DATABASE["CONN_HEALTH_CHECKS"] = False
     case "reconnecting":
         del POOL["reconnect_failed"]
+    case "outage log":
+        logging.getLogger("django.request").filters.clear()
+        logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
     case "queue limit":
         del POOL["max_waiting"]
     case "unclosed array":

@@ -44,8 +44,10 @@ def run_command(name, *arguments):
     return CommandResult(out.getvalue(), err.getvalue(), 0)
 
 
-def start_command(database_url, name, *arguments, encoding="utf-8", **streams):
+def start_command(database_url, name, *arguments, encoding="utf-8", variables=None, **streams):
     """Start a process whose own streams have ``encoding``; this process reads them as UTF-8.
+
+    ``variables`` are further settings.
 
     If the tests measure coverage, the process does too.
     """
@@ -53,7 +55,7 @@ def start_command(database_url, name, *arguments, encoding="utf-8", **streams):
     return subprocess.Popen(
         [sys.executable, "manage.py", name, *map(str, arguments)],
         cwd=settings.BASE_DIR,
-        env=service_environment(DATABASE_URL=database_url, PYTHONIOENCODING=encoding, **coverage),
+        env=service_environment(DATABASE_URL=database_url, PYTHONIOENCODING=encoding, **coverage, **variables or {}),
         **{
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,

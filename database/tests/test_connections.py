@@ -1,15 +1,19 @@
 """Connections to PostgreSQL: how long a request waits, which connections are reused, and their limit."""
 
+import logging
 import os
 import socket
 from contextlib import closing
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
+from psycopg_pool import PoolTimeout, TooManyRequests
 
-from database.connections import BoundedConnection, connection_limit
+from database import connections
+from database.connections import BoundedConnection, OutageFilter, connection_limit
 from testing.ports import free_port
 
 pytestmark = pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite has no server")
@@ -39,6 +43,15 @@ def bounded(parameters):
     with closing(ImpatientConnection.connect(**parameters)) as connected:
         yield connected
     ImpatientConnection.connect(**parameters).close()  # resets ``unavailable``
+    ImpatientConnection.outage_start = None
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a clock that stands still until a test sets it."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(connections.time, "monotonic", lambda: clock.now)
+    return clock
 
 
 @pytest.fixture
@@ -91,6 +104,67 @@ def test_silent_server_is_unavailable_until_it_answers(bounded, parameters):
         assert availability() == UNAVAILABLE
         other.execute("")
         assert availability() == AVAILABLE
+
+
+def test_outage_is_logged_when_it_begins_and_ends(bounded, parameters, clock, caplog):
+    """An answer in the first second is one of a server that shuts down."""
+    port = free_port()
+    for _ in range(2):
+        with pytest.raises(psycopg.OperationalError):
+            ImpatientConnection.connect(**{**parameters, "host": "127.0.0.1", "port": port})
+        clock.now += 0.9
+        bounded.execute("SELECT 1")
+        assert not ImpatientConnection.unavailable
+        clock.now += 11.4
+    reason = f'connection failed: connection to server at "127.0.0.1", port {port} failed: Connection refused'
+    assert [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "database"] == [
+        ("ERROR", f"The database is unavailable: {reason}"),
+        ("WARNING", "The database is available again after 13.2 s"),
+    ]
+
+
+def record_of(status, error=None):
+    """Return the log record of a response, as Django makes it."""
+    exception = error and (type(error), error, None)
+    record = logging.LogRecord("django.request", logging.ERROR, "", 0, "", (), exception)
+    record.status_code = status
+    return record
+
+
+def caused_by(cause):
+    error = OperationalError()
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "logged"),
+    [
+        (500, None, True),
+        (500, caused_by(psycopg.errors.AdminShutdown()), True),
+        (503, None, False),
+        (503, caused_by(psycopg.OperationalError("the connection is lost")), False),
+        (503, caused_by(psycopg.errors.AdminShutdown()), False),
+        (503, caused_by(psycopg.errors.DiskFull()), True),
+        (503, caused_by(psycopg.errors.QueryCanceled()), True),
+        (503, caused_by(PoolTimeout()), True),
+        (503, caused_by(TooManyRequests()), True),
+        (503, OperationalError("database is locked"), True),
+    ],
+)
+def test_only_503s_that_tell_nothing_new_are_not_logged(status, error, logged):
+    assert OutageFilter().filter(record_of(status, error)) is logged
+
+
+def test_503s_during_an_outage_and_just_after_it_are_not_logged(clock, monkeypatch):
+    record = record_of(503, caused_by(PoolTimeout()))
+    monkeypatch.setattr(BoundedConnection, "outage_start", clock.now)
+    assert not OutageFilter().filter(record)
+    monkeypatch.setattr(BoundedConnection, "outage_start", None)
+    monkeypatch.setattr(BoundedConnection, "outage_end", clock.now)
+    assert not OutageFilter().filter(record)
+    clock.now += 1
+    assert OutageFilter().filter(record)
 
 
 def test_idle_connection_to_an_unavailable_server_is_checked(bounded, monkeypatch):
