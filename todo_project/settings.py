@@ -126,13 +126,17 @@ RATES = {"read": env.str("THROTTLE_READ", "").strip(), "write": env.str("THROTTL
 THROTTLES = {scope: parse_quota(rate) for scope, rate in RATES.items() if rate}
 THROTTLE_PROXIES = env.int("THROTTLE_PROXIES", 0, validate=must.Range(0, 10))
 
-HOST = env.str("HOST", "127.0.0.1")
+HOST = env.str("HOST", "127.0.0.1").strip()
+if not HOST:  # an empty address would mean every interface
+    raise ImproperlyConfigured(
+        "Set HOST to an address, such as 127.0.0.1 for this machine or 0.0.0.0 for every interface"
+    )
 PORT = env.int("PORT", 8000, validate=must.Range(1, 65535))
 WORKERS = env.int("WORKERS", max(2, os.cpu_count() or 1), validate=must.Range(1, 256))
 THREADS = env.int("THREADS", 4, validate=must.Range(1, 256))
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], subcast=str.strip)
-if not ALLOWED_HOSTS:
+if not any(ALLOWED_HOSTS):
     raise ImproperlyConfigured("Set ALLOWED_HOSTS to the host names that clients may use, such as todo.example.org")
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip)
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], subcast=str.strip)

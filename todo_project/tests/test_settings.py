@@ -56,6 +56,7 @@ SET_TARGET_SESSION_ATTRS = (
 SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
 
 SESSION_SETTINGS = "-c standard_conforming_strings=on -c datestyle=ISO"
+SET_HOST = "Set HOST to an address, such as 127.0.0.1 for this machine or 0.0.0.0 for every interface"
 
 
 INVALID_SETTINGS = [
@@ -77,6 +78,8 @@ INVALID_SETTINGS = [
     ({"THROTTLE_READ": "600"}, SET_THROTTLES),
     ({"THROTTLE_WRITE": "0/minute"}, SET_THROTTLES),
     ({"THROTTLE_WRITE": "10/week"}, SET_THROTTLES),
+    ({"HOST": ""}, SET_HOST),
+    ({"HOST": " "}, SET_HOST),
     ({"ALLOWED_HOSTS": ""}, "Set ALLOWED_HOSTS to the host names that clients may use, such as todo.example.org"),
     (
         {"ENV_FILE": "/nowhere/env"},
@@ -579,6 +582,16 @@ def variables_in_settings():
 def defaults_in_example():
     """Return the values by name in ``.env.example``, in its order."""
     return re.findall(r"^#?([A-Z_]+)=(.*)$", ENV_EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [name for name, default in defaults_in_example() if default])
+@pytest.mark.parametrize("value", ["", " "])
+def test_empty_value_is_the_default_or_refused(name, value):
+    try:
+        values = read_settings(**{name: value})
+    except (ImproperlyConfigured, EnvError):
+        return
+    assert values[name] == read_settings()[name]
 
 
 def test_env_example_names_every_setting_once():
