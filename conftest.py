@@ -127,6 +127,14 @@ def client():
     return Client(raise_request_exception=False)
 
 
+@pytest.fixture(autouse=True)
+def free_slots():
+    """Free the slots of this process, because a test that does not read a streamed response would keep one."""
+    from throttling.concurrency import worker_slots
+
+    worker_slots.cache_clear()
+
+
 @pytest.fixture
 def fail_with(settings, monkeypatch):
     """Return a function that sets the error which the views of ``rest/tests/urls.py`` raise."""
