@@ -283,7 +283,7 @@ NOT_ACCEPTED = [
     "application/json; x*=bogus''1",
     "a" * 8_000,
     "text/html," * 800,
-    "application/json".ljust(1025),
+    "application/json; x=".ljust(1025, "a"),
 ]
 
 #: Values of ``Content-Type`` that are not JSON in UTF-8.
@@ -320,7 +320,7 @@ NOT_JSON = [
     "application/json; CHARSET=latin-1",
     "application/json; charset=utf-8; charset=latin-1",
     "application/json; charset*=utf-8''utf-16",
-    "application/json".ljust(257),
+    "application/json; x=".ljust(257, "a"),
     f"{MERGE_PATCH}; charset=latin-1",
 ]
 ENCODINGS = ["gzip", "GZIP", "br, gzip", "deflate", "identity", "bogus"]
