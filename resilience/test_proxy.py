@@ -26,6 +26,8 @@ NOT_HTTP = "The request is not HTTP/1.1, or its first line or a header is longer
 #: Paths that make nginx answer with a status of its own failures, such as a full disk.
 FAILURES = "".join(f"location = /{status} {{ return {status}; }} " for status in (500, 501, 505, 507))
 
+ADMIN_BODY = "The body is larger than 1 MiB"
+
 HEADERS = {
     "Content-Type": "application/problem+json",
     "Cache-Control": "private, no-cache",
@@ -69,7 +71,8 @@ def test_page_with_long_link_passes_proxy(database_url):
         (get("/api/tasks", *[f"X-{n}: {'x' * 16_000}" for n in range(5)]), "validation_error", "/api/tasks", NOT_HTTP),
         (get("/501"), "validation_error", "/501", NOT_HTTP),
         (get("/505"), "validation_error", "/505", NOT_HTTP),
-        (get("/api/tasks", "Content-Length: 2000000"), "payload_too_large", "/api/tasks", None),
+        (get("/api/tasks", "Content-Length: 600000"), "payload_too_large", "/api/tasks", None),
+        (get("/admin/login/", "Content-Length: 2000000"), "payload_too_large", "/admin/login/", ADMIN_BODY),
         (get("/500"), "server_error", "/500", None),
         (get("/507"), "service_unavailable", "/507", None),
         (get("http://localhost/api/tasks?q=1"), "service_unavailable", "/api/tasks", None),
@@ -91,6 +94,7 @@ def test_page_with_long_link_passes_proxy(database_url):
         "501",
         "505",
         "large body",
+        "large body for the admin",
         "500",
         "507",
         "absolute URL",

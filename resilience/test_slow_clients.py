@@ -10,7 +10,7 @@ import pytest
 from resilience.instances import serve_behind_nginx
 from resilience.operations import insert_tasks
 from testing.api_clients import RecordingClient, count_statuses, find_longest, summarize
-from testing.ports import HOST
+from testing.ports import HOST, client_address
 from testing.servers import SERVE_COMMAND, running_service
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -34,8 +34,9 @@ def slow_clients(port, number, beginning, proceed):
     stopped = Event()
     with ExitStack() as stack:
         connections = []
-        for _ in range(number):
+        for each in range(number):
             connection = stack.enter_context(socket.socket())
+            connection.bind((client_address(each), 0))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect((HOST, port))
             connection.settimeout(0.05)

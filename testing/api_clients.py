@@ -1,6 +1,7 @@
 """HTTP clients of a running service that record each request."""
 
 import asyncio
+import gzip
 import json
 import time
 from collections import Counter
@@ -11,7 +12,7 @@ from http.client import HTTPConnection, HTTPException
 from threading import Event, Thread
 from typing import Any, Self
 
-from testing.ports import HOST
+from testing.ports import HOST, client_address
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class RequestRecord:
 class RecordingClient:
     """A client with one persistent connection, which it reopens after a failure."""
 
-    def __init__(self, port: int, timeout: float = 10) -> None:
-        self.connection = HTTPConnection(HOST, port, timeout=timeout)
+    def __init__(self, port: int, timeout: float = 10, address: str = HOST) -> None:
+        self.connection = HTTPConnection(HOST, port, timeout=timeout, source_address=(address, 0))
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> RequestRecord:
         """Send a request with a JSON body; write a header such as ``If-Match`` as ``If_Match=...``."""
@@ -62,6 +63,7 @@ class RecordingClient:
             text = response.read()
             end = time.monotonic()
             fields = {name.lower(): value for name, value in response.getheaders()}
+            text = gzip.decompress(text) if fields.get("content-encoding") == "gzip" else text
             parsed = json.loads(text) if "json" in fields.get("content-type", "") else text.decode()
             received = {"status": response.status, "headers": fields, "body": parsed}
         except (OSError, HTTPException, ValueError) as error:
@@ -90,7 +92,7 @@ class BackgroundClients:
         send_requests: Callable[[RecordingClient, int], Iterable[RequestRecord]],
         timeout: float = 10,
     ) -> None:
-        self.clients = [RecordingClient(port, timeout) for _ in range(number)]
+        self.clients = [RecordingClient(port, timeout, client_address(each)) for each in range(number)]
         self.send_requests = send_requests
         self.records_by_client: list[list[RequestRecord]] = [[] for _ in self.clients]
         self.stopped = Event()
@@ -143,17 +145,17 @@ def send_at_rate(port: int, path: str, rate: float, seconds: float, timeout: flo
             for number in range(round(rate * seconds)):
                 due = start + number / rate
                 await asyncio.sleep(max(0, due - time.monotonic()))
-                tasks.append(group.create_task(_get(port, path, due, timeout)))
+                tasks.append(group.create_task(_get(port, path, due, timeout, client_address(number))))
         return [task.result() for task in tasks]
 
     return asyncio.run(send_all())
 
 
-async def _get(port: int, path: str, due: float, timeout: float) -> RequestRecord:
+async def _get(port: int, path: str, due: float, timeout: float, address: str) -> RequestRecord:
     received: dict[str, Any] = {}
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(timeout):
-            reader, writer = await asyncio.open_connection(HOST, port)
+            reader, writer = await asyncio.open_connection(HOST, port, local_addr=(address, 0))
             with closing(writer):
                 writer.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
                 head, _, body = (await reader.read()).partition(b"\r\n\r\n")

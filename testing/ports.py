@@ -3,9 +3,15 @@
 import random
 import socket
 from contextlib import suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 
 HOST = "127.0.0.1"
+
+
+def client_address(number: int) -> str:
+    """Return another loopback address for each number, because nginx limits the clients of one address."""
+    return str(IPv4Address("127.0.1.0") + number)
 
 
 def free_port() -> int:
