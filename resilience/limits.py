@@ -15,3 +15,6 @@ UNAVAILABLE_SECONDS = 1.5
 FROZEN_SECONDS = 2.5
 RECOVERY_SECONDS = 3.0
 HEALTHZ_SECONDS = 0.1
+
+#: ``/readyz`` asks the database once a second, and repeats the answer until then.
+READY_SECONDS = 1.5

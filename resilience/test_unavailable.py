@@ -13,6 +13,7 @@ from resilience.limits import (
     FROZEN_SECONDS,
     HEALTHZ_SECONDS,
     LONG_RUN,
+    READY_SECONDS,
     RECOVERY_SECONDS,
     UNAVAILABLE_SECONDS,
 )
@@ -113,7 +114,7 @@ def observe_outage(server, postgresql, cause_fault, seconds):
             wait_for(lambda: clients.all_received(fault_end, *AVAILABLE_STATUSES), "every client is served again")
             recovery_seconds = time.monotonic() - fault_end
     ended = [record for record in clients.records if fault_start <= record.end <= outage_end]
-    started = [record for record in ended if record.start >= outage_start]
+    started = [record for record in ended if record.start >= outage_start + READY_SECONDS * (record.path == "/readyz")]
     return Outage(ended, started, healthz, recovery_seconds)
 
 

@@ -134,6 +134,11 @@ if not HOST:  # an empty address would mean every interface
 PORT = env.int("PORT", 8000, validate=must.Range(1, 65535))
 WORKERS = env.int("WORKERS", max(2, os.cpu_count() or 1), validate=must.Range(1, 256))
 THREADS = env.int("THREADS", 4, validate=must.Range(1, 256))
+MAX_CONCURRENT_PER_USER = env.int("MAX_CONCURRENT_PER_USER", max(1, THREADS // 2), validate=must.Range(1, THREADS))
+# Per worker: requests that wait for one of THREADS, and threads for probes, pages and refusals.
+WAITING_REQUESTS = 128
+SPARE_THREADS = 8
+READY_CACHE = env.float("READY_CACHE", 1, validate=must.Range(0, 3600))
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], subcast=str.strip)
 if not any(ALLOWED_HOSTS):

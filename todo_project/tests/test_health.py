@@ -1,7 +1,9 @@
 """The probes ``/healthz`` and ``/readyz``."""
 
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from threading import Event
 
 import pytest
 from django.db import connection, connections
@@ -10,6 +12,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from testing.ports import free_port
+from todo_project import health
+from todo_project.health import Readiness
 
 OK = {"status": "ok"}
 
@@ -51,6 +55,21 @@ def connected_to(database):
     finally:
         connections["default"].close()
         connections["default"] = reachable
+
+
+class SameThread(Executor):
+    """Runs a question at once, in the thread and transaction of the test."""
+
+    def submit(self, ask):
+        question = Future()
+        question.set_result(ask())
+        return question
+
+
+@pytest.fixture(autouse=True)
+def _ask_at_each_probe(monkeypatch):
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_QUESTIONS", 0)
+    monkeypatch.setattr(health, "readiness", Readiness(SameThread()))
 
 
 @pytest.fixture
@@ -172,3 +191,63 @@ def test_probe_is_not_redirected_to_https(client, settings, path):
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
     assert client.get(path).status_code == 200
+
+
+class Database:
+    """A database that answers when the test lets it, and counts the questions."""
+
+    def __init__(self):
+        self.questions, self.faults, self.answers = 0, [], Event()
+        self.answers.set()
+
+    def find_fault(self):
+        self.questions += 1
+        assert self.answers.wait(60)
+        return self.faults.pop(0) if self.faults else None
+
+
+@pytest.fixture
+def database(monkeypatch):
+    """Ask this database in a thread, once for all probes of the test."""
+    database = Database()
+    monkeypatch.setattr(health, "find_fault_of_database", database.find_fault)
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_QUESTIONS", 3600)
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 60)
+    with ThreadPoolExecutor(1) as threads:
+        monkeypatch.setattr(health, "readiness", Readiness(threads))
+        yield database
+        database.answers.set()
+
+
+def freeze(database, monkeypatch):
+    """Let no further question be answered, and let the next probe ask."""
+    database.answers.clear()
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_QUESTIONS", 0)
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.01)
+
+
+def test_readyz_asks_database_once_a_second(client, database):
+    assert [client.get("/readyz").status_code for _ in range(3)] == [200] * 3
+    assert database.questions == 1
+
+
+def test_readyz_without_answer_repeats_young_answer(client, database, settings, monkeypatch):
+    settings.READY_CACHE = 60
+    assert client.get("/readyz").status_code == 200
+    freeze(database, monkeypatch)
+    assert [client.get("/readyz").status_code for _ in range(3)] == [200] * 3
+    assert database.questions == 2
+
+
+def test_readyz_without_answer_and_young_answer_is_503(client, database, settings, monkeypatch):
+    settings.READY_CACHE = 0
+    assert client.get("/readyz").status_code == 200
+    freeze(database, monkeypatch)
+    for _ in range(3):
+        assert_unavailable(client.get("/readyz"))
+    assert database.questions == 2
+
+
+def test_readyz_before_any_answer_is_503(client, database, monkeypatch):
+    freeze(database, monkeypatch)
+    assert_unavailable(client.get("/readyz"))
