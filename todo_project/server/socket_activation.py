@@ -11,13 +11,11 @@ from contextlib import suppress
 LISTEN_FDS_START = 3
 
 
-def passed_address() -> tuple[str, int] | None:
-    """Return host and port of the socket that systemd passed to this process, or ``None``."""
+def passed_socket() -> socket.socket | None:
+    """Return the socket that systemd passed to this process, or ``None``."""
     if (os.environ.get("LISTEN_PID"), os.environ.get("LISTEN_FDS")) != (str(os.getpid()), "1"):
         return None
-    with socket.socket(fileno=os.dup(LISTEN_FDS_START)) as passed:
-        host, port, *_ = passed.getsockname()
-        return host, port
+    return socket.socket(fileno=LISTEN_FDS_START)
 
 
 def notify_ready() -> None:

@@ -1,19 +1,23 @@
 """``manage.py serve``: its output, the program it becomes, and its refusals."""
 
 import os
+import signal
 import socket
 import sys
 from contextlib import closing
 from io import StringIO
+from types import SimpleNamespace
 
+import dj_database_url
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.utils import ConnectionHandler
 
 from testing.ports import free_port
 from todo_project.management.commands import serve
-from todo_project.server import socket_activation
+from todo_project.server import SIGNALS, socket_activation
 
 pytestmark = pytest.mark.django_db
 
@@ -23,10 +27,29 @@ LACKS_MIGRATIONS = "The database lacks migrations; run manage.py migrate"
 
 @pytest.fixture
 def programs(monkeypatch):
-    """Record path and arguments of each program that the command becomes."""
+    """Record path, arguments and environment of each program that the command becomes."""
     programs = []
-    monkeypatch.setattr(serve.os, "execv", lambda *program: programs.append(program))
-    return programs
+    monkeypatch.setattr(serve.os, "execve", lambda *program: programs.append(program))
+    yield programs
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    for descriptor in {descriptor for program in programs for descriptor in descriptors(program)}:
+        if descriptor != socket_activation.LISTEN_FDS_START:
+            os.close(descriptor)
+
+
+def descriptors(program):
+    return [int(descriptor) for descriptor in program[1][4].split(",")]
+
+
+def listening_addresses(program):
+    """Return the addresses of the sockets that the program gets."""
+    addresses = []
+    for descriptor in descriptors(program):
+        assert os.get_inheritable(descriptor)
+        with socket.socket(fileno=os.dup(descriptor)) as listening:
+            assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+            addresses.append(listening.getsockname()[:2])
+    return addresses
 
 
 @pytest.fixture(autouse=True)
@@ -57,15 +80,23 @@ def serve_output():
 
 def test_serve_becomes_granian_with_the_settings(settings, programs):
     call_command("serve")
-    [(path, arguments)] = programs
+    [program] = programs
+    path, arguments, environment = program
     assert path == sys.executable
+    assert listening_addresses(program) == [("127.0.0.1", settings.PORT)] * 3
+    assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(settings.BASE_DIR)
     assert arguments == [
         sys.executable,
+        "-P",
         "-m",
-        "granian",
+        "todo_project.server",
+        arguments[4],
+        serve.sqlite_file(connection),
         "--interface=wsgi",
         "--http=1",
         "--no-ws",
+        "--runtime-mode=st",
+        f"--working-dir={settings.BASE_DIR}",
         "--host=127.0.0.1",
         f"--port={settings.PORT}",
         "--workers=3",
@@ -84,7 +115,7 @@ def test_granian_accepts_every_option_and_log_level(settings, level):
 
     settings.LOG_LEVEL = level
     options = serve.granian_options(settings.HOST, settings.PORT)
-    with cli.make_context("granian", [*options, "--runtime-mode=st", "todo_project.wsgi:application"]) as context:
+    with cli.make_context("granian", [*options, "todo_project.wsgi:application"]) as context:
         assert context.params["port"] == settings.PORT
         assert context.params["log_level"].value == level.lower()
 
@@ -112,7 +143,7 @@ def test_serve_prints_its_addresses(settings, programs, host, address, listens_o
         f"Documentation  http://{address}:{settings.PORT}/api/docs\n"
         f"Admin          http://{address}:{settings.PORT}/admin/\n"
     )
-    assert f"--host={listens_on}" in programs[0][1]  # granian takes no host names
+    assert listening_addresses(programs[0]) == [(listens_on, settings.PORT)] * 3
 
 
 def assert_refused(programs, message):
@@ -158,10 +189,26 @@ def test_port_with_connections_in_time_wait_is_free(settings, programs):
     assert len(programs) == 1
 
 
-def test_serve_leaves_the_port_free_for_granian(settings, programs):
+def test_serve_keeps_the_port_from_other_servers(settings, programs):
+    """The second server also cannot have the port while the first one still starts."""
     call_command("serve")
-    with socket.create_server(("127.0.0.1", settings.PORT)):
-        assert len(programs) == 1
+    with pytest.raises(CommandError, match=IN_USE.format(settings.PORT)):
+        call_command("serve")
+
+
+def test_signals_wait_for_the_handlers_of_the_server(programs):
+    call_command("serve")
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+@pytest.mark.parametrize(("url", "file"), [("sqlite:////srv/db.sqlite3", "/srv/db.sqlite3"), ("sqlite://:memory:", "")])
+def test_sqlite_file_is_the_path_of_a_database_on_disk(url, file):
+    database = ConnectionHandler({"default": dj_database_url.parse(url)})["default"]
+    assert serve.sqlite_file(database) == file
+
+
+def test_sqlite_file_of_postgresql_is_empty():
+    assert serve.sqlite_file(SimpleNamespace(vendor="postgresql")) == ""
 
 
 @pytest.fixture
@@ -181,14 +228,8 @@ def test_passed_socket_replaces_host_and_port(settings, programs, passed):
         f"Documentation  http://127.0.0.1:{port}/api/docs\n"
         f"Admin          http://127.0.0.1:{port}/admin/\n"
     )
-    [(_, [_, *arguments])] = programs
-    assert arguments == [
-        "-m",
-        "todo_project.server",
-        "--runtime-mode=st",
-        *serve.granian_options("127.0.0.1", port),
-        "todo_project.wsgi:application",
-    ]
+    [(_, arguments, _)] = programs
+    assert arguments[4] == str(passed.fileno())
     assert passed.fileno() == socket_activation.LISTEN_FDS_START  # the socket is still open
 
 
@@ -196,7 +237,7 @@ def test_passed_socket_replaces_host_and_port(settings, programs, passed):
 def test_socket_for_another_process_is_ignored(monkeypatch, programs, passed, name, value):
     monkeypatch.setenv(name, value)
     call_command("serve")
-    assert programs[0][1][2] == "granian"
+    assert passed.fileno() not in descriptors(programs[0])
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -233,5 +274,5 @@ def test_unavailable_database_is_refused_in_one_sentence(programs, monkeypatch):
 def test_address_of_another_machine_is_refused(settings):
     settings.HOST, settings.PORT = "192.0.2.1", 8000
     with pytest.raises(CommandError) as refusal:
-        serve.resolve_free_address()
+        serve.open_sockets()
     assert str(refusal.value) == "Cannot listen on 192.0.2.1: Cannot assign requested address; set HOST and PORT"

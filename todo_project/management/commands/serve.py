@@ -3,14 +3,16 @@
 import errno
 import logging
 import os
+import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, DatabaseError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
 
 from commands.base import ExitCode
 from database import row_security
@@ -18,7 +20,11 @@ from database.connections import lacks_migrations
 from database.errors import first_line
 from tasks.models import Task
 from todo_project import __version__
-from todo_project.server.socket_activation import passed_address
+from todo_project.server import SIGNALS
+from todo_project.server.socket_activation import passed_socket
+
+#: How many connections may wait to be accepted.
+BACKLOG = 1024
 
 logger = logging.getLogger("todo_project.server")
 
@@ -40,13 +46,11 @@ class Command(BaseCommand):
         except DatabaseError as error:
             reason = f"The database of DATABASE_URL cannot be used: {first_line(error)}"
             raise CommandError(reason, returncode=ExitCode.DATABASE_FAILED) from error
-        passed = passed_address()
-        bind_address = passed or resolve_free_address()
+        passed = passed_socket()
+        sockets = [passed] if passed else open_sockets()
         logger.info("To-do tasks %s starts", __version__)
-        self.print_addresses(*(passed or (settings.HOST, settings.PORT)))
-        program = ("todo_project.server", "--runtime-mode=st") if passed else ("granian",)
-        arguments = ("-m", *program, *granian_options(*bind_address), "todo_project.wsgi:application")
-        os.execv(sys.executable, [sys.executable, *arguments])
+        self.print_addresses(*(passed.getsockname()[:2] if passed else (settings.HOST, settings.PORT)))
+        become_server(sockets)
 
     def refuse_unusable_database(self) -> None:
         """Check migrations, role and limits of the database.
@@ -91,24 +95,62 @@ def refuse_wrong_role() -> None:
     raise CommandError("Row-level security hides all tasks from the role of DATABASE_URL; set DB_ROW_SECURITY=on")
 
 
-def resolve_free_address() -> tuple[str, int]:
-    """Return ``HOST`` as an IP address, because granian takes no host names, and ``PORT``.
+def open_sockets() -> list[socket.socket]:
+    """Return a listening socket for each worker, so that the kernel shares connections out evenly.
+
+    Only the first socket is bound without ``SO_REUSEPORT``, so it fails if any other server has the port, and no
+    other server can be between the first and the next.
 
     Raises:
-        CommandError: this machine lacks the address, or the port is in use. Granian would share the port with another
-            granian, and clients would then reach either database.
+        CommandError: this machine lacks the address, or the port is in use.
     """
-    family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.HOST, settings.PORT))
-            address, port, *_ = probe.getsockname()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise CommandError(f"Port {settings.PORT} is in use; set PORT to a free one") from error
-            raise CommandError(f"Cannot listen on {settings.HOST}: {error.strerror}; set HOST and PORT") from error
-    return address, port
+    try:
+        first = listen(settings.HOST)
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return [first, *(listen(first.getsockname()[0], shared=True) for _ in range(1, settings.WORKERS))]
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CommandError(f"Port {settings.PORT} is in use; set PORT to a free one") from error
+        raise CommandError(f"Cannot listen on {settings.HOST}: {error.strerror}; set HOST and PORT") from error
+
+
+def listen(host: str, *, shared: bool = False) -> socket.socket:
+    """Return a socket that listens on ``host`` and ``PORT``."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.bind((host, settings.PORT))
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def become_server(sockets: Sequence[socket.socket]) -> None:
+    """Replace this process by granian on open sockets.
+
+    The new program must find the modules of this project, and no module of the working directory.
+    """
+    for listening in sockets:
+        listening.set_inheritable(True)
+    host, port, *_ = sockets[0].getsockname()
+    descriptors = ",".join(str(listening.detach()) for listening in sockets)
+    program = ("-P", "-m", "todo_project.server", descriptors, sqlite_file(connection), *granian_options(host, port))
+    path = os.pathsep.join(filter(None, (str(settings.BASE_DIR), os.environ.get("PYTHONPATH"))))
+    # The server unblocks the signals after it has set its handlers.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    arguments = [sys.executable, *program, "todo_project.wsgi:application"]
+    os.execve(sys.executable, arguments, {**os.environ, "PYTHONPATH": path})
+
+
+def sqlite_file(database: Any) -> str:
+    """Return the file of a database connection, or nothing if the database is not a file of SQLite."""
+    if database.vendor != "sqlite" or database.is_in_memory_db():
+        return ""
+    return str(database.settings_dict["NAME"])
 
 
 def granian_options(host: str, port: int) -> list[str]:
@@ -117,6 +159,8 @@ def granian_options(host: str, port: int) -> list[str]:
         "--interface=wsgi",
         "--http=1",
         "--no-ws",
+        "--runtime-mode=st",
+        f"--working-dir={settings.BASE_DIR}",
         f"--host={host}",
         f"--port={port}",
         f"--workers={settings.WORKERS}",

@@ -1,0 +1,220 @@
+"""The server's main process and its workers: granian with its own sockets, signals and end replaced.
+
+docs/decisions/0015-stop.md gives the reasons.
+"""
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from typing import Any
+
+from granian import _signals
+from granian.log import logger
+from granian.net import SocketHolder
+from granian.server import MPServer
+
+from todo_project.server import SIGNALS
+from todo_project.server.write_ahead_log import fold_in
+
+#: Whether ``nohup`` started this process. Then the server outlives its terminal.
+NOHUP = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+#: Signals within these seconds count as one, because ``make`` sends its process group's ``SIGTERM`` on to the server.
+REPEAT_SECONDS = 0.25
+
+#: The main process folds SQLite's write-ahead log into the database at this interval, in seconds.
+FOLD_INTERVAL = 10.0
+
+
+class Wakeup:
+    """An event that a signal handler can set.
+
+    ``threading.Event`` has a lock. A handler that interrupts the lock's owner would wait for the lock forever.
+    """
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self.writer, False)
+
+    def set(self) -> None:
+        """Set the event."""
+        with suppress(BlockingIOError):  # a full pipe means that the event is set
+            os.write(self.writer, b"\0")
+
+    def clear(self) -> None:
+        """Unset the event."""
+        with suppress(BlockingIOError):
+            while os.read(self.reader, 1024):
+                pass
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the event is set, and tell whether it is set."""
+        return bool(select.select([self.reader], [], [], timeout)[0])
+
+
+class PeriodicWakeup(Wakeup):
+    """An event for granian's main loop: while the loop waits, the event calls a function at an interval."""
+
+    def __init__(self, interval: float, function: Callable[[], None]) -> None:
+        super().__init__()
+        self.interval = interval
+        self.function = function
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the event is set."""
+        while not super().wait(self.interval):
+            self.function()
+        return True
+
+
+class Server(MPServer):  # type: ignore[misc]  # granian is untyped
+    """A granian server that listens on open sockets and stops in time.
+
+    Attributes:
+        descriptors: the sockets: one per worker, or one that all workers share.
+        sqlite_file: the database file whose log the main process folds in; empty without SQLite.
+    """
+
+    descriptors: tuple[int, ...]
+    sqlite_file: str
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.main_loop_interrupt = PeriodicWakeup(FOLD_INTERVAL, lambda: fold_in(self.sqlite_file))
+        self.on_shutdown(lambda: fold_in(self.sqlite_file, timeout=1))
+        self.stopping = Wakeup()
+        self.stopped_at: float | None = None
+        self.started: list[Any] = []
+
+    def serve(self, *_: Any) -> None:
+        """Serve the application of this project; granian would first look for it in the working directory."""
+        super().serve(target_loader=load_application, wrap_loader=False)
+
+    def _init_shared_socket(self) -> None:
+        """Open no socket, and unblock the signals, because granian has just set its handlers."""
+        self._sso = None
+        signal.signal(signal.SIGUSR1, self.stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _drop_shared_socket(self) -> None:
+        """Close the sockets of the main process, so that connections are refused when the workers close theirs."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+    def signal_handler_interrupt(self, *_: object) -> None:
+        """Stop. On a second signal, kill the workers without waiting for their requests."""
+        if self.stopped_at is not None and time.monotonic() - self.stopped_at > REPEAT_SECONDS:
+            for worker in self.started:
+                worker.kill()
+        self.stop()
+
+    def stop(self, *_: object) -> None:
+        """End the main loop."""
+        if self.stopped_at is not None:
+            return
+        self.stopped_at = time.monotonic()
+        self.interrupt_signal = True
+        for worker in self.started:
+            worker.interrupt_by_parent = True  # otherwise a worker that ends first would count as a crash
+        self.stopping.set()
+        self.main_loop_interrupt.set()
+
+    def _start_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:
+        """Start a worker with blocked signals, because the worker handles them only after ``handle_signals``."""
+        descriptor = self.descriptors[idx % len(self.descriptors)]
+        self._shd = SocketHolder(descriptor, uds=False, backlog=self.backlog)
+        worker = self._spawn_worker(idx, target, callback_loader)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        worker.start()
+        self.started = [*(other for other in self.started if other.is_alive()), worker]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        return worker
+
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        self.wrks = [self._start_worker(idx, spawn_target, target_loader) for idx in range(self.workers)]
+
+    def _respawn_workers(self, workers: Iterable[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+        """Replace workers in turn. A stop interrupts this, and then ends the old worker with the others."""
+        for idx in workers:
+            logger.info("Replacing worker-%s", idx + 1)
+            self.respawned_wrks[idx] = time.monotonic()
+            old = self.wrks[idx]
+            self.wrks[idx] = self._start_worker(idx, spawn_target, target_loader)
+            if not self.stopping.wait(delay):
+                old.terminate()
+                wait([old.inner.sentinel, self.stopping.reader], self.workers_kill_timeout)
+            if self.stopping.wait(0):
+                self.wrks.append(old)
+                return
+            old.kill()
+
+    def _stop_workers(self) -> None:
+        """Let the workers finish their requests, and kill workers that take too long.
+
+        Granian asks another thread whether a worker has ended, and may hear the answer too late.
+        """
+        deadline = time.monotonic() + self.workers_kill_timeout
+        for worker in self.wrks:
+            worker.terminate()
+        for worker in self.wrks:
+            if not wait([worker.inner.sentinel], max(0, deadline - time.monotonic())):
+                logger.warning("Killing worker-%s, because its requests take too long", worker.idx + 1)
+                worker.kill()
+                wait([worker.inner.sentinel])
+            logger.info("Stopped worker-%s", worker.idx + 1)
+        self.wrks.clear()
+
+    @staticmethod
+    def _spawn_wsgi_worker(*args: Any) -> None:
+        """Run a worker in its own process. The worker closes its socket when it stops."""
+        (_, own_socket), _ = args[3]
+        for descriptor in {*Server.descriptors} - {own_socket.get_fd()}:
+            os.close(descriptor)
+        start_signal_threads()
+        MPServer._spawn_wsgi_worker(*args)  # noqa: SLF001
+
+
+def load_application() -> Any:
+    """Import the application, in a worker."""
+    from todo_project.wsgi import application
+
+    return application
+
+
+def start_signal_threads() -> None:
+    """Handle this worker's signals in a thread, and keep them blocked in all others.
+
+    The kernel may give the second of two signals to any thread. Python's handlers run in the main thread only, and
+    nothing would wake it. Also, granian's handler blocks forever if it runs twice.
+    """
+    parent = parent_process()
+    handlers: list[Callable[[int, None], None]] = []
+    _signals.set_main_signals = handlers.append
+    threading.Thread(target=handle_signals, args=(parent, handlers), daemon=True).start()
+    threading.Thread(target=stop_without_parent, args=(parent,), daemon=True).start()
+
+
+def handle_signals(parent: Any, handlers: list[Callable[[int, None], None]]) -> None:
+    """Stop this worker on ``SIGTERM``, and the server on ``SIGHUP``.
+
+    A terminal that closes sends ``SIGHUP`` to the workers too. An operator sends it to the main process alone.
+    """
+    while signal.sigwait({signal.SIGHUP, signal.SIGTERM}) == signal.SIGHUP:
+        if not NOHUP:
+            os.kill(parent.pid, signal.SIGUSR1)
+    if not handlers:
+        os._exit(0)  # the worker serves no request yet
+    handlers[0](signal.SIGTERM, None)
+
+
+def stop_without_parent(parent: Any) -> None:
+    """Stop this worker when the main process has ended, even if it was killed."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
