@@ -187,6 +187,17 @@ def test_front_page_shows_totals_and_chart(open_as):
     expect(page.locator(".totals")).to_contain_text("Live")
 
 
+def test_administrator_ends_the_sessions_of_a_viewer(open_as, sessions):
+    viewer = open_as("vera", "/admin/")
+    page = open_as("olga", "/admin/auth/user/")
+    page.get_by_role("row", name="vera").get_by_role("checkbox").check()
+    choose(page, "End sessions")
+    expect(page.locator(".messagelist")).to_contain_text("ended")
+    del sessions["vera"]
+    viewer.reload()
+    expect(viewer.get_by_label("Username")).to_be_visible()
+
+
 # Appearance.
 
 PAGES = {
