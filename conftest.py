@@ -64,7 +64,8 @@ def pytest_configure(config):
     django.setup()
     if config.getoption("database") != "sqlite":
         # The requests of the tests use a pool, as those of the server do. Commands have none.
-        settings.DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": 8, "timeout": 1, "max_waiting": 100}
+        pool = {"min_size": 1, "max_size": 8, "timeout": 1, "reconnect_timeout": 1}
+        settings.DATABASES["default"]["OPTIONS"]["pool"] = pool
     settings.WHITENOISE_AUTOREFRESH = True  # without this, each test client scans all static files
 
 

@@ -37,15 +37,12 @@ def test_other_encoding_than_utf8_is_refused(command, encoding):
 
 @pytest.fixture
 def odd_database():
-    with postgresql_database(os.environ["TEST_DATABASE_URL"]) as url:
+    server_url = os.environ["TEST_DATABASE_URL"]
+    with postgresql_database(server_url) as url:
         name = urlsplit(url).path[1:]
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(server_url, autocommit=True) as connection:
             for setting, value in ODD_SETTINGS.items():
                 connection.execute(f"ALTER DATABASE {name} SET {setting} = {value}")
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid != pg_backend_pid()"
-            )
         yield url
 
 
