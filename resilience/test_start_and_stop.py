@@ -142,6 +142,14 @@ def test_idle_server_ends_within_2_s(sqlite_url, send):
         assert process.returncode == 0
 
 
+def test_server_of_nohup_outlives_its_terminal(sqlite_url):
+    with running(sqlite_url, ("nohup", *SERVE_COMMAND)) as (server, process):
+        old = {*server.workers()}
+        os.killpg(process.pid, signal.SIGHUP)
+        wait_for(lambda: len(server.workers()) == 2 and not old & {*server.workers()}, "all workers are new", 60)
+        assert is_ready(server)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_during_start_ends_within_2_s(sqlite_url, number):
     """Workers that still import the service have no handlers of granian yet."""
@@ -194,9 +202,12 @@ def wait_until_refused(server):
     wait_for(lambda: not is_open(server.port), "the port is closed")
 
 
-def test_request_in_progress_is_finished(sqlite_url):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_request_in_progress_is_finished(sqlite_url, number):
+    """``make`` sends a SIGTERM of its process group on, so the server gets two."""
     with running(sqlite_url) as (server, process), request_in_progress(server) as connection:
-        os.killpg(process.pid, signal.SIGINT)
+        for _ in range(2):
+            os.killpg(process.pid, number)
         wait_until_refused(server)
         connection.sendall(BODY[-1:])
         assert connection.recv(1000).startswith(b"HTTP/1.1 201")
