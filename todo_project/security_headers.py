@@ -6,8 +6,13 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+RESOURCE_POLICY = ("Cross-Origin-Resource-Policy", "same-origin")
+
 #: A response that is not a page needs nothing: neither scripts nor styles nor frames.
-NO_CONTENT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+NO_CONTENT_POLICY = (
+    "Content-Security-Policy",
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+)
 
 
 def security_headers_middleware(
@@ -20,10 +25,12 @@ def security_headers_middleware(
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        # Django would encode and check both constants for each response, which takes three times as long.
+        headers = response.headers._store  # noqa: SLF001
+        headers["cross-origin-resource-policy"] = RESOURCE_POLICY
         # Django's pages for developers have inline scripts and styles.
         if not (settings.DEBUG and response.status_code in {404, 500}):
-            response.headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+            headers.setdefault("content-security-policy", NO_CONTENT_POLICY)
         return response
 
     return middleware
