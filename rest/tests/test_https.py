@@ -1,6 +1,7 @@
 """With ``HTTPS=on`` the API refuses requests over http, and other requests are redirected to https."""
 
 import json
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -42,7 +43,8 @@ print(json.dumps([[each.status_code, dict(each.headers), each.getvalue().decode(
 
 def responses(requests=REQUESTS, change="", **headers):
     script = RESPONSES.format(requests=requests, change=change, headers=headers)
-    answers = json_output_of(script, HTTPS="on", DATABASE_URL="sqlite:///:memory:")
+    with TemporaryDirectory() as directory:  # /readyz asks the database from another thread
+        answers = json_output_of(script, HTTPS="on", DATABASE_URL=f"sqlite:///{directory}/db.sqlite3")
     return dict(zip(requests, answers, strict=True))
 
 
