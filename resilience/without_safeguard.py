@@ -29,7 +29,10 @@ match SAFEGUARD:
 
 # isort: off
 from todo_project.wsgi import application  # noqa: E402  # Sets Django up with the replacements above.
+import rest.middleware  # noqa: E402
+import todo_project.wsgi  # noqa: E402
 from tasks.api.listing import Listing  # noqa: E402
+from throttling.concurrency import Slots  # noqa: E402
 # isort: on
 
 DATABASE = settings.DATABASES["default"]
@@ -62,5 +65,12 @@ match SAFEGUARD:
         del POOL["max_waiting"]
     case "unclosed array":
         Listing._stream = close_array(Listing._stream)  # type: ignore[method-assign]  # noqa: SLF001
+    case "head limit":
+        rest.middleware.is_head_too_large = lambda environ: False
+        rest.middleware.replace_long_media_types = lambda environ: None
+        todo_project.wsgi.MAX_CONTENT_TYPE_LENGTH = 1_000_000
+    case "concurrency limit":
+        Slots.enter = lambda self, client: True  # type: ignore[method-assign]
+        Slots.leave = lambda self, client: None  # type: ignore[method-assign]
     case "atomic writes":
         import resilience.read_modify_write  # noqa: F401
