@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPException
 
 import pytest
@@ -40,8 +40,9 @@ def sqlite_url():
         yield url
 
 
-def start(url, command=SERVE_COMMAND, port=None, directory=ROOT):
-    """Start a server in a process group of its own, and return the server and its process."""
+@contextmanager
+def starting(url, command=SERVE_COMMAND, port=None, directory=ROOT):
+    """Start a server in a process group of its own, yield server and process, and kill the group at the end."""
     port = port or free_port()
     variables = service_environment(DATABASE_URL=url, HOST=HOST, PORT=str(port), WORKERS="2", LOG_LEVEL="CRITICAL")
     process = subprocess.Popen(
@@ -52,7 +53,12 @@ def start(url, command=SERVE_COMMAND, port=None, directory=ROOT):
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    return Server(port, process.pid), process
+    try:
+        yield Server(port, process.pid), process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def granian_on(port):
@@ -65,18 +71,17 @@ def is_ready(server):
     return False
 
 
+def wait_until_ready(server):
+    wait_for(lambda: is_ready(server), "the server is ready", timeout=60)
+    wait_until_idle(server)
+
+
 @contextmanager
 def running(url, command=SERVE_COMMAND, port=None, directory=ROOT):
-    """Yield a server that is ready, and its process; kill whatever is left at the end."""
-    server, process = start(url, command, port, directory)
-    try:
-        wait_for(lambda: is_ready(server), "the server is ready", timeout=60)
-        wait_until_idle(server)
+    """Yield a server that is ready, and its process."""
+    with starting(url, command, port, directory) as (server, process):
+        wait_until_ready(server)
         yield server, process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def seconds_to_stop(server, process, send):
@@ -103,13 +108,13 @@ def test_ctrl_c_ends_idle_server_within_2_s_50_times(sqlite_url, report_result):
     """A terminal sends SIGINT to the whole process group."""
     times = []
     for _ in range(STOPS // AT_ONCE):
-        started = [start(sqlite_url) for _ in range(AT_ONCE)]
-        for server, _ in started:
-            wait_for(lambda: is_ready(server), "the server is ready", timeout=60)  # noqa: B023
-            wait_until_idle(server)
-        for server, process in started:
-            times.append(seconds_to_stop(server, process, to_group(signal.SIGINT)))
-            assert process.returncode == 0
+        with ExitStack() as stack:
+            started = [stack.enter_context(starting(sqlite_url)) for _ in range(AT_ONCE)]
+            for server, _ in started:
+                wait_until_ready(server)
+            for server, process in started:
+                times.append(seconds_to_stop(server, process, to_group(signal.SIGINT)))
+                assert process.returncode == 0
     report_result(f"{len(times)} stops, slowest {max(times):.2f} s")
     assert len(times) == STOPS
     assert max(times) < STOP_SECONDS
@@ -153,10 +158,10 @@ def test_server_of_nohup_outlives_its_terminal(sqlite_url):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_during_start_ends_within_2_s(sqlite_url, number):
     """Workers that still import the service have no handlers of granian yet."""
-    server, process = start(sqlite_url)
-    wait_for(lambda: len(server.workers()) == 2, "the workers start")
-    assert seconds_to_stop(server, process, to_group(number)) < STOP_SECONDS
-    assert process.returncode == 0
+    with starting(sqlite_url) as (server, process):
+        wait_for(lambda: len(server.workers()) == 2, "the workers start")
+        assert seconds_to_stop(server, process, to_group(number)) < STOP_SECONDS
+        assert process.returncode == 0
 
 
 def test_stop_during_reload_ends_within_2_s(sqlite_url):
@@ -301,19 +306,13 @@ def test_server_runs_in_any_directory(sqlite_url, tmp_path):
 
 
 def count_ready_servers(commands, port, url):
-    started = [start(url, command, port)[1] for command in commands]
-    try:
+    """Start servers on one port, and return how many are there when one is ready and another has had time to end."""
+    with ExitStack() as stack:
+        processes = [stack.enter_context(starting(url, command, port))[1] for command in commands]
         wait_for(lambda: is_ready(Server(port, 0)), "a server is ready", timeout=60)
-        wait_for(lambda: any(process.poll() is not None for process in started), "one has ended", timeout=10)
-    except TimeoutError:
-        pass
-    finally:
-        alive = sum(process.poll() is None for process in started)
-        for process in started:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return alive
+        with suppress(TimeoutError):
+            wait_for(lambda: any(process.poll() is not None for process in processes), "one has ended", timeout=10)
+        return sum(process.poll() is None for process in processes)
 
 
 def test_two_servers_started_at_once_never_share_a_port(sqlite_url):

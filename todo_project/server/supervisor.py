@@ -88,7 +88,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.main_loop_interrupt = PeriodicWakeup(FOLD_INTERVAL, lambda: fold_in(self.sqlite_file))
-        self.on_shutdown(lambda: fold_in(self.sqlite_file, timeout=1))
+        self.on_shutdown(self._finish)
         self.stopping = Wakeup()
         self.stopped_at: float | None = None
         self.started: list[Any] = []
@@ -125,6 +125,12 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
             worker.interrupt_by_parent = True  # otherwise a worker that ends first would count as a crash
         self.stopping.set()
         self.main_loop_interrupt.set()
+
+    def _finish(self) -> None:
+        """Leave a complete database file, and the exit code 0 after a stop, even if a worker got the signal first."""
+        fold_in(self.sqlite_file, timeout=1)
+        if self.stopped_at is not None:
+            self.interrupt_children.clear()
 
     def _start_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:
         """Start a worker with blocked signals, because the worker handles them only after ``handle_signals``."""
