@@ -1,13 +1,15 @@
 """Requests that the API refuses, each with the whole problem that answers it.
 
-A path may name ``{live}``, a live task of the caller's at version 1; ``{trashed}``, one in the trash; ``{foreign}``, a
-task of another user; and ``{absent}``, an id of no task. ``USED_KEY`` was used before, for another request.
+A path may name ``{live}``, a live task of the caller's at version 1 with ``LIVE_ID``; ``{trashed}``, one in the trash
+with ``TRASHED_ID``; ``{foreign}``, a task of another user; and ``{absent}``, an id of no task. ``USED_KEY`` was used
+before, for another request.
 """
 
 import json
 import re
 from itertools import combinations
 from typing import NamedTuple
+from uuid import UUID
 
 from identity.same_origin import DETAIL
 from rest.tests.json_texts import REPEATED_KEY, REPEATED_KEYS, UNREADABLE, arrays, objects
@@ -29,6 +31,8 @@ from tasks.tests.api.contract import (
     unknown_parameter,
 )
 
+LIVE_ID = "019bac32-0000-7000-8000-00000000abcd"
+TRASHED_ID = "019bac32-0000-7000-8000-00000000dcba"
 USED_KEY = "used-before"
 
 TOO_LARGE = b" " * (MAX_BODY_BYTES + 1)
@@ -185,7 +189,8 @@ NO_ROUTES = [
         "/api/tasks/{live}/x",
         "/api/tasks/{live}/toggle/x",
         "/api/tasks/trash/{trashed}/toggle",
-        "/api/tasks/%20{live}",
+        "/api/tasks/1",
+        "/api/tasks/null",
         "/api/tasks/%C3%A9",
         "/api/tasks/%E6%97%A5%E6%9C%AC",
         "/api/tasks/%F0%9F%92%A9",
@@ -195,26 +200,28 @@ NO_ROUTES = [
     )
 ]
 
+#: Other spellings of the id of an existing task.
 BAD_IDS = {
-    "a number": "1",
-    "a word": "null",
-    "not hexadecimal": "00000000-0000-0000-0000-00000000000g",
-    "in upper case": "019BAC32-0000-7000-8000-00000000ABCD",
-    "without dashes": "019bac32000070008000000000000000",
-    "a urn": "urn:uuid:019bac32-0000-7000-8000-00000000abcd",
-    "in braces": "%7B{live}%7D",
-    "short": "019bac32-0000-7000-8000-00000000abc",
-    "long": "{live}0",
-    "with a suffix": "{live}.json",
-    "with a line feed": "{live}%0A",
-    "with NUL": "{live}%00",
+    "in upper case": str.upper,
+    "without dashes": lambda own: own.replace("-", ""),
+    "as a URN": "urn:uuid:{}".format,
+    "as a number": lambda own: str(UUID(own).int),
+    "in braces": "%7B{}%7D".format,
+    "in quotes": "%22{}%22".format,
+    "cut off": lambda own: own[:-1],
+    "with a digit more": "{}0".format,
+    "with a suffix": "{}.json".format,
+    "with a space before": "%20{}".format,
+    "with a line feed": "{}%0A".format,
+    "with NUL": "{}%00".format,
+    "of another digit": lambda own: f"{own[:-1]}g",
 }
 TAGS = (None, "*", '"1"', '"9"', 'W/"1"')
 
 NO_TASKS = [
-    refuse(f"{name}: id {kind}", "not_found", route, id=address)
+    refuse(f"{name}: id {kind}", "not_found", route, id=spell(TRASHED_ID if route.trashed else LIVE_ID))
     for name, route in TASK_REQUESTS.items()
-    for kind, address in BAD_IDS.items()
+    for kind, spell in BAD_IDS.items()
 ] + [
     refuse(f"{name}: {address} If-Match {tags}", "not_found", route, id=address, headers={"If-Match": tags})
     for name, route in TASK_REQUESTS.items()

@@ -21,7 +21,7 @@ from tasks.tests.api.contract import (
     rfc_3339,
     task_body,
 )
-from tasks.tests.api.refusals import DJANGO_FAILS, REFUSALS, USED_KEY, Fault, two_faults
+from tasks.tests.api.refusals import DJANGO_FAILS, LIVE_ID, REFUSALS, TRASHED_ID, USED_KEY, Fault, two_faults
 from tasks.tests.factories import TaskFactory
 from testing.python_processes import python_output
 from testing.raw_http import exchange, parse_response
@@ -39,8 +39,8 @@ OWN_HEADERS = {
 
 def tasks_of(user_id):
     return {
-        "live": TaskFactory.build(user_id=user_id),
-        "trashed": TaskFactory.build(user_id=user_id, trashed=True),
+        "live": TaskFactory.build(id=UUID(LIVE_ID), user_id=user_id),
+        "trashed": TaskFactory.build(id=UUID(TRASHED_ID), user_id=user_id, trashed=True),
         "foreign": TaskFactory.build(foreign=True),
     }
 
