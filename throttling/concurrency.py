@@ -20,10 +20,13 @@ from rest_framework.request import Request
 from rest.problems.types import Busy
 from throttling.throttles import Throttle
 
-if TYPE_CHECKING:  # rest_framework.views imports this module by DEFAULT_THROTTLE_CLASSES
+if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 logger = logging.getLogger(__name__)
+
+#: Marks a request whose server closes each response, as PEP 3333 requires. Django's test client closes no open stream.
+CLOSES_RESPONSES = "todo.closes_responses"
 
 #: How long a request waits for its turn. A refusal then comes well before a client gives up.
 WAIT_SECONDS = 0.5
@@ -159,7 +162,7 @@ def concurrency_middleware(
                 return unavailable_page()
         response = get_response(request)
         if leave := getattr(request, "leave", None):
-            if isinstance(response, StreamingHttpResponse):
+            if isinstance(response, StreamingHttpResponse) and CLOSES_RESPONSES in request.META:
                 # Also called if the client disconnects before the stream begins.
                 response._resource_closers.append(leave)  # type: ignore[attr-defined]  # noqa: SLF001
             else:

@@ -4,7 +4,7 @@ docs/decisions/0009-rate-limits.md explains why a table of the database holds th
 """
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 from math import ceil
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -66,10 +66,10 @@ class Throttle(BaseThrottle):
 
 def address_or_network(address: str) -> str:
     """Return an IPv4 address, or the /64 network of an IPv6 address, which one client usually owns."""
+    if ":" not in address:
+        return address
     try:
-        ip = ip_address(address)
-        if isinstance(ip, IPv4Address):
-            return address
+        ip = IPv6Address(address)
         return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
     except ValueError:
         return address

@@ -353,10 +353,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "rest.negotiation.JSONNegotiation",
     "DEFAULT_PARSER_CLASSES": ["rest.json_parsers.JSONParser", "rest.json_parsers.MergePatchParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_THROTTLE_CLASSES": [
-        "throttling.concurrency.ConcurrencyLimit",
-        *(["throttling.throttles.Throttle"] if THROTTLES else []),
-    ],
+    "DEFAULT_THROTTLE_CLASSES": ["throttling.throttles.Throttle"] if THROTTLES else [],
     "NUM_PROXIES": THROTTLE_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "rest.problems.responses.exception_handler",

@@ -44,6 +44,9 @@ class TolerantRequest(WSGIRequest):
 
 
 django_application = get_wsgi_application()
+
+from throttling.concurrency import CLOSES_RESPONSES  # noqa: E402  # imports models, so after Django's setup
+
 django_application.request_class = TolerantRequest
 
 
@@ -54,6 +57,7 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
     """
     if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
         read_chunked_body(environ)
+    environ[CLOSES_RESPONSES] = True
     response = django_application(environ, start_response)
     if isinstance(response, HttpResponse):
         response.close()

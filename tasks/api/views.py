@@ -1,5 +1,6 @@
 """The endpoints of ``/api/tasks``."""
 
+import builtins
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from django.http.response import HttpResponseBase
 from rest_framework import status as http
 from rest_framework.decorators import action
 from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
 
 from database.compiled_statements import CompiledStatement
 from idempotency.viewsets import IdempotentViewSet
@@ -20,6 +22,7 @@ from tasks.api.listing import Listing
 from tasks.api.openapi import document_tasks, document_trash
 from tasks.api.serializers import CHANGES, NEW_TASK, TaskSerializer
 from tasks.models import Task
+from throttling.concurrency import ConcurrencyLimit
 
 
 class TaskEndpoints(IdempotentViewSet[Task]):
@@ -36,6 +39,10 @@ class TaskEndpoints(IdempotentViewSet[Task]):
     lookup_url_kwarg = "id"
     lookup_value_converter = "uuid"
     trashed = False
+
+    def get_throttles(self) -> builtins.list[BaseThrottle]:
+        """Let each request wait for a slot first, because counting it needs the database."""
+        return [ConcurrencyLimit(), *super().get_throttles()]
 
     def list(self, request: Request) -> HttpResponseBase:
         """Answer with all of the caller's tasks, or with the tasks that the parameters select."""

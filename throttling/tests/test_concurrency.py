@@ -9,7 +9,7 @@ from tasks.tests.api.contract import problem
 from tasks.tests.factories import TaskFactory
 from testing.waiting import wait_for
 from throttling import concurrency
-from throttling.concurrency import Slots, worker_slots
+from throttling.concurrency import CLOSES_RESPONSES, Slots, worker_slots
 
 HOME, OFFICE = "192.0.2.1", "198.51.100.1"
 
@@ -148,7 +148,7 @@ def test_failed_request_gives_its_slot_back(client, slots, monkeypatch):
 @pytest.mark.django_db
 def test_streamed_list_holds_its_slot_until_closed(client, slots):
     TaskFactory()
-    response = client.get("/api/tasks", REMOTE_ADDR=HOME)
+    response = client.get("/api/tasks", REMOTE_ADDR=HOME, **{CLOSES_RESPONSES: True})
     assert slots.running == {f"address {HOME}": 1}
     response.close()
     assert (slots.free, slots.running) == (4, {})
