@@ -18,7 +18,7 @@ from benchmarks.measurements import Measurement
 from benchmarks.operations import LABELS, WRITES
 from testing.process_tree import proc_fields
 
-#: For each peer the operations, and how many times the peer's rate this project must reach.
+#: For each peer: operations, and the goal for this project's rate divided by the peer's rate.
 GOALS: dict[str, list[tuple[Sequence[str], float]]] = {
     FASTAPI.name: [(("get", *WRITES, "page", "deep", "filtered"), 2.0), (("all",), 8.0)],
     DRF.name: [(tuple(LABELS), 2.5)],
@@ -111,7 +111,7 @@ def _format_times(summary: Summary, name: str, operation: str, connections: int)
 
 def print_processor_times(summary: Summary) -> None:
     """Print the processor time of servers and database, which other load on the machine disturbs least."""
-    print("Processor seconds for 1,000 requests: server + PostgreSQL; in brackets the sum's ratio to this project's.\n")
+    print("Processor seconds for 1,000 requests: server + PostgreSQL; in brackets the sum divided by this project's.\n")
     rows = [
         (LABELS[operation], *(_format_processor_time(summary, name, operation) for name in summary.contenders))
         for operation in summary.operations
@@ -209,7 +209,7 @@ def plot(file: Path, summary: Summary) -> None:
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "todo"
-    mpl.rcParams["svg.fonttype"] = "none"  # because letters as outlines would double the size of the file
+    mpl.rcParams["svg.fonttype"] = "none"  # letters as outlines would double the size of the file
     from matplotlib import pyplot
 
     peers = [name for name in summary.contenders if name != OURS.name]

@@ -25,7 +25,7 @@ async ([url, method, mode]) => {
 """
 
 ALLOWED = "localhost"
-#: The site of the service, and another site. Chromium resolves both to this machine.
+#: The host of the service, which is another origin on another port, and a host of another site. Both are this machine.
 FOREIGN = ["127.0.0.1", "evil.localhost"]
 
 
@@ -65,7 +65,7 @@ def task_url(browser, server):
 
 @pytest.fixture
 def version_of(browser):
-    """Return a function that reads a task's version as a client that is no page."""
+    """Return a function that reads a task's version with a request that no page sends."""
     context = browser.new_context()
     yield lambda url: context.request.get(url).json()["version"]
     context.close()
@@ -88,7 +88,7 @@ def open_foreign(browser, pages, task_url):
 
 
 def answer_of(page, url, act):
-    """Return the status of the answer from ``url`` to what ``act`` does."""
+    """Call ``act``, which makes the page send a request to ``url``, and return the status of the response."""
     with page.expect_response(url) as answer:
         act()
     return answer.value.status

@@ -16,7 +16,7 @@ from database.compiled_statements import Parameter
 KEY_MAX_LENGTH = 255
 KEPT_FOR = timedelta(hours=24)
 
-#: The most expired responses that a request deletes, because its client waits.
+#: The maximum number of expired responses that one request deletes. More would make its client wait too long.
 PURGED_AT_ONCE = 10
 
 
@@ -24,7 +24,7 @@ class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
     """Kept responses."""
 
     def expired(self) -> Self:
-        """Keep the responses older than ``KEPT_FOR``."""
+        """Select the responses older than ``KEPT_FOR``."""
         return self.filter(created_at__lte=timezone.now() - KEPT_FOR)
 
     def purge_query(self, user_id: str, until: datetime | Parameter) -> DeleteQuery:

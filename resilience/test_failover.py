@@ -175,7 +175,7 @@ def make_read_only(primary):
     primary.execute("SELECT pg_reload_conf()")
 
 
-def test_primary_turned_read_only_is_left(primary, standby, url, find_lost_writes, report_result):
+def test_service_leaves_primary_that_turns_read_only(primary, standby, url, find_lost_writes, report_result):
     with write_to(serve(url)) as writers:
         seconds, *_ = fail_over(writers, lambda: make_read_only(primary), standby)
         wait_for(lambda: primary.count_sessions() == 0, "no session with the old primary is left")

@@ -30,7 +30,7 @@ def disk_of_proxy():
 
 @pytest.fixture
 def serve_list(postgresql, database_name, database_url):
-    """Return a function that serves a list of so many tasks behind nginx, and yields the port."""
+    """Yield a function that serves a list of ``tasks`` tasks behind nginx, and returns the port."""
     stack = ExitStack()
     with stack:
 
@@ -45,7 +45,7 @@ def serve_list(postgresql, database_name, database_url):
 
 @pytest.fixture
 def begin_lists():
-    """Return a function that requests lists, reads the beginning of each, and returns the statuses."""
+    """Yield a function that requests lists, reads the beginning of each, and returns the statuses."""
     stack = ExitStack()
     with stack:
 

@@ -15,7 +15,7 @@ class TasksConfig(AppConfig):
     name = "tasks"
 
     def ready(self) -> None:
-        from tasks.api import checks  # noqa: F401  # registers them
+        from tasks.api import checks  # noqa: F401  # the import registers the checks
 
         # Not a migration, because Django creates the permissions after all migrations.
         post_migrate.connect(create_groups, sender=self)

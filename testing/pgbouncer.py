@@ -26,13 +26,13 @@ server_login_retry = 1
 
 @contextmanager
 def running_pgbouncer(host: str, port: int = 5432, size: int = 20, role: str = "postgres") -> Iterator[int]:
-    """Yield the port of a pooler for the server at ``host``, a name or the directory of a local server's socket."""
+    """Yield the port of a pooler for the server at ``host``: a host name, or the directory of a Unix socket."""
     program = find_program("pgbouncer", "pgbouncer")
     user = Path(host).owner() if os.geteuid() == 0 and Path(host).is_dir() else unprivileged_user()
     with directory_owned_by(user) as home:
-        listening = free_port()
+        pooler_port = free_port()
         target = f"host={host} port={port} user={role}"
         file = home / "pgbouncer.ini"
-        file.write_text(CONFIGURATION.format(target=target, host=HOST, port=listening, size=size))
-        with running_program([program, str(file)], listening, user, home / "log"):
-            yield listening
+        file.write_text(CONFIGURATION.format(target=target, host=HOST, port=pooler_port, size=size))
+        with running_program([program, str(file)], pooler_port, user, home / "log"):
+            yield pooler_port

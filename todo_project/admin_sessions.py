@@ -19,14 +19,14 @@ WRITE_INTERVAL = 5 * 60
 
 @receiver(user_logged_in)
 def start_session(request: HttpRequest, **_: Any) -> None:
-    """Note the start and the last use in a new session."""
+    """Store the time of the log-in as the start and as the last use of the new session."""
     request.session["started_at"] = request.session["used_at"] = int(time.time())
 
 
 def session_lifetime_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """End a session that is too old or has been unused for too long; otherwise write its last use at times."""
+    """End a session that is too old or has been unused for too long, or else write the time of its last use."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(settings.ADMIN_PREFIX) and SESSION_KEY in request.session:
@@ -37,7 +37,7 @@ def session_lifetime_middleware(
 
 
 def check_lifetime(session: Any, now: int) -> None:
-    """Delete an expired session, or write its last use."""
+    """Delete an expired session; otherwise write the last use if ``WRITE_INTERVAL`` is over."""
     ends_at = session.get("started_at", 0) + settings.SESSION_COOKIE_AGE
     used_at = session.get("used_at", 0)
     if now >= min(ends_at, used_at + settings.ADMIN_SESSION_IDLE):

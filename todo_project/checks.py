@@ -109,7 +109,7 @@ def check_encoding(databases: Sequence[str] | None = None, **_: Any) -> list[che
     """
     if not databases or connection.vendor != "postgresql":
         return []
-    encoding = show("server_encoding")
+    encoding = read_setting("server_encoding")
     if encoding == "UTF8":
         return []
     return [
@@ -123,11 +123,11 @@ def check_encoding(databases: Sequence[str] | None = None, **_: Any) -> list[che
 
 @checks.register(checks.Tags.database)
 def check_session_settings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """Report a session that reads SQL or writes times otherwise than the service expects.
+    """Report a setting of the sessions that changes how PostgreSQL reads SQL or writes times.
 
-    Without a pooler the service sets both for its sessions, unless ``options`` in ``DATABASE_URL`` sets them again.
-    Behind a pooler the settings of the role apply. ``serve``, ``migrate`` and ``check --database default`` run this
-    check.
+    Without a pooler, the service gives both settings the required values, unless ``options`` in ``DATABASE_URL``
+    overrides a value. Behind a pooler, the settings of the role apply. ``serve``, ``migrate`` and ``check --database
+    default`` run this check.
     """
     if not databases or connection.vendor != "postgresql":
         return []
@@ -143,7 +143,7 @@ def check_session_settings(databases: Sequence[str] | None = None, **_: Any) -> 
     ]
 
 
-def show(name: str) -> str:
+def read_setting(name: str) -> str:
     """Return a setting of this session."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting(%s)", [name])

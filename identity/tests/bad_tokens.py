@@ -115,7 +115,7 @@ class FromNow(NamedTuple):
 def with_payload(name, text, reason):
     """Return a row for a signed token with this payload.
 
-    ``%(valid)s`` in the payload becomes all required claims but ``exp``.
+    The required claims, except ``exp``, replace ``%(valid)s`` in the payload.
     """
 
     def token(provider):
@@ -225,7 +225,7 @@ HEADERS = [
     ),
     with_header("HS256 with an empty secret", KID_OR_ALG, hmac_with(b""), alg="HS256"),
     with_header("an algorithm that does not fit the key", NO_KEY, alg="ES256"),
-    with_header("EdDSA by the name of another curve", NO_KEY, alg="Ed448"),
+    with_header("the algorithm of another curve, Ed448", NO_KEY, alg="Ed448"),
     with_header("RS256 with the id of an elliptic key", NO_KEY, RS256, alg="RS256", kid="ec"),
     with_header("no kid", NO_HEADER, kid=LEFT_OUT),
     with_header("kid null", KID_OR_ALG, kid=None),

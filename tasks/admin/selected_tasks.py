@@ -16,7 +16,7 @@ def selects_all(request: HttpRequest) -> bool:
 
 
 def selected_ids(request: HttpRequest) -> list[str]:
-    """Return the ids that were sent in one or more fields, without duplicates and malformed ids."""
+    """Return the ids that were sent in one or more fields, without duplicates and without malformed ids."""
     sent = ",".join(request.POST.getlist(ACTION_CHECKBOX_NAME)).split(",")
     return list(dict.fromkeys(str(id_) for text in sent if (id_ := parse_uuid(text))))
 
@@ -32,11 +32,11 @@ def parse_uuid(text: str) -> UUID | None:
 def build_log_entry(request: HttpRequest, label: str, flag: int) -> LogEntry:
     """Return a log entry of an action on the selection; the caller saves it."""
     ids = [] if selects_all(request) else selected_ids(request)
-    selection = f"All of {request.get_full_path()}" if selects_all(request) else f"Ids: {', '.join(ids)}"
+    description = f"All of {request.get_full_path()}" if selects_all(request) else f"Ids: {', '.join(ids)}"
     return LogEntry(
         user_id=request.user.pk,  # type: ignore[misc]  # only logged-in users get here
         content_type=get_content_type_for_model(Task),
         object_id=ids[0] if len(ids) == 1 else None,  # so that the entry is in the history of that task
         action_flag=flag,
-        change_message=f"{label}. {selection}",
+        change_message=f"{label}. {description}",
     )

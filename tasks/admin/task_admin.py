@@ -87,7 +87,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return TaskChangeList
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the order of an index: one owner's tasks by time of creation, all owners' tasks by id."""
+        """Return an order that has an index: the time of creation for one owner's tasks, the id for all tasks."""
         if request.GET.get("where") == "trash":
             return ("-deleted_at", "-id")
         return ("-created_at", "-id") if "owner" in request.GET else ("-id",)
@@ -102,7 +102,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search for a task by id, regardless of the filters, or for an owner's tasks, or for words."""
         term = search_term.strip()
-        # Without a task of this id, go on, because an owner can look like an id.
+        # If no task has this id, search on, because a user id can look like the id of a task.
         if (id_ := parse_uuid(term)) and (found := Task.objects.filter(pk=id_)).exists():
             return found, False
         if term and owns_tasks(term):
@@ -131,7 +131,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return super().response_action(request, queryset)
 
     def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
-        """Refuse tasks in the trash, unless the form was open before: ``TaskChangeForm`` then shows a message."""
+        """Refuse tasks in the trash, but accept their open forms, so that ``TaskChangeForm`` shows a message."""
         changeable = obj is None or obj.deleted_at is None or "seen_version" in request.POST
         return changeable and super().has_change_permission(request, obj)
 

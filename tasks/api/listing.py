@@ -47,7 +47,7 @@ class Listing:
         self.sent = {name: texts[0] for name, texts in parameters.items()}
         self.limit: int | None = values.get("limit")
         self.ordering: str = values.get("ordering", LAST_WRITTEN_FIRST if trashed else NEWEST_FIRST)
-        self.selection = {
+        self.conditions = {
             "user_id": user_id,
             "filters": {FILTERS[name].lookup: value for name, value in values.items() if name in FILTERS},
             "words": values.get("q", []),
@@ -92,9 +92,9 @@ class Listing:
         return row
 
     def _fetch(self, statement: CompiledStatement[Any], size: int, after: Position | None) -> list[tuple[Any, ...]]:
-        searching = search(connection) if self.selection["words"] else nullcontext()
+        searching = search(connection) if self.conditions["words"] else nullcontext()
         with searching:
-            return statement.fetch(self.trashed, self.ordering, size, **self.selection, after=after)
+            return statement.fetch(self.trashed, self.ordering, size, **self.conditions, after=after)
 
     def _position(self, row: Any) -> Position:
         """Return the position of a row, which ends with its sort key and id."""

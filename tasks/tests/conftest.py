@@ -3,7 +3,7 @@ import pytest
 
 @pytest.fixture
 def stored(db):
-    """Return every column of every task, of all users and the trash; equal twice means that nothing was written."""
+    """Return a function that reads every column of all tasks. Equal results before and after mean: no write."""
     from tasks.models import Task
 
     return lambda: list(Task.objects.order_by("id").values())

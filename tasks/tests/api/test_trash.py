@@ -24,7 +24,7 @@ CREATED = datetime(2026, 1, 11, 9, 30, tzinfo=UTC)
 
 
 def make_deleted(minutes, **values):
-    """Make a task that was deleted so many minutes after ``CREATED``."""
+    """Make a task that was deleted ``minutes`` after ``CREATED``."""
     deleted = CREATED + timedelta(minutes=minutes)
     return TaskFactory(created_at=CREATED, updated_at=deleted, deleted_at=deleted, version=2, **values)
 
@@ -41,7 +41,7 @@ def test_trash_lists_newest_deletion_first(as_user):
     assert json.loads(as_user.get(TRASH).getvalue()) == [task_body(tasks[number]) for number in (1, 0, 2)]
 
 
-def test_trash_shows_task_as_deletion_answered(as_user):
+def test_trash_shows_same_json_as_deletion_response(as_user):
     deletion = send(as_user, ROUTES["delete"], TaskFactory())
     assert as_user.get(TRASH).getvalue() == b"[" + deletion.content + b"]"
 
@@ -99,7 +99,7 @@ def test_trash_cursor_is_refused_by_list(as_user):
     assert response.json() == problem("validation_error", "/api/tasks", errors=[error])
 
 
-def test_removal_sent_twice_answers_404_once_removed(as_user):
+def test_second_removal_of_task_answers_404(as_user):
     task = TaskFactory(trashed=True)
     first, second = (send(as_user, ROUTES["remove"], task) for _ in range(2))
     assert (first.status_code, first.json()) == (200, task_body(task))
