@@ -1,7 +1,7 @@
 """Measure the processor time of one request in the application.
 
-The application is called in this process, without a server and without waiting. So the time is that of the project's
-own code, Django, REST framework and the driver. ``--profile get`` shows where it is spent.
+The benchmark calls the application in its own process, without a server and without waiting. So the time contains only
+the project's code, Django, REST framework and the driver. ``--profile get`` prints the time of each function.
 """
 
 import cProfile
@@ -60,7 +60,7 @@ def send(application: Callable[..., Any], environ: Environ) -> bytes:
 
 
 def measure(application: Callable[..., Any], *request: Any) -> float:
-    """Return the µs of one request, the least of some rounds, because other load can only add to it."""
+    """Return the µs of one request: the minimum of the rounds, because other load can only add time."""
     rounds = []
     for _ in range(ROUNDS):
         start = time.process_time()

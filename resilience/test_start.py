@@ -1,4 +1,4 @@
-"""A command, and the start of the service, wait for a database that is away or wakes up."""
+"""A command, and the start of the service, wait for a database that is unavailable or wakes up."""
 
 from contextlib import suppress
 
@@ -10,13 +10,16 @@ from testing.process_tree import kill_tree
 
 
 def stop(postgresql):
-    """Let the database refuse connections, as while its machine starts."""
+    """Let the database refuse connections, as while its machine starts; return the function that ends the fault."""
     postgresql.stop()
     return postgresql.start
 
 
 def freeze(postgresql):
-    """Let the database accept connections without an answer, as a serverless database does while it wakes up."""
+    """Let the database accept connections without an answer; return the function that ends the fault.
+
+    A serverless database does the same while it wakes up.
+    """
     postgresql.freeze()
     return postgresql.unfreeze
 

@@ -58,7 +58,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _may_become_available(error: psycopg.OperationalError, conn_params: dict[str, Any]) -> bool:
-    """Tell whether the server is away or starts, so that a later attempt may succeed."""
+    """Tell whether the server is unavailable or starts, so that a later attempt may succeed."""
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return True
     parameters = {name: value for name, value in conn_params.items() if name in LIBPQ_PARAMETERS}

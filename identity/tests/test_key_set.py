@@ -21,7 +21,7 @@ MARGIN_SECONDS = 2
 
 @pytest.fixture
 def key_set(provider):
-    """Return a function that makes key sets, which by default fetch only to find an unknown key."""
+    """Yield a function that makes key sets. By default, only an unknown key makes them fetch."""
     made = []
 
     def make(**options):
@@ -95,7 +95,7 @@ def test_new_key_is_found_by_the_first_request(provider, key_set):
     assert keys.find("first", "EdDSA") is None
 
 
-def test_new_key_within_the_interval_is_found_after_it(provider, key_set):
+def test_new_key_is_found_after_the_interval(provider, key_set):
     keys = key_set(interval=0.2)
     assert found(keys)
     provider.rotate("second")
@@ -350,7 +350,7 @@ def test_key_for_another_algorithm_is_ignored(settings):
 @pytest.mark.parametrize(
     ("key", "curve"), [(ed25519.Ed25519PrivateKey, "Ed25519"), (ed448.Ed448PrivateKey, "Ed448")], ids=["25519", "448"]
 )
-def test_edwards_key_is_eddsa_and_its_curve(key, curve):
+def test_edwards_key_verifies_eddsa_and_its_curve(key, curve):
     edwards = key.generate()
     for algorithm in ("EdDSA", curve):
         found_keys = usable(jwk(edwards, "EdDSA", alg=algorithm))

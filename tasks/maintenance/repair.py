@@ -1,4 +1,4 @@
-"""Repair the findings of a verification that can be repaired without losing data."""
+"""Repair those findings of a verification whose repair loses no data."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +16,7 @@ from tasks.models import Task
 from tasks.querysets import TaskQuerySet
 from tasks.rules import LATEST, MAX_VERSION, WHITE_SPACE
 
-#: Rules that a task keeps after a write of its trimmed title, because every write also raises ``updated_at``.
+#: A write of the trimmed title repairs a task that breaks these rules, because every write raises ``updated_at``.
 REPAIRABLE_RULES = ("task_title_trimmed", "task_updated_after_created")
 
 
@@ -39,7 +39,8 @@ def repair(findings: Sequence[Finding], batch_size: int) -> None:
 def repairable_tasks() -> TaskQuerySet:
     """Return the tasks that break only ``REPAIRABLE_RULES``; the database may refuse to write others.
 
-    A task is also left out if its ``version`` or ``updated_at`` cannot grow, or if its ``created_at`` is in the future.
+    The result also skips a task whose ``version`` or ``updated_at`` cannot grow, or whose ``created_at`` is in the
+    future.
     """
     broken = reduce(or_, (VIOLATIONS[name] for name in REPAIRABLE_RULES))
     kept = (~VIOLATIONS[name] for name in VIOLATIONS if name not in REPAIRABLE_RULES)
@@ -62,7 +63,7 @@ def _enforce_constraint(finding: Finding) -> None:
     Do nothing while a task breaks the constraint, because the constraint would block every write of that task.
 
     Raises:
-        OperationalError: another transaction holds a lock, behind which the API would wait as well.
+        OperationalError: another transaction holds a lock; waiting for the lock would block the API too.
     """
     if Task.objects.filter(VIOLATIONS[finding.name]).exists():
         return

@@ -62,7 +62,7 @@ SENTENCES = (
 
 @dataclass(frozen=True)
 class SampleTasks:
-    """The random tasks of a seed; a larger number begins with the same tasks, ids and times included.
+    """The random tasks of a seed; ``first(20)`` begins with the tasks of ``first(10)``, ids and times included.
 
     Attributes:
         seed: selects the tasks, together with the owners and the ratio.
@@ -104,7 +104,7 @@ class SampleTasks:
 
 
 class SampleGenerator(random.Random):
-    """A generator of only those numbers that are the same in every version of Python."""
+    """A generator whose numbers are the same in every version of Python."""
 
     def pick(self, choices: Sequence[T]) -> T:
         """Return one of ``choices``."""

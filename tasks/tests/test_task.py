@@ -173,7 +173,7 @@ def test_change_of_version_or_updated_at_raises_type_error(stored):
     assert stored() == before
 
 
-def written(verb):
+def run_verb(verb):
     """Run a verb on the only task, and return the task as it is afterwards."""
     verb(Task.objects.all())
     return Task.objects.get()
@@ -181,27 +181,27 @@ def written(verb):
 
 def test_version_grows_by_one_with_each_write(verb):
     TaskFactory()
-    assert [written(verb).version for _ in range(3)] == [2, 3, 4]
+    assert [run_verb(verb).version for _ in range(3)] == [2, 3, 4]
 
 
 def test_updated_at_is_time_of_write(verb, clock):
     TaskFactory(created_at=NOON)
     clock(NOON + timedelta(hours=1))
-    task = written(verb)
+    task = run_verb(verb)
     assert (task.updated_at, task.created_at) == (NOON + timedelta(hours=1), NOON)
 
 
 def test_updated_at_grows_while_clock_stands_still(verb, clock):
     TaskFactory(created_at=NOON)
     clock(NOON)
-    times = [written(verb).updated_at for _ in range(3)]
+    times = [run_verb(verb).updated_at for _ in range(3)]
     assert times == [NOON + MICROSECOND, NOON + 2 * MICROSECOND, NOON + 3 * MICROSECOND]
 
 
 def test_updated_at_grows_when_clock_steps_back(verb, clock):
     TaskFactory(created_at=NOON)
     clock(NOON - timedelta(days=1))
-    assert written(verb).updated_at == NOON + MICROSECOND
+    assert run_verb(verb).updated_at == NOON + MICROSECOND
 
 
 @pytest.mark.parametrize("microsecond", [0, 1, 999_999])
@@ -209,7 +209,7 @@ def test_updated_at_grows_across_edge_of_second(clock, microsecond):
     before = NOON.replace(microsecond=microsecond)
     TaskFactory(created_at=before)
     clock(before)
-    assert written(VERBS["toggle"]).updated_at == before + MICROSECOND
+    assert run_verb(VERBS["toggle"]).updated_at == before + MICROSECOND
 
 
 def test_updated_at_grows_from_each_tasks_own_time(clock):
@@ -252,7 +252,7 @@ def test_newest_first_sorts_by_creation_and_id():
 
 
 @pytest.fixture
-def alike():
+def tasks_with_ties():
     """Make tasks of few titles and few times, so that every order has ties."""
     days = [NOON + timedelta(days=day) for day in range(3)]
     for number, title in enumerate(["b", "a", "B", "ä", "a", "b", "z", "Z", "b"]):
@@ -260,14 +260,14 @@ def alike():
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_in_order_sorts_by_column_and_id(alike, ordering):
+def test_in_order_sorts_by_column_and_id(tasks_with_ties, ordering):
     column, descending = ordering.removeprefix("-"), ordering.startswith("-")
     tasks = sorted(Task.objects.all(), key=lambda task: (getattr(task, column), str(task.id)), reverse=descending)
     assert list(Task.objects.in_order(ordering)) == tasks
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_after_keeps_tasks_that_follow_position(alike, ordering):
+def test_after_keeps_tasks_that_follow_position(tasks_with_ties, ordering):
     tasks = list(Task.objects.in_order(ordering))
     for number, task in enumerate(tasks):
         position = (getattr(task, ordering.removeprefix("-")), task.id)

@@ -1,4 +1,4 @@
-"""The server's main process and its workers: granian with its own sockets, signals and end replaced.
+"""Run granian's main process and workers with other sockets, other signal handlers and another stop.
 
 docs/decisions/0015-stop.md gives the reasons.
 """
@@ -25,7 +25,7 @@ from todo_project.server.write_ahead_log import fold_in
 #: Whether ``nohup`` started this process. Then the server outlives its terminal.
 NOHUP = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
-#: Signals within these seconds count as one, because ``make`` sends its process group's ``SIGTERM`` on to the server.
+#: Signals within these seconds count as one, because ``make`` forwards a ``SIGTERM`` that the server also got.
 REPEAT_SECONDS = 0.25
 
 #: The main process folds SQLite's write-ahead log into the database at this interval, in seconds.
@@ -104,7 +104,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _drop_shared_socket(self) -> None:
-        """Close the sockets of the main process, so that connections are refused when the workers close theirs."""
+        """Close the sockets of the main process, so that the kernel refuses connections when the workers close their copies."""
         for descriptor in self.descriptors:
             os.close(descriptor)
 
@@ -147,7 +147,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         self.wrks = [self._start_worker(idx, spawn_target, target_loader) for idx in range(self.workers)]
 
     def _respawn_workers(self, workers: Iterable[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
-        """Replace workers in turn. A stop interrupts this, and then ends the old worker with the others."""
+        """Replace workers in turn. A stop interrupts the replacement, and then stops the old worker too."""
         for idx in workers:
             logger.info("Replacing worker-%s", idx + 1)
             self.respawned_wrks[idx] = time.monotonic()
@@ -164,7 +164,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
     def _stop_workers(self) -> None:
         """Let the workers finish their requests, and kill workers that take too long.
 
-        Granian asks another thread whether a worker has ended, and may hear the answer too late.
+        Granian learns from another thread that a worker has ended, and may learn this too late.
         """
         deadline = time.monotonic() + self.workers_kill_timeout
         for worker in self.wrks:
@@ -198,7 +198,7 @@ def start_signal_threads() -> None:
     """Handle this worker's signals in a thread, and keep them blocked in all others.
 
     The kernel may give the second of two signals to any thread. Python's handlers run in the main thread only, and
-    nothing would wake it. Also, granian's handler blocks forever if it runs twice.
+    nothing would wake that thread. Also, granian's handler blocks forever if it runs twice.
     """
     parent = parent_process()
     handlers: list[Callable[[int, None], None]] = []

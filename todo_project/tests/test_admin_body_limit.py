@@ -1,4 +1,4 @@
-"""The limit of bodies in the admin, and the files that Django writes without it."""
+"""The limit of bodies in the admin, and the files that Django writes without this limit."""
 
 import pytest
 from django.core.files import uploadedfile, uploadhandler
@@ -45,7 +45,7 @@ def test_control_without_body_limit_upload_is_written(client, settings, files_on
 
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413)])
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain"])
-def test_body_of_exactly_1_mib_is_accepted(client, content_type, size, status):
+def test_limit_of_body_is_exactly_1_mib(client, content_type, size, status):
     response = client.post("/admin/login/", "username=olga&password=".ljust(size, "x"), content_type=content_type)
     assert response.status_code == status
 
