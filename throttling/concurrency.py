@@ -116,7 +116,7 @@ def worker_slots() -> Slots:
 class RefusalLog:
     """The log of refused requests, with one warning in ``WARNING_SECONDS``, because there may be thousands."""
 
-    last_warning = -WARNING_SECONDS
+    last_warning = -float(WARNING_SECONDS)
 
     @classmethod
     def warn(cls) -> None:
