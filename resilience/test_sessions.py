@@ -17,7 +17,7 @@ MOMENTS = pytest.mark.parametrize("idle", [False, True], ids=["under load", "idl
 
 
 def get_around_end_of_sessions(server, postgresql, idle):
-    """End all sessions while clients send GETs or between two series of GETs, and return the records."""
+    """End all sessions while clients send GETs, or if ``idle`` between two series of GETs; return the records."""
     with RecordingClient(server.port) as client:
         path = create_task(client)
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def is_body_larger(request: HttpRequest, limit: int) -> bool:
-    """Tell whether ``Content-Length`` is more than ``limit``, or no number of at most nine digits."""
+    """Tell whether ``Content-Length`` exceeds ``limit``, or is not a number of at most nine digits."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return not re.fullmatch("0{0,99}[0-9]{1,9}", length) or int(length) > limit
 

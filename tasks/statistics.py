@@ -180,9 +180,9 @@ def can_estimate(tasks: TaskQuerySet) -> bool:
 
 def estimate_totals_and_days(tasks: TaskQuerySet, dates: list[date]) -> tuple[TaskTotals, list[DailyCounts]]:
     """Estimate the totals, and the created and completed tasks of each date, with one statement."""
-    of_days = [tasks_of_day(tasks, DAILY_NUMBERS[name], day) for name in ("created", "completed") for day in dates]
-    live, completed, trashed, *numbers = estimate(tasks.live(), completed_tasks(tasks), tasks.in_trash(), *of_days)
-    # PostgreSQL estimates one row where there is none.
+    sets_of_days = [tasks_of_day(tasks, DAILY_NUMBERS[name], day) for name in ("created", "completed") for day in dates]
+    live, completed, trashed, *numbers = estimate(tasks.live(), completed_tasks(tasks), tasks.in_trash(), *sets_of_days)
+    # For a day without tasks, PostgreSQL estimates one row.
     numbers = [number if number > 1 else 0 for number in numbers]
     days = zip(dates, numbers[: len(dates)], numbers[len(dates) :], strict=True)
     totals = TaskTotals(*(TaskCount(number, ABOUT) for number in (live, completed, trashed)))
@@ -196,7 +196,7 @@ def tasks_of_day(tasks: TaskQuerySet, daily: DailyNumber, day: date) -> TaskQuer
 
 
 def estimate(*querysets: TaskQuerySet) -> list[int]:
-    """Return the rows that PostgreSQL's planner expects of each queryset; one ``EXPLAIN`` reads no row."""
+    """Return how many rows PostgreSQL's planner expects in each queryset; ``EXPLAIN`` reads no row."""
     # The first queryset appears twice, because the plan of a single queryset has no list of plans. PG_BACKEND_PID
     # prevents a parallel plan, because its list would have the share of one worker instead of one plan per queryset.
     serial = Func(function="PG_BACKEND_PID", output_field=IntegerField())

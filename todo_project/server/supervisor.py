@@ -104,7 +104,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _drop_shared_socket(self) -> None:
-        """Close the sockets of the main process, so that the kernel refuses connections when the workers close their copies."""
+        """Close the main process's sockets, so that the kernel refuses connections when the workers close theirs."""
         for descriptor in self.descriptors:
             os.close(descriptor)
 

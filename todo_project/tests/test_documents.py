@@ -46,7 +46,7 @@ TARGET = re.compile(r"make ([a-z-]+)(?: .*)?")
 
 
 class Repository:
-    """The files of the repository, and the names in its code: not those in comments and docstrings.
+    """The files of the repository, and the names in its code, without comments and docstrings.
 
     Attributes:
         paths: of files, and of directories with a slash at the end.

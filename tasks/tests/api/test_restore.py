@@ -20,7 +20,7 @@ def test_restoration_moves_task_back_to_list(as_user):
     assert send(as_user, ROUTES["retrieve-trashed"], task).status_code == 404
 
 
-def test_restoration_of_each_deletion_adds_two_versions(as_user):
+def test_deletion_and_restoration_raise_version_by_two(as_user):
     task = TaskFactory()
     for version in (2, 4, 6):
         assert send(as_user, ROUTES["delete"], task).json()["version"] == version
