@@ -24,7 +24,7 @@ def server_with_races(serve_without):
 
 
 def record_history(port, seed, cause_fault=lambda: None):
-    """Record the requests of six clients to one task, and cause a fault in their middle."""
+    """Record the requests of six clients to one task, and cause a fault while the clients send them."""
     with RecordingClient(port) as client:
         path = create_task(client, TITLE)
     choices = random.Random(seed)

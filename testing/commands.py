@@ -17,7 +17,7 @@ TIMEOUT = 120
 
 
 class CommandResult(NamedTuple):
-    """What a command printed, and its exit code."""
+    """The output of a command, and its exit code."""
 
     out: str
     err: str
@@ -45,11 +45,9 @@ def run_command(name, *arguments):
 
 
 def start_command(database_url, name, *arguments, encoding="utf-8", variables=None, **streams):
-    """Start a process whose own streams have ``encoding``; this process reads them as UTF-8.
+    """Start a command that writes in ``encoding``, with ``variables`` as further settings; read its output as UTF-8.
 
-    ``variables`` are further settings.
-
-    If the tests measure coverage, the process does too.
+    If the tests measure coverage, the process of the command does too.
     """
     coverage = {name: os.environ[name] for name in ("COVERAGE_PROCESS_CONFIG",) if name in os.environ}
     return subprocess.Popen(

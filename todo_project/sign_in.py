@@ -58,7 +58,7 @@ class SignInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is untyp
             log_event(logging.WARNING, "sign_in_locked", message, request, username)
 
     def user_logged_in(self, sender: Any, request: HttpRequest, user: AbstractBaseUser, **options: Any) -> None:
-        """Reset the failures of this user at this address only, because the others may be an attacker's."""
+        """Reset only the user's failures at this address; failures at other addresses may be an attacker's."""
         log_event(logging.INFO, "sign_in", "Signed in", request, user.get_username())
         AccessFailureLog.objects.filter(username=user.get_username(), ip_address=counted_address(request)).delete()
 
@@ -89,7 +89,7 @@ def find_lock(request: Any, username: str | None) -> Limit | None:
 
 
 def is_address_of_one_client(request: HttpRequest) -> bool:
-    """Return whether the address is surely not the address of a proxy, which all clients would share."""
+    """Return whether the address belongs to one client, and not to a proxy that many clients share."""
     if settings.HTTPS:
         return forwarded_address(request) is not None
     with suppress(ValueError):

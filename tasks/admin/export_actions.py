@@ -76,9 +76,9 @@ class ExportAction:
 
 
 class StartedFile:
-    """The parts of a file, with the header and the first batch already read.
+    """The parts of a file. The constructor reads the header and the first batch.
 
-    Reading them comes first, because a response that has begun cannot become a 503.
+    Without this, the response would begin before an error of the first batch, and could not become a 503.
     """
 
     def __init__(self, parts: Generator[str, None, None]) -> None:
@@ -89,7 +89,7 @@ class StartedFile:
         return chain(self.first_parts, self.parts)
 
     def close(self) -> None:
-        """Close the generator with the response. Without this, the log would lack a cancelled export."""
+        """Close the generator with the response. Without this, the log would lack the number of a cancelled export."""
         self.parts.close()
 
 

@@ -73,14 +73,14 @@ def test_all_of_one_user_is_erased_and_nothing_else(log, batch_size):
 
 
 def test_title_of_a_removed_task_is_cleared(log):
-    entry = log("A secret of nobody knows whom", "", uuid7())
+    entry = log("A secret of an unknown owner", "", uuid7())
     fill(log, "alice")
     assert run_command("erase_user", "alice") == success(f"Erased of alice: {FILLED}\n")
     assert list(LogEntry.objects.values_list("pk", "object_repr")) == [(entry.pk, "")]
 
 
 def test_dry_run_counts_and_erases_nothing(log):
-    log("A secret of nobody knows whom", "", uuid7())
+    log("A secret of an unknown owner", "", uuid7())
     fill(log, "alice")
     before = contents()
     assert run_command("erase_user", "alice", "--dry-run") == success(f"Would erase of alice: {FILLED}\n")

@@ -31,7 +31,7 @@ VARYING = {
 
 @pytest.mark.parametrize("page", ["README.md", "docs/session.md"])
 def test_documented_session_matches_the_service(server, page):
-    """Each page expects an empty list of tasks, and leaves one behind."""
+    """Each page expects an empty list of tasks, and ends with an empty list."""
     session = "".join(re.findall(r"^```console\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE))
     commands = [line[2:] for line in session.splitlines() if line.startswith("$ ")]
     assert commands != []

@@ -85,7 +85,7 @@ each_value = pytest.mark.parametrize(
 
 @pytest.fixture
 def task_with():
-    """Make a task with one given value, and other times that no constraint refuses."""
+    """Return a function that makes a task with one given value, and with times that no constraint refuses."""
 
     def make(field, value):
         TaskFactory(**{"created_at": EARLIEST, "updated_at": LATEST, field: value})
@@ -140,7 +140,7 @@ def test_time_has_six_digits_and_z(as_user, text, time):
 
 
 @pytest.mark.parametrize("title", TEXTS, ids=ascii)
-def test_element_of_list_is_task_alone(as_user, title):
+def test_element_of_list_equals_response_with_one_task(as_user, title):
     alone = as_user.get(task_path(TaskFactory(title=title, description=title))).content
     assert as_user.get("/api/tasks").getvalue() == b"[" + alone + b"]"
     assert as_user.get("/api/tasks?limit=1").content == b"[" + alone + b"]"
@@ -153,7 +153,7 @@ def test_list_is_its_tasks_joined_by_commas(as_user):
 
 
 @pytest.mark.parametrize("name", [name for name in TASK_REQUESTS if name != "remove"])
-def test_response_to_request_is_that_of_next_get(as_user, name):
+def test_response_to_request_equals_next_get(as_user, name):
     route = TASK_REQUESTS[name]
     task = TaskFactory(title=TEXTS[4], description=TEXTS[3], trashed=route.trashed)
     response = send(as_user, route, task)
@@ -163,7 +163,7 @@ def test_response_to_request_is_that_of_next_get(as_user, name):
     assert shown["ETag"] == response["ETag"] == f'"{response.json()["version"]}"'
 
 
-def test_response_to_creation_is_that_of_next_get(as_user):
+def test_response_to_creation_equals_next_get(as_user):
     created = as_user.post("/api/tasks", {"title": TEXTS[4], "description": "a\u2028b\u2029c"}, content_type=JSON)
     shown = as_user.get(created["Location"])
     assert (shown.content, shown["ETag"]) == (created.content, created["ETag"])
