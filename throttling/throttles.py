@@ -55,7 +55,15 @@ class Throttle(BaseThrottle):
         """Return the user of the token, or the address or network of the client if there is no token."""
         if request.auth is not None:
             return f"user {request.user.pk}"
-        return f"address {address_or_network(str(self.get_ident(request)))}"
+        return f"address {address_or_network(self.get_ident(request))}"
+
+    def get_ident(self, request: Request) -> str:
+        """Return the address of the client, which REST framework would look for in a copy of all headers."""
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR") if settings.THROTTLE_PROXIES else None
+        if not forwarded:
+            return str(request.META.get("REMOTE_ADDR"))
+        addresses = forwarded.split(",")
+        return str(addresses[-min(settings.THROTTLE_PROXIES, len(addresses))].strip())
 
     def purge_if_due(self) -> None:
         """Delete ended windows if this worker's last purge was more than ``PURGE_INTERVAL_SECONDS`` ago."""

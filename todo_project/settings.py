@@ -162,10 +162,6 @@ if HTTPS:
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-MAX_CONCURRENT_PER_USER = env.int("MAX_CONCURRENT_PER_USER", max(1, THREADS // 2), validate=must.Range(1, THREADS))
-# Per worker: requests that wait for one of THREADS, and threads for probes, pages and refusals.
-WAITING_REQUESTS = 128
-SPARE_THREADS = 8
 
 INSTALLED_APPS = [
     "todo_project.apps.OperatorSiteConfig",
@@ -354,7 +350,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest.json_parsers.JSONParser", "rest.json_parsers.MergePatchParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_THROTTLE_CLASSES": ["throttling.throttles.Throttle"] if THROTTLES else [],
-    "NUM_PROXIES": THROTTLE_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "rest.problems.responses.exception_handler",
     "UNAUTHENTICATED_USER": None,

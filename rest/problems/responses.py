@@ -34,9 +34,9 @@ from observability.security_events import log_event
 from rest.problems.types import (
     HOST_FAULT,
     PROBLEMS,
+    Busy,
     Fault,
     InvalidRequest,
-    Busy,
     NotFound,
     PayloadTooLarge,
     PermissionDenied,

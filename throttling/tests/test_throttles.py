@@ -193,14 +193,12 @@ def test_addresses_of_an_ipv6_network_share_a_quota(as_user, limit, first, secon
         (1, "x" * 8_000, "x" * 8_000),
     ],
 )
-def test_client_address_is_the_one_the_outermost_proxy_saw(as_user, limit, monkeypatch, proxies, forwarded, seen):
-    from rest_framework.settings import api_settings
-
+def test_client_address_is_the_one_the_outermost_proxy_saw(as_user, limit, settings, proxies, forwarded, seen):
     limit(read=(1, 60))
-    monkeypatch.setattr(api_settings, "NUM_PROXIES", proxies)
+    settings.THROTTLE_PROXIES = proxies
     header = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
     assert statuses(as_user, 1, REMOTE_ADDR="192.0.2.1", **header) == [200]
-    monkeypatch.setattr(api_settings, "NUM_PROXIES", 0)
+    settings.THROTTLE_PROXIES = 0
     assert statuses(as_user, 1, REMOTE_ADDR=seen) == [429]
     assert statuses(as_user, 1, REMOTE_ADDR="203.0.113.9") == [200]
 

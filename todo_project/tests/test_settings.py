@@ -343,11 +343,13 @@ def test_jwt_mode_authenticates_by_token(url):
     ids=["unset", "empty", "read", "write", "both"],
 )
 def test_throttling_is_on_only_with_a_rate_limit(rates, throttles):
-    values = settings_with("THROTTLES", "REST_FRAMEWORK", "MIDDLEWARE", THROTTLE_PROXIES="2", **rates)
+    values = settings_with(
+        "THROTTLES", "THROTTLE_PROXIES", "REST_FRAMEWORK", "MIDDLEWARE", THROTTLE_PROXIES="2", **rates
+    )
     limited = bool(throttles)
     assert values["THROTTLES"] == throttles
     assert values["REST_FRAMEWORK"]["DEFAULT_THROTTLE_CLASSES"] == ["throttling.throttles.Throttle"] * limited
-    assert values["REST_FRAMEWORK"]["NUM_PROXIES"] == 2
+    assert values["THROTTLE_PROXIES"] == 2
     assert ("throttling.throttles.rate_limit_middleware" in values["MIDDLEWARE"]) is limited
 
 

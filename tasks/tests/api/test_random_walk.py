@@ -168,7 +168,7 @@ def clients(client_of, monkeypatch):
 
 @pytest.mark.usefixtures("clients")
 def test_random_walk_shows_and_changes_only_own_tasks():
-    walk(Walk, examples=5)
+    walk(Walk, examples=10)
 
 
 @pytest.mark.usefixtures("clients", "no_owner")
