@@ -20,7 +20,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from identity.key_set import EDDSA_CURVES, provider_keys
-from identity.user_ids import USER_ID, USER_ID_RULE
+from identity.user_ids import SINGLE_USER_ID, USER_ID, USER_ID_RULE
 from rest.problems.types import AuthenticationFailed, NotAuthenticated
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Caller:
     is_authenticated: bool = True
 
 
-SINGLE_USER = Caller("default")
+SINGLE_USER = Caller(SINGLE_USER_ID)
 
 
 class SingleUserAuthentication(BaseAuthentication):

@@ -2,6 +2,9 @@
 
 import re
 
+#: The owner of every task in single-user mode.
+SINGLE_USER_ID = "default"
+
 #: In code points.
 USER_ID_MAX_LENGTH = 255
 

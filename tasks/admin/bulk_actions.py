@@ -105,7 +105,7 @@ class TaskAction:
             with transaction.atomic():
                 number += self.write(batch.order_by())
                 entry.object_repr = self.summarize(number)
-                entry.save()
+                entry.save(update_fields=["object_repr"] if entry.pk else None)
             yield number
 
     def summarize(self, number: int, skipped: int = 0) -> str:

@@ -72,7 +72,7 @@ class ExportAction:
                 yield text
         finally:
             entry.object_repr = f"{TaskCount(number)} exported"
-            entry.save()
+            entry.save(update_fields=["object_repr"])
 
 
 class StartedFile:

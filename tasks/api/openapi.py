@@ -20,10 +20,11 @@ from rest.openapi import text_pattern
 from tasks.api.filters import FILTERS
 from tasks.api.listing import PARAMETERS
 from tasks.api.serializers import TaskSerializer
+from tasks.models import Task
 from tasks.querysets import LAST_WRITTEN_FIRST, NEWEST_FIRST
 from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, TITLE_FORBIDDEN
 
-TASK = {
+_EXAMPLE = {
     "id": "019bac10-5b00-7000-8000-000000000000",
     "title": "Buy milk",
     "description": "Two litres, and something for the cat",
@@ -33,6 +34,7 @@ TASK = {
     "updated_at": "2026-01-11T09:30:00.000000Z",
     "version": 1,
 }
+TASK = {name: _EXAMPLE.get(name) for name in Task.PUBLIC_FIELDS}
 ANOTHER = {**TASK, "id": "019bac0f-7080-7000-8000-000000000000", "title": "Call the plumber"}
 CHANGED = {**TASK, "completed": True, "updated_at": "2026-01-11T09:31:12.345678Z", "version": 2}
 

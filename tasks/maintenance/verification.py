@@ -15,15 +15,13 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from database.expressions import HasAny, IsUUID
+from identity.user_ids import SINGLE_USER_ID
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
 from tasks.rules import CLOCK_SKEW, MAX_VERSION
 
 #: The number of ids that a finding lists.
 SAMPLE_SIZE = 10
-
-#: The owner of every task in single-user mode.
-SINGLE_USER = "default"
 
 CONSTRAINTS = {
     constraint.name: constraint for constraint in Task._meta.constraints if isinstance(constraint, CheckConstraint)
@@ -98,7 +96,7 @@ def rule_violations() -> Iterator[tuple[str, Q]]:
     yield "version_too_high", Q(version__gt=MAX_VERSION)
     yield "owner_of_no_token", Q(HasAny("user_id", Value("[^!-~]")))
     if settings.AUTH_MODE != "single-user":
-        yield "owner_of_single_user_mode", Q(user_id=SINGLE_USER)
+        yield "owner_of_single_user_mode", Q(user_id=SINGLE_USER_ID)
 
 
 def verify_schema() -> list[Finding]:

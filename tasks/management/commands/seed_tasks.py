@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from commands.arguments import MAX_DAYS, ratio, whole_number
 from commands.base import MAX_BATCH, ExitCode, OperatorCommand, format_count
+from identity.user_ids import SINGLE_USER_ID
 from tasks.maintenance.sample_tasks import EPOCH, SampleTasks
 from tasks.management.arguments import new_user_id, timestamp
 from tasks.models import Task
@@ -37,7 +38,7 @@ class Command(OperatorCommand):
         owners.add_argument(
             "--user",
             type=new_user_id,
-            default="default",
+            default=SINGLE_USER_ID,
             metavar="ID",
             help="Give all tasks to this owner (default: “default”).",
         )

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from database.connections import BoundedConnection
 from tasks.api import statements
+from tasks.tests.api.contract import ORDERINGS
 
 pytestmark = [
     pytest.mark.django_db,
@@ -51,6 +52,10 @@ INDEXES = {
     "ordering=title": ("task_title", "Forward"),
     "ordering=-title": ("task_title", "Backward"),
 }
+
+
+def test_each_ordering_has_an_index():
+    assert INDEXES.keys() == {"", *(f"ordering={ordering}" for ordering in ORDERINGS)}
 
 
 @pytest.fixture(scope="module", autouse=True)
