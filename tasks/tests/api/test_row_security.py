@@ -108,13 +108,13 @@ class WebWalk(Walk):
 
 @pytest.mark.usefixtures("clients", "web_role")
 def test_random_walk_with_row_security_passes():
-    walk(WebWalk, examples=5)
+    walk(WebWalk, examples=3)
 
 
 @pytest.mark.usefixtures("clients", "web_role", "no_owner")
 def test_random_walk_without_owner_filter_passes():
     """Without row-level security too the walk fails: test_control_without_owner_filter_walk_fails."""
-    walk(WebWalk, examples=5)
+    walk(WebWalk, examples=3)
 
 
 def test_role_that_owns_tables_has_no_row_security():
