@@ -193,8 +193,8 @@ FORMS = [
     bearer("two tokens", lambda provider: f"{provider.token()} {provider.token()}", NOT_BASE64URL),
     bearer("two joined headers", lambda provider: f"{provider.token()}, Bearer {provider.token()}", NOT_BASE64URL),
     bearer("the scheme twice", lambda provider: f"Bearer {provider.token()}", NO_HEADER),
-    bearer("100 KB", lambda _: "YQ.YQ." + "YQ" * 50_000, TOO_LONG),
-    bearer("8 KB and a character, signed", lambda provider: provider.token(more="x" * 8192), TOO_LONG),
+    # Longer tokens never arrive, because the API refuses their header with a 431.
+    bearer("8,219 characters, signed", lambda provider: provider.token(more="x" * 5_930), TOO_LONG),
     with_changed_parts("two parts of a valid token", lambda head, body, _: (head, body), NOT_BASE64URL),
     with_change("a valid token and a fourth part", lambda token: f"{token}.YQ", NOT_BASE64URL),
     with_changed_parts("no signature", lambda head, body, _: (head, body, ""), NOT_BASE64URL),
@@ -236,7 +236,6 @@ HEADERS = [
     with_header("kid with a path", NO_KEY, kid="../../../../dev/null"),
     with_header("kid with SQL", NO_KEY, kid="first' OR '1'='1"),
     with_header("kid with a line feed", NO_KEY, kid="first\nINFO all is well"),
-    with_header("kid of 10 KB", TOO_LONG, kid="k" * 10_000),
     with_header("kid of 4 KB", NO_KEY, kid="k" * 4_000),
     with_header("crit", "InvalidTokenError", crit=["exp"]),
     with_header("an empty crit", "InvalidTokenError", crit=[]),
