@@ -148,7 +148,8 @@ def delete_during_kill(postgresql, database_name, database_url):
             return client.send("DELETE", path)
 
     def delete_during_kill(replacements=None):
-        serving = serve_behind_nginx(database_url, replacements, WORKERS="1")
+        # Without this setting, two of the four deletes would wait for the others.
+        serving = serve_behind_nginx(database_url, replacements, WORKERS="1", MAX_CONCURRENT_PER_USER="4")
         with serving as (port, (killed, other)), ThreadPoolExecutor(4) as threads:
             with RecordingClient(port) as client:
                 paths = [create_task(client) for _ in range(4)]
