@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 CLOSES_RESPONSES = "todo.closes_responses"
 
 #: How long a request waits for its turn. A refusal then comes well before a client gives up.
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 0.5
 
 #: The least time between two warnings by one worker.
 WARNING_SECONDS = 10
