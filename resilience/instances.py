@@ -80,6 +80,6 @@ def serve_behind_nginx(
         listening = stack.enter_context(open_socket())
         instances = []
         for _ in range(2):
-            instances.append(Instance(url, listening, **{"THROTTLE_PROXIES": "1", **variables}))
+            instances.append(Instance(url, listening, **variables))
             stack.callback(instances[-1].stop)
         yield stack.enter_context(run_nginx(instances[0].port, replacements)), instances

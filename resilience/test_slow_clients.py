@@ -103,9 +103,10 @@ def test_slow_readers_do_not_block_proxy(proxy_port, postgresql, database_name, 
     insert_tasks(postgresql, database_name)
     with slow_clients(proxy_port, 16, LIST, read_kilobyte):
         records = send_quick_requests(proxy_port, report_result, 6)
-    assert count_statuses(records).keys() == {200}
-    # The first half may be slow, because nginx reads all the lists then.
-    assert find_longest(records[len(records) // 2 :]) < 0.5
+    # While nginx takes all the lists, a request may find no free thread.
+    assert count_statuses(records).keys() <= {200, 503}
+    later = records[len(records) // 2 :]
+    assert (count_statuses(later).keys(), find_longest(later) < 0.5) == ({200}, True)
 
 
 @pytest.fixture
