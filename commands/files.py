@@ -14,6 +14,7 @@ from tempfile import mkstemp
 from typing import IO, Any
 
 from django.core.management.base import CommandError
+from django.db import connection
 
 from commands.base import ExitCode
 
@@ -40,6 +41,7 @@ def open_report(path: Path, source: IO[bytes]) -> IO[str]:
     """
     try:
         target = follow_links(path)
+        refuse_database(path)
         if not path.is_file() and path.exists():
             return path.open("w", encoding="utf-8")
         if path.exists() and os.path.samestat(path.stat(), os.fstat(source.fileno())):
@@ -86,6 +88,18 @@ def _refuse_planted(entry: Path) -> None:
         raise PermissionError(errno.EPERM, f"{entry} belongs to another user")
 
 
+def refuse_database(path: Path) -> None:
+    """Refuse to overwrite the SQLite database, or a file that belongs to it."""
+    if connection.vendor != "sqlite":
+        return
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        file = Path(f"{connection.settings_dict['NAME']}{suffix}")
+        if os.path.realpath(path) == os.path.realpath(file) or (
+            path.exists() and file.exists() and path.samefile(file)
+        ):
+            raise CommandError(f"{path} belongs to the database; choose another file", returncode=ExitCode.BAD_INPUT)
+
+
 def is_standard_output(path: Path) -> bool:
     """Tell whether ``path`` is ``/dev/stdout`` or another name of the same file."""
     with suppress(OSError):
@@ -102,6 +116,7 @@ def replace_file(path: Path) -> Iterator[Callable[[str], Any]]:
     """
     try:
         target = follow_links(path)
+        refuse_database(path)
         if path.exists() and not path.is_file():
             with path.open("w", encoding="utf-8", newline="") as file:
                 yield file.write

@@ -1,5 +1,6 @@
 """``manage.py backup`` copies a SQLite database, and says what to run for PostgreSQL."""
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -24,6 +25,11 @@ def database():
 
 def back_up(database, *arguments):
     return run_command_process(f"sqlite:///{database}", "backup", *arguments)
+
+
+def rows_in_use(file):
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("SELECT number FROM example").fetchall()
 
 
 def rows(file):
@@ -56,8 +62,28 @@ def test_backup_replaces_a_link_and_not_its_target(database, tmp_path):
 def test_backup_onto_the_database_itself_is_refused(database, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(database)
-    for file in (database, link, tmp_path):
-        assert back_up(database, file) == failure(f"{file} is a directory or the database itself", 2)
+    for file in (database, link, *(Path(f"{database}{suffix}") for suffix in ("-wal", "-shm", "-journal"))):
+        assert back_up(database, file) == failure(f"{file} belongs to the database; choose another file", 2)
+    assert rows_in_use(database) == [(42,)]
+
+
+def test_backup_onto_directory_or_pipe_is_refused(database, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for file in (tmp_path, pipe):
+        assert back_up(database, file) == failure(f"{file} is a directory, a pipe or a device", 2)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+def test_export_and_report_onto_the_database_are_refused(suffix):
+    with new_sqlite_database() as url:
+        file = f"{sqlite_path(url)}{suffix}"
+        before = Path(sqlite_path(url)).read_bytes()
+        refused = failure(f"{file} belongs to the database; choose another file", 2)
+        assert run_command_process(url, "export_tasks", "--output", file) == refused
+        assert run_command_process(url, "import_tasks", "/dev/null", "--errors", file) == refused
+        assert Path(sqlite_path(url)).read_bytes() == before
 
 
 def test_backup_into_missing_directory_is_refused(database):

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from commands.base import ExitCode, OperatorCommand
+from commands.files import refuse_database
 
 
 class Command(OperatorCommand):
@@ -40,8 +41,9 @@ class Command(OperatorCommand):
         database = Path(connection.settings_dict["NAME"])
         if not database.is_file():
             raise CommandError(f"There is no database {database}", returncode=ExitCode.BAD_INPUT)
-        if file.is_dir() or (file.exists() and file.samefile(database)):
-            raise CommandError(f"{file} is a directory or the database itself", returncode=ExitCode.BAD_INPUT)
+        if file.exists() and not file.is_file():
+            raise CommandError(f"{file} is a directory, a pipe or a device", returncode=ExitCode.BAD_INPUT)
+        refuse_database(file)
         if dry_run:
             self.print_summary(f"Would copy {database} into {file}")
             return
