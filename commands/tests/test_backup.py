@@ -76,14 +76,12 @@ def test_backup_onto_directory_or_pipe_is_refused(database, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])
-def test_export_and_report_onto_the_database_are_refused(suffix):
-    with new_sqlite_database() as url:
-        file = f"{sqlite_path(url)}{suffix}"
-        before = Path(sqlite_path(url)).read_bytes()
-        refused = failure(f"{file} belongs to the database; choose another file", 2)
-        assert run_command_process(url, "export_tasks", "--output", file) == refused
-        assert run_command_process(url, "import_tasks", "/dev/null", "--errors", file) == refused
-        assert Path(sqlite_path(url)).read_bytes() == before
+def test_export_and_report_onto_the_database_are_refused(database, suffix):
+    file = f"{database}{suffix}"
+    refused = failure(f"{file} belongs to the database; choose another file", 2)
+    for command in (("export_tasks", "--output", file), ("import_tasks", "/dev/null", "--errors", file)):
+        assert run_command_process(f"sqlite:///{database}", *command) == refused
+    assert rows_in_use(database) == [(42,)]
 
 
 def test_backup_into_missing_directory_is_refused(database):
