@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_PYTHON := $(VENV)/bin/python
 PYTEST := $(VENV_PYTHON) -m pytest
-PYTEST_PARALLEL := $(PYTEST) --numprocesses=$(or $(JOBS),auto) --dist=worksteal
+PYTEST_PARALLEL := $(PYTEST) --numprocesses=$(or $(JOBS),auto) --dist=loadfile --no-loadscope-reorder
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras
 
 # The settings for production in docs/settings.md, which `check --deploy` checks.

@@ -102,6 +102,12 @@ def execute(url, *statements):
             connection.execute(statement)
 
 
+def pytest_runtest_setup(item):
+    """Skip a test with the mark ``once`` in the run on PostgreSQL."""
+    if item.get_closest_marker("once") and item.config.getoption("database") != "sqlite":
+        pytest.skip("once: the run on SQLite includes this test")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     """Escape lone surrogates in captured logs, because a worker of pytest-xdist cannot send them."""

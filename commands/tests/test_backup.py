@@ -37,6 +37,7 @@ def rows(file):
         return connection.execute("SELECT number FROM example").fetchall()
 
 
+@pytest.mark.once
 def test_backup_has_rows_of_the_write_ahead_log(database, tmp_path):
     copy = tmp_path / "copy"
     result = back_up(database, copy)
@@ -46,11 +47,13 @@ def test_backup_has_rows_of_the_write_ahead_log(database, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
+@pytest.mark.once
 def test_control_without_backup_copy_lacks_the_rows(database):
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         rows(database)
 
 
+@pytest.mark.once
 def test_backup_replaces_a_link_and_not_its_target(database, tmp_path):
     victim, link = tmp_path / "victim", tmp_path / "link"
     victim.write_text("precious")
@@ -59,6 +62,7 @@ def test_backup_replaces_a_link_and_not_its_target(database, tmp_path):
     assert (victim.read_text(), link.is_symlink(), rows(link)) == ("precious", False, [(42,)])
 
 
+@pytest.mark.once
 def test_backup_onto_the_database_itself_is_refused(database, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(database)
@@ -67,6 +71,7 @@ def test_backup_onto_the_database_itself_is_refused(database, tmp_path):
     assert rows_in_use(database) == [(42,)]
 
 
+@pytest.mark.once
 def test_backup_onto_directory_or_pipe_is_refused(database, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -75,6 +80,7 @@ def test_backup_onto_directory_or_pipe_is_refused(database, tmp_path):
     assert pipe.is_fifo()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("suffix", ["", "-wal"])
 def test_export_and_report_onto_the_database_are_refused(database, suffix):
     file = f"{database}{suffix}"
@@ -84,6 +90,7 @@ def test_export_and_report_onto_the_database_are_refused(database, suffix):
     assert rows_in_use(database) == [(42,)]
 
 
+@pytest.mark.once
 def test_backup_into_missing_directory_is_refused(database):
     result = back_up(database, "/nowhere/copy")
     assert (result.out, result.code) == ("", 2)
@@ -91,12 +98,14 @@ def test_backup_into_missing_directory_is_refused(database):
     assert result.err.endswith(": No such file or directory\n")
 
 
+@pytest.mark.once
 def test_backup_without_a_database_is_refused(tmp_path):
     missing = tmp_path / "missing.sqlite3"
     assert back_up(missing, tmp_path / "copy") == failure(f"There is no database {missing}", 2)
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.once
 def test_backup_dry_run_writes_nothing(database, tmp_path):
     copy = tmp_path / "copy"
     assert back_up(database, copy, "--dry-run") == success(f"Would copy {database} into {copy}\n")

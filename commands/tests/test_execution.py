@@ -22,6 +22,7 @@ def refused_url():
     return f"postgresql://todo@{HOST}:{port}/todo", reason
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("command", COMMANDS)
 def test_unavailable_database_ends_django_command_with_3(command):
     url, reason = refused_url()
@@ -30,6 +31,7 @@ def test_unavailable_database_ends_django_command_with_3(command):
     assert (process.stdout, process.stderr, process.returncode) == ("", f"The database failed: {reason}\n", 3)
 
 
+@pytest.mark.once
 def test_unavailable_database_ends_serve_with_3():
     url, reason = refused_url()
     process = run_python("manage.py", "serve", **REQUIRED_SETTINGS, DATABASE_URL=url, DB_START_TIMEOUT="0")
@@ -37,12 +39,14 @@ def test_unavailable_database_ends_serve_with_3():
     assert (process.stdout, process.stderr, process.returncode) == ("", sentence, 3)
 
 
+@pytest.mark.once
 def test_missing_table_ends_createsuperuser_with_3(tmp_path):
     """Django's own command checks no migrations."""
     result = run_command_process(f"sqlite:///{tmp_path}/db.sqlite3", "createsuperuser", *COMMANDS["createsuperuser"])
     assert (result.err, result.code) == ("The database failed: no such table: auth_user\n", 3)
 
 
+@pytest.mark.once
 def test_traceback_option_shows_the_traceback():
     url, _ = refused_url()
     variables = {**REQUIRED_SETTINGS, "DATABASE_URL": url, "DB_START_TIMEOUT": "0"}
@@ -50,6 +54,7 @@ def test_traceback_option_shows_the_traceback():
     assert process.stderr.startswith("Traceback (most recent call last):\n")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
@@ -74,6 +79,7 @@ def test_refusal_by_the_server_ends_the_wait_at_once(database_url):
     assert "does not exist" in result.err
 
 
+@pytest.mark.once
 def test_failure_of_a_setting_exits_with_2():
     sentence = (
         "Set DATABASE_URL to a URL that names a file, "

@@ -128,6 +128,7 @@ JWT = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("variables", "outcome"),
     [({"AUTH_MODE": "single-user"}, [403, True]), ({"API_TOKEN": "t" * 32}, [403, True]), (JWT, [404, False])],
@@ -149,5 +150,6 @@ print(json.dumps([preflight("https://app.example.org"), preflight("https://evil.
 """
 
 
+@pytest.mark.once
 def test_preflight_is_answered_for_allowed_origins_only():
     assert json_output_of(PREFLIGHTS, CORS_ALLOWED_ORIGINS=ALLOWED) == [[200, ALLOWED], [403, None]]

@@ -116,6 +116,7 @@ VARIABLES = {"DJANGO_SETTINGS_MODULE": "todo_project.settings", **REQUIRED_SETTI
 LOG_AN_EVENT = "import django, logging; django.setup(); logging.getLogger('a').warning('b')"
 
 
+@pytest.mark.once
 def test_event_outside_of_requests_has_no_request_id():
     process = run_python("-c", LOG_AN_EVENT, **VARIABLES)
     assert json.loads(process.stderr) == {
@@ -128,6 +129,7 @@ def test_event_outside_of_requests_has_no_request_id():
     assert process.stdout == ""
 
 
+@pytest.mark.once
 def test_event_with_debug_is_a_readable_line():
     process = run_python("-c", LOG_AN_EVENT, DEBUG="on", **VARIABLES)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING a \[-\] b\n", process.stderr)
@@ -235,6 +237,7 @@ def test_access_log_has_one_event_per_request(client, events):
         }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("variables", "on"), [({}, False), ({"ACCESS_LOG": "on"}, True), ({"ACCESS_LOG": "off"}, False)]
 )

@@ -8,6 +8,8 @@ import pytest
 from tasks.tests.api.contract import EVERYWHERE, problem
 from testing.python_processes import json_output_of
 
+pytestmark = pytest.mark.once
+
 #: Requests without ``X-Forwarded-Proto``, and the answers with ``HTTPS=on``.
 REQUESTS = [
     ("GET", "/api/tasks?limit=1"),

@@ -191,6 +191,7 @@ def cors_headers(headers):
     return [name for name in headers if name.lower().startswith("access-control-")]
 
 
+@pytest.mark.once
 def test_cors_with_allowed_origin_admits_browser():
     preflight, answer, elsewhere = json_output_of(CORS_RESPONSES % ORIGIN, CORS_ALLOWED_ORIGINS=ORIGIN)
 
@@ -265,6 +266,7 @@ print(json.dumps([[dict(page.headers) for page in pages], cookies]))
 """
 
 
+@pytest.mark.once
 def test_https_on_keeps_browsers_to_https():
     pages, cookies = json_output_of(BEHIND_PROXY, HTTPS="on", DATABASE_URL="sqlite:///:memory:")
     strict = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload"}

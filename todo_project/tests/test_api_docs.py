@@ -1,6 +1,10 @@
 """The OpenAPI document, as the first requests of a new worker get it."""
 
+import pytest
+
 from testing.python_processes import json_output_of
+
+pytestmark = pytest.mark.once
 
 #: Twelve clients ask at the same moment, and threads take turns as often as possible.
 FIRST_REQUESTS = """

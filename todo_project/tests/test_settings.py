@@ -17,9 +17,7 @@ from environs import EnvError
 
 from testing.python_processes import REQUIRED_SETTINGS, json_output_of, run_python
 
-pytestmark = pytest.mark.skipif(
-    "config.getoption('database') != 'sqlite'", reason="no test here uses the database of the run"
-)
+pytestmark = pytest.mark.once
 
 ENV_EXAMPLE = settings.BASE_DIR / ".env.example"
 SETTINGS_PAGE = settings.BASE_DIR / "docs" / "settings.md"
