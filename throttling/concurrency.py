@@ -72,13 +72,13 @@ class Slots:
                 return False
             waiter = Waiter(client)
             self.queue.append(waiter)
-        if waiter.admitted.wait(WAIT_SECONDS):
-            return True
+        waiter.admitted.wait(WAIT_SECONDS)
         with self.lock:
-            if waiter in self.queue:
+            # A slot may have become free just after the wait.
+            admitted = waiter.admitted.is_set()
+            if not admitted:
                 self.queue.remove(waiter)
-                return False
-        return True  # The slot became free just now.
+            return admitted
 
     def leave(self, client: str) -> None:
         """Give a slot back, and hand it to a waiting request."""

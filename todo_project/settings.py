@@ -63,8 +63,7 @@ env = Environment(strip_whitespace=True)
 env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 if "ENV_FILE" in os.environ and (not env_file.exists() or env_file.is_dir()):
     raise ImproperlyConfigured("Set ENV_FILE to a file that exists, or unset ENV_FILE to read .env")
-if env_file.exists():
-    env.read_lines(env_file)
+env.read_lines(env_file if env_file.exists() else Path(os.devnull))
 
 DEBUG = env.bool("DEBUG", False)
 

@@ -230,3 +230,9 @@ def test_connection_limit_defaults_to_that_of_the_server():
         admitted = int(cursor.fetchone()[0])
         cursor.execute("SHOW superuser_reserved_connections")
         assert connection_limit() == admitted - int(cursor.fetchone()[0])
+
+
+def test_second_failure_of_an_outage_is_not_logged(monkeypatch, caplog):
+    monkeypatch.setattr(BoundedConnection, "unavailable", True)
+    BoundedConnection._note_failure(psycopg.OperationalError("refused"))
+    assert caplog.records == []

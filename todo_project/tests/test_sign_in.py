@@ -7,12 +7,13 @@ import pytest
 from axes.models import AccessFailureLog
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
+from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
 from observability.security_events import client_address
 from tasks.tests.admin.admin_pages import text_of
-from todo_project.sign_in import ADDRESS, NAME, PAIR, counted_address, is_address_of_one_client
+from todo_project.sign_in import ADDRESS, NAME, PAIR, SignInHandler, counted_address, is_address_of_one_client
 
 pytestmark = pytest.mark.django_db
 
@@ -288,3 +289,8 @@ def test_log_has_foreign_hosts(client, events, caplog, path):
     assert events() == [("host_refused", "WARNING", None, "127.0.0.1")]
     assert "Host is not in ALLOWED_HOSTS: evil.example" in caplog.text
     assert [record.name for record in caplog.records] == ["todo_project.security"]
+
+
+def test_log_out_without_session_is_no_event(caplog):
+    SignInHandler().user_logged_out(sender=None, request=HttpRequest(), user=None)
+    assert caplog.records == []

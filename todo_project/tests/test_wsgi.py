@@ -11,7 +11,7 @@ from django.db import close_old_connections
 
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from todo_project.wsgi import application
+from todo_project.wsgi import TolerantRequest, application
 
 pytestmark = pytest.mark.django_db
 
@@ -274,3 +274,13 @@ def test_request_id_is_repeated_or_made():
     answer = Answer(environ(path="/healthz", HTTP_X_REQUEST_ID="a-1"))
     assert answer.headers["X-Request-ID"] == "a-1"
     assert UUID(Answer(environ(path="/healthz")).headers["X-Request-ID"]).version == 7
+
+
+def test_content_type_over_256_bytes_is_not_parsed():
+    request = TolerantRequest(environ("POST", CONTENT_TYPE="application/json; charset=" + "x" * 256))
+    assert (request.content_type, request.content_params) == ("", {})
+
+
+def test_cookie_with_many_backslashes_is_ignored():
+    assert TolerantRequest(environ("GET", HTTP_COOKIE='a="' + "\\" * 129)).COOKIES == {}
+    assert TolerantRequest(environ("GET", HTTP_COOKIE="a=b")).COOKIES == {"a": "b"}
