@@ -134,3 +134,14 @@ def test_links_in_a_circle_are_refused(shared, write):
     (shared / "a").symlink_to("b")
     (shared / "b").symlink_to("a")
     assert_refused(write, shared / "a", "Too many levels of symbolic links")
+
+
+@WRITERS
+def test_file_that_cannot_be_replaced_leaves_nothing(tmp_path, write, monkeypatch):
+    def fail(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(CommandError, match="Operation not permitted"):
+        write(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
