@@ -91,36 +91,20 @@ def interrupt(process):
     raise AssertionError("SIGINT did not end the process")
 
 
-def test_killed_import_is_completed_by_next_import(empty, tmp_path):
-    before, after = tmp_path / "before.jsonl", tmp_path / "after.jsonl"
-    run_command_process(empty, *SEED, "--count=2000")
-    run_command_process(empty, "export_tasks", "--output", before)
-    delete_tasks(empty)
-    with start_import(empty, "".join(before.read_text().splitlines(keepends=True)[:1250])) as process:
-        wait_for_tasks(empty, 1000)
+def test_killed_import_is_completed_by_next_import(exported, database_url, tmp_path):
+    file = tmp_path / "tasks.jsonl"
+    file.write_text(exported.out)
+    delete_tasks(database_url)
+    with start_import(database_url, "".join(exported.out.splitlines(keepends=True)[:1250])) as process:
+        wait_for_tasks(database_url, 1000)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    stored = count_tasks(empty)
-    assert (0 < stored < 2000, stored % 100) == (True, 0)
-    assert run_command_process(empty, "import_tasks", before, "--batch-size=100") == success(
-        f"Imported: {2000 - stored} added, 0 updated, {stored} skipped, 0 refused\n"
+    stored = count_tasks(database_url)
+    assert (0 < stored < 3000, stored % 100) == (True, 0)
+    assert run_command_process(database_url, "import_tasks", file, "--batch-size=100") == success(
+        f"Imported: {3000 - stored} added, 0 updated, {stored} skipped, 0 refused\n"
     )
-    run_command_process(empty, "export_tasks", "--output", after)
-    assert after.read_bytes() == before.read_bytes()
-
-
-def test_ctrl_c_keeps_whole_batches(empty, tmp_path):
-    file = tmp_path / "tasks.jsonl"
-    run_command_process(empty, *SEED, "--count=1000")
-    run_command_process(empty, "export_tasks", "--output", file)
-    delete_tasks(empty)
-    with start_import(empty, file.read_text()[:-10]) as process:
-        wait_for_tasks(empty, 500)
-        assert interrupt(process) == 130
-        # The pool may log before this line that it closes a connection.
-        assert process.stderr.read().splitlines()[-1] == "CommandError: Interrupted; finished batches stay"
-        assert process.stdout.read() == ""
-    assert count_tasks(empty) % 100 == 0
+    assert run_command_process(database_url, "export_tasks") == exported
 
 
 def test_pipe_receives_only_tasks(exported):
@@ -128,6 +112,7 @@ def test_pipe_receives_only_tasks(exported):
     assert len([json.loads(line) for line in exported.out.splitlines()]) == 3000
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("mode", ["wb", "ab"])
 def test_output_to_name_of_stdout_equals_stdout(seeded, exported, tmp_path, mode):
     """The name is a link, so that a fault in the command cannot replace ``/dev/stdout``."""
@@ -140,6 +125,7 @@ def test_output_to_name_of_stdout_equals_stdout(seeded, exported, tmp_path, mode
     assert file.read_text() == ("before\n" if mode == "ab" else "") + exported.out
 
 
+@pytest.mark.once
 def test_export_is_utf_8_whatever_the_terminal_encoding(seeded, exported):
     assert (run_command_process(seeded, "export_tasks", encoding="ascii"), exported.out.isascii()) == (exported, False)
 
@@ -158,6 +144,7 @@ def test_reader_that_closes_named_pipe_ends_export_quietly(seeded, tmp_path):
         assert (process.communicate(timeout=TIMEOUT), process.returncode) == (("", ""), 1)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("command", ["export_tasks", "task_stats", "import_tasks"])
 def test_full_disk_reported_in_one_sentence(seeded, tmp_path, command):
     file = tmp_path / "bad.jsonl"
@@ -167,6 +154,17 @@ def test_full_disk_reported_in_one_sentence(seeded, tmp_path, command):
         process = start_command(seeded, command, *arguments, stdout=full)
         _, err = process.communicate(timeout=TIMEOUT)
     assert (err, process.returncode) == ("CommandError: Cannot read or write a file: No space left on device\n", 2)
+
+
+def test_ctrl_c_keeps_whole_batches(exported, database_url):
+    delete_tasks(database_url)
+    with start_import(database_url, exported.out[:-10]) as process:
+        wait_for_tasks(database_url, 500)
+        assert interrupt(process) == 130
+        # The pool may log before this line that it closes a connection.
+        assert process.stderr.read().splitlines()[-1] == "CommandError: Interrupted; finished batches stay"
+        assert process.stdout.read() == ""
+    assert count_tasks(database_url) % 100 == 0
 
 
 def run_on_terminal(url, *arguments):
@@ -203,6 +201,7 @@ def test_seed_gives_same_tasks_on_both_databases(empty):
     assert exports[0] == exports[1] != ""
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("command", ["task_stats", "purge_idempotency_keys"])
 def test_failing_database_exits_with_3(tmp_path, command):
     (tmp_path / "text").write_text("no database" * 100)

@@ -24,12 +24,7 @@ STRANGER = "198.51.100.9"
 
 
 @pytest.fixture(autouse=True)
-def _fast_passwords(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture(autouse=True)
-def operator(_fast_passwords):
+def operator():
     user = User.objects.create_user("olga", password=PASSWORD, is_staff=True)
     user.groups.add(Group.objects.get(name="operator"))
     return user
