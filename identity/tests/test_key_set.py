@@ -15,6 +15,8 @@ from rest.problems.types import ServiceUnavailable
 from testing.waiting import wait_for
 from todo_project import __version__
 
+pytestmark = pytest.mark.once
+
 #: A busy machine may delay a thread by this long. An answer without waiting takes microseconds.
 MARGIN_SECONDS = 2
 
