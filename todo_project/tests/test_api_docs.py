@@ -38,4 +38,5 @@ def test_concurrent_first_requests_get_document():
 
 
 def test_control_without_lock_first_requests_fail():
-    assert 500 in first_statuses(REMOVE_LOCK)
+    """The requests race, so a process in which all succeed proves nothing."""
+    assert any(500 in first_statuses(REMOVE_LOCK) for _ in range(20))
