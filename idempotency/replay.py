@@ -62,9 +62,11 @@ class KeyedRequest:
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:
-        """Hash what identifies a request: method, path as sent, query, ``If-Match`` and body."""
+        """Hash what identifies a request: method, path, query, ``If-Match``, ``If-None-Match`` and body."""
         meta = self.request.META
-        head = (self.request.method, meta["PATH_INFO"], meta["QUERY_STRING"], meta.get("HTTP_IF_MATCH"))
+        head = [self.request.method, meta["PATH_INFO"], meta["QUERY_STRING"], meta.get("HTTP_IF_MATCH")]
+        if "HTTP_IF_NONE_MATCH" in meta:  # else the hash is that of older versions, which kept responses for a day
+            head.append(meta["HTTP_IF_NONE_MATCH"])
         return sha256(json.dumps(head).encode() + b"\n" + self.request.body).hexdigest()
 
     def respond_once(self, operation: Operation) -> HttpResponse:

@@ -1,5 +1,6 @@
 """``Idempotency-Key`` on every write: which responses are replayed, and to which requests."""
 
+import itertools
 import threading
 from datetime import timedelta
 from typing import NamedTuple
@@ -188,13 +189,18 @@ def test_request_with_other_key_is_carried_out(perform):
 DIFFERENT = {
     "method": {"method": "DELETE"},
     "path": {"path": f"/api/tasks/{uuid7()}"},
+    "query": {"path": "/api/tasks/{live}?x=1"},
     "slash": {"path": "/api/tasks/{live}/"},
     "toggle": {"method": "POST", "path": "/api/tasks/{live}/toggle"},
     "body": {"body": b'{"title": "Buy cheese"}'},
     "white space": {"body": b'{"title":"Buy bread"}'},
     "a version": {"headers": {"If-Match": '"1"'}},
     "any version": {"headers": {"If-Match": "*"}},
+    "a known version": {"headers": {"If-None-Match": '"1"'}},
+    "any known version": {"headers": {"If-None-Match": "*"}},
 }
+#: Headers of a live task at version 1 that have the same values.
+CONDITIONS = [{"If-Match": "*"}, {"If-None-Match": "*"}, {"If-Match": "*", "If-None-Match": "*"}]
 
 
 @pytest.mark.parametrize("parts", DIFFERENT.values(), ids=DIFFERENT)
@@ -204,8 +210,15 @@ def test_different_request_with_used_key_is_refused(perform, tasks, stored, kept
     before = stored(), kept()
     response = perform(UPDATE, **{**parts, "path": path})
     assert (response.status_code, headers(response)) == (422, problem_headers())
-    assert response.json() == problem("idempotency_key_reused", path)
+    assert response.json() == problem("idempotency_key_reused", path.partition("?")[0])
     assert (stored(), kept()) == before
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.permutations([{}, *CONDITIONS], 2)], ids=str)
+def test_request_with_other_conditions_is_refused(perform, one, other):
+    assert perform(TOGGLE, headers=one).status_code == 200
+    assert perform(TOGGLE, headers=other).status_code == 422
+    assert perform(TOGGLE, headers=one).headers["Idempotency-Replayed"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +226,6 @@ def test_different_request_with_used_key_is_refused(perform, tasks, stored, kept
     [
         {"Accept": "application/problem+json"},
         {"X-Request-ID": "mine"},
-        {"If-None-Match": '"1"'},
         {"Content-Type": "application/merge-patch+json"},
     ],
     ids=lambda sent_headers: next(iter(sent_headers)),
