@@ -5,6 +5,7 @@ The rule is that of Go's ``http.CrossOriginProtection``, but reads are refused t
 about the tasks.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from rest.problems.responses import respond
 from rest.problems.types import PermissionDenied
 
 DETAIL = "A page of another origin sent this request. CORS_ALLOWED_ORIGINS must name the page's origin"
+
+#: The origin of a page, with its scheme, and its host and port (RFC 6454, section 7).
+ORIGIN = re.compile(r"(https?)://((?:[^][/?#@:,\s]+|\[[0-9a-f:.]+\])(?::[0-9]+)?)")
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -50,6 +54,9 @@ def is_of_other_origin(meta: Mapping[str, Any]) -> bool:
 
 def has_host(origin: str, host: str) -> bool:
     """Return whether an ``Origin`` has the host and port of a ``Host``; the scheme may differ behind a proxy."""
-    scheme, _, host_of_origin = origin.lower().rpartition("://")
-    port = DEFAULT_PORTS.get(scheme, "")
+    parts = ORIGIN.fullmatch(origin.lower())
+    if parts is None:
+        return False
+    scheme, host_of_origin = parts.groups()
+    port = DEFAULT_PORTS[scheme]
     return host_of_origin.removesuffix(port) == host.lower().removesuffix(port)

@@ -31,6 +31,12 @@ REQUESTS = {
     "this origin with its default port": ({"Origin": "http://testserver:80"}, True),
     "this origin, with the port in Host": ({"Origin": "https://testserver", "Host": "testserver:443"}, True),
     "this origin in upper case": ({"Origin": "http://TESTSERVER"}, True),
+    "this scheme in upper case": ({"Origin": "HTTP://testserver:80"}, True),
+    "this host in upper case": ({"Origin": "http://testserver", "Host": "TestServer:80"}, True),
+    "this origin with the default port of https": ({"Origin": "https://testserver:443"}, True),
+    "this origin with another port": ({"Origin": "http://testserver:8000", "Host": "testserver:8000"}, True),
+    "this origin at an IPv6 address": ({"Origin": "http://[::1]:8000", "Host": "[::1]:8000"}, True),
+    "this origin at an IPv6 address and default port": ({"Origin": "http://[::1]", "Host": "[::1]:80"}, True),
     "another site": ({"Sec-Fetch-Site": "cross-site"}, False),
     "another port": ({"Sec-Fetch-Site": "same-site"}, False),
     "another site with its origin": (CROSS_SITE, False),
@@ -46,7 +52,22 @@ REQUESTS = {
     "a sandboxed page": ({"Origin": "null"}, False),
     "a sandboxed page, without Host": ({"Origin": "null", "Host": ""}, False),
     "an empty origin": ({"Origin": ""}, False),
-    "this host without a scheme": ({"Origin": "testserver:80"}, False),
+    "this host and port without a scheme": ({"Origin": "testserver:80"}, False),
+    "this host without a scheme": ({"Origin": "testserver"}, False),
+    "this host without a scheme's name": ({"Origin": "://testserver"}, False),
+    "a scheme alone": ({"Origin": "http://", "Host": ""}, False),
+    "a scheme and a port alone": ({"Origin": "http://:80", "Host": ""}, False),
+    "two schemes": ({"Origin": "http://http://testserver"}, False),
+    "a page of a browser's extension": ({"Origin": "chrome-extension://testserver"}, False),
+    "a file with this host": ({"Origin": "file://testserver"}, False),
+    "this origin with a path": ({"Origin": "http://testserver/"}, False),
+    "this origin with a query": ({"Origin": "http://testserver?"}, False),
+    "this origin with a user": ({"Origin": "http://a@testserver"}, False),
+    "this origin without its port's digits": ({"Origin": "http://testserver:"}, False),
+    "this origin and a blank": ({"Origin": "http://testserver "}, False),
+    "two origins": ({"Origin": "http://testserver,http://testserver"}, False),
+    "no origin in upper case": ({"Origin": "NULL", "Host": "null"}, False),
+    "a host named null": ({"Origin": "null", "Host": "null"}, False),
 }
 REFUSED = {name: sent for name, (sent, served) in REQUESTS.items() if not served}
 
@@ -54,6 +75,7 @@ REFUSED = {name: sent for name, (sent, served) in REQUESTS.items() if not served
 @pytest.fixture(autouse=True)
 def allowed_origins(settings):
     settings.CORS_ALLOWED_ORIGINS = [ALLOWED]
+    settings.ALLOWED_HOSTS = ["testserver", "[::1]"]
 
 
 def is_refusal(response, path):
