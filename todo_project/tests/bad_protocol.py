@@ -9,6 +9,8 @@ from typing import NamedTuple
 GET = "GET /api/tasks HTTP/1.1"
 POST = "POST /api/tasks HTTP/1.1"
 LONG_GET = f"GET /api/tasks?q={'x' * 13_000} HTTP/1.1"
+URL_GET = "GET http://localhost/api/tasks HTTP/1.1"
+OTHER_URL_GET = "GET http://evil.example/api/tasks HTTP/1.1"
 HOST_HEADER = "Host: localhost"
 CLOSE = "Connection: close"
 JSON = "Content-Type: application/json"
@@ -115,6 +117,10 @@ HOSTS = [
     hosts("a list of Hosts", f"{HOST_HEADER}, evil.example"),
     hosts("a Host with a user", "Host: evil@localhost"),
     hosts("another Host", "Host: evil.example"),
+    hosts("a URL of another Host without Host", line=OTHER_URL_GET),
+    hosts("a URL of another Host in HTTP/1.0", line="GET http://evil.example/api/tasks HTTP/1.0"),
+    hosts("a URL and another Host", "Host: evil.example", line=URL_GET),
+    hosts("a URL and an empty Host", "Host: ", line=URL_GET),
     hosts("another Host with X-Forwarded-Host", "Host: evil.example", "X-Forwarded-Host: localhost"),
 ]
 
@@ -140,6 +146,8 @@ REQUEST_LINES = [
     get("a backslash", line="GET /api\\tasks HTTP/1.1", status=404, code="not_found"),
     get("UTF-8 in the path", line="GET /api/t\xc3\xa4sks HTTP/1.1", status=404, code="not_found"),
     get("Latin-1 in the path", line="GET /api/t\xe4sks HTTP/1.1"),
+    get("Latin-1 in the query", line="GET /api/tasks?q=\xe4 HTTP/1.1"),
+    get("half of a character in the query", line="GET /api/tasks?q=\xc3 HTTP/1.1"),
     get("OPTIONS of no path", line="OPTIONS * HTTP/1.1", status=404, code="not_found"),
     get("CONNECT", line="CONNECT localhost:80 HTTP/1.1", status=405),
     get("TRACE", line="TRACE /api/tasks HTTP/1.1", status=405, code="method_not_allowed"),
@@ -168,6 +176,7 @@ UNUSUAL_PROTOCOL = [
     post("an unknown expectation", "Expect: 200-ok", LENGTH, status=201),
     Row("bare LF", message(GET, HOST_HEADER, CLOSE).replace(b"\r\n", b"\n"), 200),
     Row("empty lines before the request", b"\r\n\r\n" + message(GET, HOST_HEADER, CLOSE), 200),
+    get("UTF-8 in the query", line="GET /api/tasks?q=m\xc3\xbcll HTTP/1.1", status=200),
     get("a header of 8 kB", f"X-A: {'b' * 8000}", status=200),
     get("23 kB of headers", *(f"X-{number}: {'a' * 1000}" for number in range(23)), status=200),
     get("a Script-Name", "Script-Name: /evil", "SCRIPT_NAME: /evil", status=200),
@@ -175,7 +184,9 @@ UNUSUAL_PROTOCOL = [
     get("a body of a GET", LENGTH, status=200),
     get("an upgrade to a WebSocket", "Upgrade: websocket", "Sec-WebSocket-Version: 13", status=200),
     get("an upgrade to HTTP/2", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", status=200),
-    hosts("a URL of the same Host", HOST_HEADER, line="GET http://localhost/api/tasks HTTP/1.1", status=200, code=None),
+    hosts("a URL of another Host", HOST_HEADER, line=OTHER_URL_GET, status=200, code=None),
+    hosts("a URL without Host", line=URL_GET, status=200, code=None),
+    hosts("a URL of the same Host", HOST_HEADER, line=URL_GET, status=200, code=None),
 ]
 
 BAD_PROTOCOL = [*LENGTHS, *CODINGS, *LINES, *HOSTS, *REQUEST_LINES, *NOT_HTTP]
