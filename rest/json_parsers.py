@@ -1,6 +1,7 @@
 """Parse JSON strictly by RFC 8259, because Python's ``json`` also accepts NaN and repeated keys."""
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import count, islice
@@ -55,6 +56,8 @@ class RepeatingObject(dict[str, Any]):
 
 
 def _decode(body: bytes) -> Any:
+    if body.startswith(BOM_UTF8):
+        raise UnreadableBody("The body begins with a byte order mark; send it without one")
     try:
         return _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
 """Match a client's ``Accept`` (RFC 9110, section 12.5.1) and ``Content-Type`` (section 8.3) with JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 
@@ -32,7 +32,20 @@ class JSONNegotiation(BaseContentNegotiation):
         for parser in parsers:
             if parser.media_type == media_type and "HTTP_CONTENT_ENCODING" not in request.META:
                 return parser
-        raise UnsupportedMediaType
+        types = [parser.media_type for parser in parsers]
+        raise UnsupportedMediaType(f"{_fault_of_body(request.META, types)}. Send Content-Type: {' or '.join(types)}")
+
+
+def _fault_of_body(meta: Mapping[str, str], types: Iterable[str]) -> str:
+    """Return why the parsers of ``types`` refuse a body with these headers."""
+    if "HTTP_CONTENT_ENCODING" in meta:
+        return "The body has a Content-Encoding, which is not accepted"
+    if not meta.get("CONTENT_TYPE", "").strip():
+        return "The body has no Content-Type"
+    declared = _parse(meta["CONTENT_TYPE"])
+    if f"{declared.main_type}/{declared.sub_type}" in types:
+        return "The Content-Type has a charset other than UTF-8"
+    return "The Content-Type is not accepted here"
 
 
 @lru_cache(maxsize=256)

@@ -37,7 +37,11 @@ PROBLEM_SCHEMA = {
         "title": {"type": "string", "description": "Constant for a `type`."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string", "description": "A sentence about this occurrence, for a person."},
-        "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request, as sent."},
+        "instance": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "The path of the request. It is decoded and encoded again, so `%41` comes back as `A`.",
+        },
         "code": {"type": "string", "enum": sorted(PROBLEMS), "description": "Constant for a `type`."},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
         "request_id": {
@@ -123,7 +127,8 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
         "code": problem.default_code,
     }
     if problem is InvalidRequest:
-        fault = Fault(parameter="colour", code="unknown_parameter", detail="This parameter is unknown here")
+        detail = "If-Match must be * or a list of quoted entity tags"
+        fault = Fault(header="If-Match", code="malformed", detail=detail)
         example |= {"detail": fault["detail"], "errors": [fault]}
     if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         example["request_id"] = "019bac10-5b00-7001-8000-000000000000"

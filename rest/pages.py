@@ -57,7 +57,9 @@ class Cursors:
         try:
             key, id_ = json.loads(cipher(settings.SECRET_KEY).decrypt(_decode(cursor), self.bound_to))
         except (ValueError, InvalidTag):
-            fault = invalid_parameter("cursor", "is broken, or belongs to another list")
+            fault = invalid_parameter(
+                "cursor", "is broken, or belongs to another list; take it from a Link of this list"
+            )
             raise InvalidRequest(faults=[fault]) from None
         return self.key_field.to_python(key), UUID(id_)
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from django.http import HttpRequest
 
 from rest.problems.types import Fault, InvalidRequest
-from rest.timestamps import parse_timestamp
+from rest.timestamps import is_timestamp, parse_timestamp
 
 
 class ParameterType(NamedTuple):
@@ -52,19 +53,38 @@ def one_of(choices: Iterable[str], example: str) -> ParameterType:
 
 
 def _parse_boolean(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError("must be true or false")
-    return text == "true"
+    if text in {"true", "false"}:
+        return text == "true"
+    if text.lower() in {"true", "false"}:
+        raise ValueError(f"must be true or false; send {text.lower()} instead of {text}")
+    raise ValueError("must be true or false")
+
+
+def _parse_time(text: str) -> datetime:
+    """Return an instant; an unescaped ``+`` has become a blank."""
+    time, _, offset = text.rpartition(" ")
+    if re.fullmatch("[0-9]{2}:?[0-9]{2}", offset) and is_timestamp(f"{time}Z"):
+        raise ValueError(f"must have %2B for the + of its offset; send %2B{offset[:2]}:{offset[-2:]}")
+    return parse_timestamp(text)
 
 
 BOOLEAN = ParameterType(_parse_boolean, {"type": "boolean"}, "true")
-TIMESTAMP = ParameterType(parse_timestamp, {"type": "string", "format": "date-time"}, "2026-01-11T09:30:00Z")
+TIMESTAMP = ParameterType(_parse_time, {"type": "string", "format": "date-time"}, "2026-01-11T09:30:00Z")
+
+ENCODING_RULE = "must be percent-encoded UTF-8, such as %C3%BC for ü and %25 for %"
+
+#: A byte of a query that is not percent-encoded UTF-8, as a lone surrogate.
+UNDECODED_BYTE = re.compile("[\udc00-\udcff]")
+LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def query_parameters(request: HttpRequest) -> dict[str, list[str]]:
-    """Return the texts of each query parameter by name; WSGI passes the query as Latin-1."""
-    query = request.META["QUERY_STRING"].encode("latin-1").decode(errors="replace")
-    return parse_qs(query, keep_blank_values=True)
+    """Return the texts of each query parameter by name; WSGI passes the query as Latin-1.
+
+    A text that is not percent-encoded UTF-8 has an ``UNDECODED_BYTE``, which ``read_parameters`` refuses.
+    """
+    query = request.META["QUERY_STRING"].encode("latin-1").decode(errors="surrogateescape")
+    return parse_qs(LONE_PERCENT.sub("\udc25", query), keep_blank_values=True, errors="surrogateescape")
 
 
 def read_parameters(parameters: Mapping[str, list[str]], types: Mapping[str, ParameterType]) -> dict[str, Any]:
@@ -77,7 +97,7 @@ def read_parameters(parameters: Mapping[str, list[str]], types: Mapping[str, Par
     faults: list[Fault] = []
     for name, texts in parameters.items():
         if name not in types:
-            faults.append(unknown_parameter(name))
+            faults.append(unknown_parameter(name, types))
             continue
         try:
             values[name] = types[name].parse(_single_text(texts))
@@ -97,14 +117,20 @@ def _single_text(texts: list[str]) -> str:
         raise ValueError("must appear only once")
     if not texts[0]:
         raise ValueError("must not be empty")
+    if UNDECODED_BYTE.search(texts[0]):
+        raise ValueError(ENCODING_RULE)
     return texts[0]
 
 
-def unknown_parameter(name: str) -> Fault:
-    """Return the fault of a parameter that the endpoint does not have."""
-    return Fault(parameter=name, code="unknown_parameter", detail="This parameter is unknown here")
+def unknown_parameter(name: str, known: Iterable[str] = ()) -> Fault:
+    """Return the fault of a parameter that the endpoint, which has the parameters ``known``, does not have."""
+    if UNDECODED_BYTE.search(name):
+        return invalid_parameter(name, ENCODING_RULE)
+    advice = f"known are {', '.join(sorted(known))}" if known else "this request takes none"
+    return Fault(parameter=name, code="unknown_parameter", detail=f"This parameter is unknown here; {advice}")
 
 
 def invalid_parameter(name: str, rule: str) -> Fault:
     """Return the fault of a parameter that breaks a rule."""
+    name = UNDECODED_BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
     return Fault(parameter=name, code="invalid_parameter", detail=f"Parameter {name} {rule}")

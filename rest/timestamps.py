@@ -16,21 +16,36 @@ RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
 
+OFFSET_WITHOUT_COLON = re.compile(r"([+-]\d\d)(\d\d)\Z", re.ASCII)
+
 
 def parse_timestamp(text: str) -> datetime:
     """Return the instant in UTC, without digits past the sixth.
 
     Raises:
-        ValueError: ``text`` breaks ``TIMESTAMP_RULE``.
+        ValueError: ``text`` breaks ``TIMESTAMP_RULE``; the message is the broken part of the rule.
     """
     match = RFC_3339.fullmatch(text)
     if not match:
-        raise ValueError(TIMESTAMP_RULE)
+        raise ValueError(_broken_rule(text))
     date, time, fraction, offset = match.groups(default="")
     try:
         return datetime.fromisoformat(f"{date}T{time}.{fraction[1:7]:0<6}{offset.upper()}").astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(TIMESTAMP_RULE) from None
+
+
+def is_timestamp(text: str) -> bool:
+    """Tell whether ``text`` has the form of RFC 3339; the day may be none, such as 30 February."""
+    return RFC_3339.fullmatch(text) is not None
+
+
+def _broken_rule(text: str) -> str:
+    """Return the rule that ``text`` breaks; many programs write an offset without a colon."""
+    offset = OFFSET_WITHOUT_COLON.search(text)
+    if offset and is_timestamp(f"{text[: offset.start()]}Z"):
+        return f"must have a colon in its offset; send {offset[1]}:{offset[2]}"
+    return TIMESTAMP_RULE
 
 
 def format_timestamp(time: datetime) -> str:

@@ -183,13 +183,13 @@ class PayloadTooLarge(Problem):
 class UnsupportedMediaType(Problem):
     """The body is not `application/json` in UTF-8, or has a `Content-Encoding`.
 
-    For PATCH, `application/merge-patch+json` is accepted too.
+    `detail` says which, and what to send. For PATCH, `application/merge-patch+json` is accepted too.
     """
 
     status_code = 415
     default_code = "unsupported_media_type"
     title = "Unsupported Media Type"
-    default_detail = "The body must be UTF-8 JSON, sent with its Content-Type and without a Content-Encoding"
+    default_detail = "The Content-Type is not accepted here. Send Content-Type: application/json"
 
 
 class IdempotencyKeyReused(Problem):

@@ -4,6 +4,7 @@ import sys
 
 NOT_UTF_8 = "The body is not UTF-8"
 OUT_OF_RANGE = "The body has a number that is out of range"
+BYTE_ORDER_MARK = "The body begins with a byte order mark; send it without one"
 NO_NUMBER = "NaN and Infinity are not JSON"
 TOO_DEEP = "The body nests deeper than 32 levels"
 
@@ -27,7 +28,7 @@ UNREADABLE = {
     "blank": (b" \r\n\t", invalid(2, line=2)),
     "form-data": (b"title=Buy+milk", invalid(1)),
     "gzip": (b"\x1f\x8b\x08\x00", NOT_UTF_8),
-    "byte-order-mark": (b'\xef\xbb\xbf{"title": "x"}', invalid(1)),
+    "byte-order-mark": (b'\xef\xbb\xbf{"title": "x"}', BYTE_ORDER_MARK),
     "utf-16": ('{"title": "x"}'.encode("utf-16"), NOT_UTF_8),
     "utf-16-without-mark": ('{"title": "x"}'.encode("utf-16-le"), invalid(2)),
     "utf-32": ('{"title": "x"}'.encode("utf-32"), NOT_UTF_8),

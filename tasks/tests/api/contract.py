@@ -123,7 +123,7 @@ PROBLEMS = {
     "unsupported_media_type": (
         415,
         "Unsupported Media Type",
-        "The body must be UTF-8 JSON, sent with its Content-Type and without a Content-Encoding",
+        "The Content-Type is not accepted here. Send Content-Type: application/json",
     ),
     "idempotency_key_reused": (
         422,
@@ -219,8 +219,15 @@ def fault(code, detail, **place):
     return {**place, "code": code, "detail": detail}
 
 
-def unknown_parameter(name):
-    return fault("unknown_parameter", "This parameter is unknown here", parameter=name)
+def unknown_parameter(name, route=None):
+    """Return the fault of a parameter that a route does not have; only lists have parameters."""
+    names = ", ".join(sorted([*LIST_PARAMETERS, "cursor"]))
+    advice = f"known are {names}" if route in LISTS.values() else "this request takes none"
+    return fault("unknown_parameter", f"This parameter is unknown here; {advice}", parameter=name)
+
+
+def invalid_parameter(name, rule):
+    return fault("invalid_parameter", f"Parameter {name} {rule}", parameter=name)
 
 
 def malformed(header):

@@ -16,6 +16,7 @@ from rest.tests.json_texts import REPEATED_KEY, REPEATED_KEYS, UNREADABLE, array
 from tasks.tests.api.contract import (
     ALLOW,
     JSON,
+    LISTS,
     MAX_AUTHORIZATION_BYTES,
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
@@ -26,6 +27,7 @@ from tasks.tests.api.contract import (
     TASK_WRITES,
     Route,
     fault,
+    invalid_parameter,
     malformed,
     problem,
     unknown_parameter,
@@ -38,8 +40,20 @@ USED_KEY = "used-before"
 TOO_LARGE = b" " * (MAX_BODY_BYTES + 1)
 EMPTY_BODY = "The body is empty, and a JSON object is needed"
 CUT_OFF_BODY, CUT_OFF = UNREADABLE["cut-off"]
+ENCODING = "must be percent-encoded UTF-8, such as %C3%BC for ü and %25 for %"
 NOT_IN_TRASH = "The task is not in the trash"
 HOST = fault("not_allowed", "This Host is not served here", header="Host")
+
+NO_TYPE = "The body has no Content-Type"
+OTHER_TYPE = "The Content-Type is not accepted here"
+OTHER_CHARSET = "The Content-Type has a charset other than UTF-8"
+ENCODED = "The body has a Content-Encoding, which is not accepted"
+
+
+def send_json(reason, route):
+    """Return the detail of a 415."""
+    also = f" or {MERGE_PATCH}" if route.method == "PATCH" else ""
+    return f"{reason}. Send Content-Type: {JSON}{also}"
 
 
 class Refusal(NamedTuple):
@@ -98,6 +112,12 @@ def wrong_header(name, value, error):
     return Fault(name, "validation_error", {"headers": {name: value}}, (error,))
 
 
+def not_utf_8(route):
+    """Return queries that are not percent-encoded UTF-8, and the errors; only a list knows ``q``."""
+    value = invalid_parameter("q", ENCODING) if route in LISTS.values() else unknown_parameter("q")
+    return [("?q=%FF", value), ("?%FF=1", invalid_parameter("%FF", ENCODING))]
+
+
 def faults(route):
     """Return the faults that a route's request can have, by rank: of several, one of the first rank answers."""
     has_body, conditional = bool(route.body), route.writes and route.has_id
@@ -118,9 +138,21 @@ def faults(route):
             wrong_header("Host", "evil.example", HOST),
         ]
         + [wrong_header("Idempotency-Key", "a b", malformed("Idempotency-Key"))] * route.writes,
-        [Fault("Content-Type", "unsupported_media_type", {"headers": {"Content-Type": "text/plain"}})] * has_body,
+        [
+            Fault(
+                "Content-Type",
+                "unsupported_media_type",
+                {"headers": {"Content-Type": "text/plain"}},
+                detail=send_json(OTHER_TYPE, route),
+            )
+        ]
+        * has_body,
         [Fault("used key", "idempotency_key_reused", {"headers": {"Idempotency-Key": USED_KEY}})] * route.writes,
-        [Fault("parameter", "validation_error", {"query": "?x=1"}, (unknown_parameter("x"),))]
+        [Fault("parameter", "validation_error", {"query": "?x=1"}, (unknown_parameter("x", route),))]
+        + [
+            Fault(f"parameter {query}", "validation_error", {"query": query}, (error,))
+            for query, error in not_utf_8(route)
+        ]
         + [
             Fault("empty body", "parse_error", {"body": b""}, detail=EMPTY_BODY),
             Fault("cut-off body", "parse_error", {"body": CUT_OFF_BODY}, detail=CUT_OFF),
@@ -293,10 +325,8 @@ NOT_ACCEPTED = [
     "application/json; x=".ljust(1025, "a"),
 ]
 
-#: Values of ``Content-Type`` that are not JSON in UTF-8.
+#: Values of ``Content-Type`` that are not JSON.
 NOT_JSON = [
-    "",
-    " ",
     "text/plain",
     "text/plain; charset=utf-8",
     "text/json",
@@ -312,7 +342,10 @@ NOT_JSON = [
     "*/*",
     "json",
     "application",
-    "\xe9",
+    "application/json; x=".ljust(257, "a"),
+]
+#: Values of ``Content-Type`` that are JSON in another charset.
+NOT_IN_UTF_8 = [
     "application/json; charset=utf-16",
     "application/json; charset=UTF-16LE",
     "application/json; charset=utf-32",
@@ -327,21 +360,36 @@ NOT_JSON = [
     "application/json; CHARSET=latin-1",
     "application/json; charset=utf-8; charset=latin-1",
     "application/json; charset*=utf-8''utf-16",
-    "application/json; x=".ljust(257, "a"),
-    f"{MERGE_PATCH}; charset=latin-1",
 ]
 ENCODINGS = ["gzip", "GZIP", "br, gzip", "deflate", "identity", "bogus"]
 
 NOT_TAKEN = [
-    refuse(f"{name}: {label[:60]}", "unsupported_media_type", name, headers=headers)
-    for name in ("create", "update")
-    for label, headers in (
-        ("without Content-Type", {"Content-Type": None}),
-        *((f"as {value}", {"Content-Type": value}) for value in NOT_JSON),
-        *((f"in {value}", {"Content-Encoding": value}) for value in ENCODINGS),
-        ("merge patch in gzip", {"Content-Type": MERGE_PATCH, "Content-Encoding": "gzip"}),
+    refuse(
+        f"{name}: {label[:60]}",
+        "unsupported_media_type",
+        name,
+        headers=headers,
+        detail=send_json(reason, ROUTES[name]),
     )
-] + [refuse("create: as a merge patch", "unsupported_media_type", "create", headers={"Content-Type": MERGE_PATCH})]
+    for name, merge_patch_fault in (("create", OTHER_TYPE), ("update", OTHER_CHARSET))
+    for label, headers, reason in (
+        ("without Content-Type", {"Content-Type": None}, NO_TYPE),
+        *((f"as {value!r}", {"Content-Type": value}, NO_TYPE) for value in ("", " ")),
+        *((f"as {value}", {"Content-Type": value}, OTHER_TYPE) for value in NOT_JSON),
+        *((f"as {value}", {"Content-Type": value}, OTHER_CHARSET) for value in NOT_IN_UTF_8),
+        *((f"in {value}", {"Content-Encoding": value}, ENCODED) for value in ENCODINGS),
+        ("merge patch in latin-1", {"Content-Type": f"{MERGE_PATCH}; charset=latin-1"}, merge_patch_fault),
+        ("merge patch in gzip", {"Content-Type": MERGE_PATCH, "Content-Encoding": "gzip"}, ENCODED),
+    )
+] + [
+    refuse(
+        "create: as a merge patch",
+        "unsupported_media_type",
+        "create",
+        headers={"Content-Type": MERGE_PATCH},
+        detail=send_json(OTHER_TYPE, ROUTES["create"]),
+    )
+]
 
 NOT_ANSWERED = [
     refuse(f"Accept: {value[:60]}", "not_acceptable", "list", headers={"Accept": value}) for value in NOT_ACCEPTED
@@ -412,15 +460,19 @@ STALE = [
 
 # Parameters
 
+
+def unknown_in_list(*names):
+    return [unknown_parameter(name, ROUTES["list"]) for name in names]
+
+
 PARAMETERS = [
-    refuse(f"?{query[:30]}", "validation_error", "list", query=f"?{query}", errors=map(unknown_parameter, names))
+    refuse(f"?{query[:30]}", "validation_error", "list", query=f"?{query}", errors=unknown_in_list(*names))
     for query, names in (
         ("x", ["x"]),
         ("=1", [""]),
         ("x=1&x=2", ["x"]),
         ("x=1&y=2", ["x", "y"]),
         ("format=json", ["format"]),
-        ("%FF=1", ["\ufffd"]),
         ("%C3%BC=1", ["\xfc"]),
         ("%00", ["\0"]),
         ("&".join(["x=1"] * 2000), ["x"]),
@@ -428,10 +480,10 @@ PARAMETERS = [
         ("&" * 2000 + "x=1", ["x"]),
     )
 ] + [
-    refuse(f"?x {label}", "validation_error", "list", query="?x", errors=[unknown_parameter("x")], **parts)
-    for label, parts in (
-        ("in UTF-16", {"headers": {"Content-Type": "text/plain; charset=utf-16"}}),
-        ("of OPTIONS", {"method": "OPTIONS"}),
+    refuse(f"?x {label}", "validation_error", "list", query="?x", errors=[error], **parts)
+    for label, error, parts in (
+        ("in UTF-16", *unknown_in_list("x"), {"headers": {"Content-Type": "text/plain; charset=utf-16"}}),
+        ("of OPTIONS", unknown_parameter("x"), {"method": "OPTIONS"}),
     )
 ]
 
@@ -627,7 +679,7 @@ DJANGO_FAILS = [
         name,
         query="?x",
         headers={"Content-Type": f"text/plain; charset={charset}"},
-        errors=[unknown_parameter("x")],
+        errors=[unknown_parameter("x", ROUTES[name])],
     )
     for name, charset in (("list", "hex"), ("delete", "undefined"))
 ]

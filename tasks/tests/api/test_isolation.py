@@ -15,8 +15,8 @@ from tasks.tests.api.contract import (
     ROUTES,
     TASK_REQUESTS,
     common_headers,
-    fault,
     headers,
+    invalid_parameter,
     json_headers,
     problem,
     problem_headers,
@@ -173,7 +173,7 @@ def test_cursor_of_other_user_is_refused_as_broken(client_of, route):
     path = link.partition('>; rel="next"')[0][1:]
     assert send(client_of("alice"), route, path=path).status_code == 200
     response = send(client_of("bob"), route, path=path)
-    error = fault("invalid_parameter", "Parameter cursor is broken, or belongs to another list", parameter="cursor")
+    error = invalid_parameter("cursor", "is broken, or belongs to another list; take it from a Link of this list")
     assert response.status_code == 400
     assert response.json() == problem("validation_error", route.path, errors=[error])
     assert response.content == send(client_of("bob"), route, path=f"{route.path}?limit=1&cursor=broken").content

@@ -15,9 +15,10 @@ from tasks.models import Task
 from tasks.rules import EARLIEST, LATEST
 from tasks.tests.api.contract import (
     LIST_PARAMETERS,
+    LISTS,
     ORDERINGS,
-    fault,
     headers,
+    invalid_parameter,
     json_headers,
     problem,
     problem_headers,
@@ -38,23 +39,44 @@ URL_SAFE = re.compile(r"[A-Za-z0-9_.:~-]+")
 
 TIMES = ["created_after", "created_before", "updated_after", "updated_before"]
 
-UNKNOWN = "This parameter is unknown here"
+UNKNOWN = "is unknown here"
 LIMIT = "must be a number from 1 to 1000"
 COMPLETED = "must be true or false"
 TOO_LONG = "must not exceed 200 characters"
 NO_TEXT = "must be text to search for"
 TIME = "must be an RFC 3339 date and time with an offset, of the years 0001 to 9999"
 ORDERING = f"must be one of {', '.join(ORDERINGS)}"
+ENCODING = "must be percent-encoded UTF-8, such as %C3%BC for ü and %25 for %"
 EMPTY = "must not be empty"
 REPEATED = "must appear only once"
-BROKEN = "is broken, or belongs to another list"
+BROKEN = "is broken, or belongs to another list; take it from a Link of this list"
 NO_LIMIT = "needs a limit"
+
+#: Texts that are not percent-encoded UTF-8, and the texts that name them.
+NOT_UTF_8 = {
+    "%ff": "%FF",
+    "%80": "%80",
+    "a%80b": "a%80b",
+    "%C3": "%C3",
+    "%C3%28": "%C3(",
+    "%C0%AF": "%C0%AF",
+    "%E0%80%AF": "%E0%80%AF",
+    "%ED%A0%80": "%ED%A0%80",
+    "%ED%B3%BF": "%ED%B3%BF",
+    "%F4%90%80%80": "%F4%90%80%80",
+    "%": "%25",
+    "100%": "100%25",
+    "%4": "%254",
+    "%zz": "%25zz",
+    "%u00fc": "%25u00fc",
+    "%%20": "%25 ",
+}
 
 
 def error(parameter, rule):
     if rule == UNKNOWN:
-        return unknown_parameter(parameter)
-    return fault("invalid_parameter", f"Parameter {parameter} {rule}", parameter=parameter)
+        return unknown_parameter(parameter, LISTS["list"])
+    return invalid_parameter(parameter, rule)
 
 
 #: Queries, and what is wrong with each parameter.
@@ -82,8 +104,8 @@ REFUSED = [
     ("limit=five", ("limit", LIMIT)),
     ("limit=null", ("limit", LIMIT)),
     ("limit=5,6", ("limit", LIMIT)),
-    ("completed=True", ("completed", COMPLETED)),
-    ("completed=FALSE", ("completed", COMPLETED)),
+    ("completed=True", ("completed", f"{COMPLETED}; send true instead of True")),
+    ("completed=FALSE", ("completed", f"{COMPLETED}; send false instead of FALSE")),
     ("completed=1", ("completed", COMPLETED)),
     ("completed=0", ("completed", COMPLETED)),
     ("completed=yes", ("completed", COMPLETED)),
@@ -102,6 +124,10 @@ REFUSED = [
     ("q=%E3%80%80%C2%A0", ("q", NO_TEXT)),
     ("q=%00", ("q", NO_TEXT)),
     ("q=milk%00", ("q", NO_TEXT)),
+    *((f"q={value}", ("q", ENCODING)) for value in NOT_UTF_8),
+    *((f"{name}=1", (escaped, ENCODING)) for name, escaped in NOT_UTF_8.items()),
+    ("q=milk&q=%FF", ("q", REPEATED)),
+    ("created_after=%FF&%FF", ("created_after", ENCODING), ("%FF", ENCODING)),
     ("ordering=created", ("ordering", ORDERING)),
     ("ordering=%2Bcreated_at", ("ordering", ORDERING)),
     ("ordering=+created_at", ("ordering", ORDERING)),
@@ -157,7 +183,6 @@ NOT_TIMES = [
     "2026-01-11T09:30:00.000000",
     "2026-01-11T09:30Z",
     "2026-01-11T09Z",
-    "2026-01-11T09:30:00+0100",
     "2026-01-11T09:30:00+01",
     "2026-01-11T09:30:00+1:00",
     "2026-01-11T09:30:00+24:00",
@@ -200,6 +225,23 @@ NOT_TIMES = [
     "9999-12-31T23:59:59.999999-00:01",
     "9999-12-31T03:19:00-20:41",
 ]
+
+PLUS = "must have %2B for the + of its offset; send %2B01:00"
+#: Times as they stand in a query.
+OFFSETS = {
+    "2026-01-11T09:30:00+01:00": PLUS,
+    "2026-01-11t09:30:00.5+01:00": PLUS,
+    "2026-01-11+09:30:00%2001:00": PLUS,
+    "2026-01-11T09:30:00+0100": PLUS,
+    "2026-01-11T09:30:00%2B0000": "must have a colon in its offset; send +00:00",
+    "2026-01-11%2009:30:00.123-0530": "must have a colon in its offset; send -05:30",
+    "2026-01-11+09:30": TIME,
+    "2026-01-11T09:30:00+1:00": TIME,
+    "2026-01-11T09:30:00%2B01": TIME,
+    "2026-01-11T09:30:00%2B0100%0A": TIME,
+    "now+01:00": TIME,
+    "now%2B0100": TIME,
+}
 
 SENT = {**LIST_PARAMETERS, "cursor": "x"}
 
@@ -261,15 +303,29 @@ def test_parameter_breaking_rule_is_refused_by_name(assert_refused, row):
     assert_refused(*row)
 
 
+@pytest.mark.parametrize("query", ["q=\xff", "q=\xc3", "q=%C3\xbc", "q=\xed\xa0\x80"], ids=ascii)
+def test_query_with_raw_bytes_that_are_no_utf8_is_refused(as_user, query):
+    response = as_user.get(PATH, QUERY_STRING=query)
+    assert (response.status_code, headers(response)) == (400, problem_headers())
+    assert response.json() == problem("validation_error", PATH, errors=[invalid_parameter("q", ENCODING)])
+
+
+def test_query_with_raw_utf8_is_read(as_user):
+    TaskFactory(title="Müll")
+    response = as_user.get(PATH, QUERY_STRING="q=m\xc3\xbcll")
+    assert [task["title"] for task in json.loads(response.getvalue())] == ["Müll"]
+
+
 @pytest.mark.parametrize("text", NOT_TIMES, ids=ascii)
 def test_time_of_other_form_is_refused(assert_refused, text):
     for parameter in TIMES:
         assert_refused(urlencode({parameter: text}), (parameter, TIME))
 
 
-def test_time_with_unescaped_plus_is_refused(assert_refused):
+@pytest.mark.parametrize(("text", "rule"), OFFSETS.items(), ids=ascii)
+def test_time_with_malformed_offset_is_refused_with_the_correction(assert_refused, text, rule):
     """An unescaped plus sign in a query is a space."""
-    assert_refused("created_after=2026-01-11T09:30:00+01:00", ("created_after", TIME))
+    assert_refused(f"created_after={text}", ("created_after", rule))
 
 
 @pytest.mark.parametrize("parameter", SENT)

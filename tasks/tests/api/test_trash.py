@@ -93,7 +93,7 @@ def test_trash_cursor_is_refused_by_list(as_user):
     query = as_user.get(f"{TRASH}?limit=1&ordering=title")["Link"].partition("?")[2].partition(">")[0]
     assert as_user.get(f"{TRASH}?{query}").status_code == 200
     response = as_user.get(f"/api/tasks?{query}")
-    detail = "Parameter cursor is broken, or belongs to another list"
+    detail = "Parameter cursor is broken, or belongs to another list; take it from a Link of this list"
     error = fault("invalid_parameter", detail, parameter="cursor")
     assert (response.status_code, headers(response)) == (400, problem_headers())
     assert response.json() == problem("validation_error", "/api/tasks", errors=[error])
