@@ -323,7 +323,7 @@ def test_time_of_other_form_is_refused(assert_refused, text):
 
 
 @pytest.mark.parametrize(("text", "rule"), OFFSETS.items(), ids=ascii)
-def test_time_with_malformed_offset_is_refused_with_the_correction(assert_refused, text, rule):
+def test_time_with_malformed_offset_is_told_the_correction(assert_refused, text, rule):
     """An unescaped plus sign in a query is a space."""
     assert_refused(f"created_after={text}", ("created_after", rule))
 
