@@ -22,17 +22,19 @@ DUE_MESSAGES = {
     "wrong_offset": "Due has an offset that its time zone does not have then",
 }
 
-_DATE = "(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_YEAR = "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
+_DATE = f"{_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 #: IANA's guideline for names of time zones (tzdb, theory.html) allows components of 14 characters. No name has more
 #: than three components, and each has only these characters.
 ZONE_NAME_MAX_LENGTH = 3 * 14 + 2
 _ZONE_NAME = f"[A-Za-z][A-Za-z0-9_+/-]{{0,{ZONE_NAME_MAX_LENGTH - 1}}}"
 
-#: The shape of the stored forms, in the syntax that PostgreSQL, ECMAScript and Python share. The shape admits dates
-#: such as February 30 and unknown time zones, which ``canonical_due`` refuses.
-DUE_FORMS = rf"^{_DATE}(?:T{_TIME}(?:Z|\[{_ZONE_NAME}\])?)?$"
+#: The shape of the stored forms, in the syntax that PostgreSQL, ECMAScript (JSON Schema, section 6.4) and Python share.
+#: The shape admits dates such as February 30 and unknown time zones, which ``canonical_due`` refuses.
+#: Python needs ``fullmatch``, because its ``$`` also matches before a last line feed.
+DUE_FORMS = rf"^{_DATE}(T{_TIME}(Z|\[{_ZONE_NAME}\])?)?$"
 
 #: The length of a local time, two brackets and the longest name of a time zone.
 DUE_MAX_LENGTH = len("2026-12-24T18:00:00[]") + ZONE_NAME_MAX_LENGTH
@@ -40,11 +42,11 @@ DUE_MAX_LENGTH = len("2026-12-24T18:00:00[]") + ZONE_NAME_MAX_LENGTH
 #: The accepted text. A fraction needs an offset or Z. Any text between the brackets may be meant as a time zone.
 _DUE = re.compile(
     rf"(?P<date>{_DATE})"
-    rf"(?:T(?P<time>{_TIME})"
-    r"(?:(?:\.[0-9]+)?(?P<offset>Z|(?!-00:00)[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))?"
-    r"(?:\[(?P<zone>[^\[\]]+)\])?)?"
+    rf"(T(?P<time>{_TIME})"
+    r"((\.[0-9]+)?(?P<offset>Z|(?!-00:00)[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?"
+    r"(\[(?P<zone>[^\]]+)\])?)?"
 )
-_WALL_CLOCK = re.compile(rf"{_DATE}(?:T{_TIME})?")
+_WALL_CLOCK = re.compile(f"{_DATE}(T{_TIME})?")
 _WALL_CLOCK_RULE = "must be a date such as 2026-12-24, or a local time such as 2026-12-24T18:00:00"
 
 
@@ -116,7 +118,7 @@ def _wall_time_in(zone_name: str, wall_time: datetime, offset: str | None) -> da
     if zone is None:
         raise _refusal("unknown_time_zone")
     if offset == "Z":
-        return wall_time.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None, fold=0)
+        return wall_time.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
     if offset is not None and not _has_offset(zone, wall_time, _utc_offset(offset)):
         raise _refusal("wrong_offset")
     return wall_time
