@@ -29,7 +29,7 @@ help:
 	@echo "make test          all tests on SQLite and on PostgreSQL, in parallel; JOBS=1 for one process;"
 	@echo "                   PYTHON=python3.13 VENV=.venv-3.13 for another Python"
 	@echo "make coverage      the same tests, and the branches that they cover"
-	@echo "make test-e2e      the service in a browser and behind a real Better Auth; needs Chromium and Node 20"
+	@echo "make test-e2e      the service in a browser and behind a real Better Auth, dates in Temporal; needs Chromium and Node 20"
 	@echo "make test-faults   the promises of docs/reliability.md under real faults; needs nginx and pgbouncer; LONG=1 for all rounds"
 	@echo "make check         lint, layers, types, settings, migrations, OpenAPI document, requirements"
 	@echo "make audit         known vulnerabilities of the requirements; make check does this too"
