@@ -1,7 +1,7 @@
 """Read query parameters strictly, and name each unknown, repeated, empty or malformed parameter."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -40,14 +40,14 @@ def whole_number(least: int, most: int, example: int) -> ParameterType:
     return ParameterType(parse, {"type": "integer", "minimum": least, "maximum": most}, example)
 
 
-def one_of(choices: Iterable[str], example: str) -> ParameterType:
-    """Return the type of a parameter whose value is one of ``choices``."""
+def one_of(choices: Mapping[str, Any], example: str) -> ParameterType:
+    """Return the type of a parameter whose text is one of ``choices``, which have the values."""
     allowed = list(choices)
 
-    def parse(text: str) -> str:
-        if text not in allowed:
+    def parse(text: str) -> Any:
+        if text not in choices:
             raise ValueError(f"must be one of {', '.join(allowed)}")
-        return text
+        return choices[text]
 
     return ParameterType(parse, {"type": "string", "enum": allowed}, example)
 

@@ -36,6 +36,16 @@ _ZONE_NAME = f"[A-Za-z][A-Za-z0-9_+/-]{{0,{ZONE_NAME_MAX_LENGTH - 1}}}"
 #: Python needs ``fullmatch``, because its ``$`` also matches before a last line feed.
 DUE_FORMS = rf"^{_DATE}(T{_TIME}(Z|\[{_ZONE_NAME}\])?)?$"
 
+DUE_EXAMPLES = [
+    "2026-12-24",
+    "2026-12-24T18:00:00",
+    "2026-12-24T17:00:00Z",
+    "2026-12-24T18:00:00[Europe/Berlin]",
+]
+
+#: The shape of a date or a local time.
+WALL_CLOCK_FORMS = f"^{_DATE}(T{_TIME})?$"
+
 #: The length of a local time, two brackets and the longest name of a time zone.
 DUE_MAX_LENGTH = len("2026-12-24T18:00:00[]") + ZONE_NAME_MAX_LENGTH
 
@@ -46,7 +56,6 @@ _DUE = re.compile(
     r"((\.[0-9]+)?(?P<offset>Z|(?!-00:00)[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?"
     r"(\[(?P<zone>[^\]]+)\])?)?"
 )
-_WALL_CLOCK = re.compile(f"{_DATE}(T{_TIME})?")
 _WALL_CLOCK_RULE = "must be a date such as 2026-12-24, or a local time such as 2026-12-24T18:00:00"
 
 
@@ -84,7 +93,7 @@ def parse_wall_clock(text: str) -> str:
     Raises:
         ValueError: the text is neither.
     """
-    if not _WALL_CLOCK.fullmatch(text):
+    if not re.fullmatch(WALL_CLOCK_FORMS, text):
         raise ValueError(_WALL_CLOCK_RULE)
     try:
         datetime.fromisoformat(text)

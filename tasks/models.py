@@ -22,18 +22,25 @@ from database.expressions import (
     uuid_version,
 )
 from identity.user_ids import USER_ID_MAX_LENGTH
-from tasks.querysets import LIVE, TRASHED, TaskQuerySet
+from tasks.due import DUE_MAX_LENGTH
+from tasks.fields import AreLabels, DueField, IsDue, LabelCount, LabelsField, PriorityField
+from tasks.querysets import LIVE, SORT_KEYS, TRASHED, TaskQuerySet
 from tasks.rules import (
     DESCRIPTION_FORBIDDEN,
     DESCRIPTION_MAX_LENGTH,
     EARLIEST,
     INVISIBLE,
+    LABEL_MAX_LENGTH,
+    LABELS_MAX_NUMBER,
     LATEST,
     NUL,
     TITLE_FORBIDDEN,
     TITLE_MAX_LENGTH,
     WHITE_SPACE,
+    Priority,
     validate_description,
+    validate_due,
+    validate_labels,
     validate_title,
     validate_user_id,
 )
@@ -48,8 +55,21 @@ class Task(models.Model):
         INTERNAL_FIELDS: the fields that no endpoint shows.
     """
 
-    PUBLIC_FIELDS = ("id", "title", "description", "completed", "user_id", "created_at", "updated_at", "version")
-    WRITABLE_FIELDS = ("title", "description", "completed")
+    PUBLIC_FIELDS = (
+        "id",
+        "title",
+        "description",
+        "completed",
+        "due",
+        "priority",
+        "labels",
+        "user_id",
+        "created_at",
+        "updated_at",
+        "completed_at",
+        "version",
+    )
+    WRITABLE_FIELDS = ("title", "description", "completed", "due", "priority", "labels")
     INTERNAL_FIELDS = ("deleted_at",)
 
     id = models.UUIDField(
@@ -74,11 +94,38 @@ class Task(models.Model):
         help_text=f"More about the task, up to {DESCRIPTION_MAX_LENGTH} characters, line breaks included.",
     )
     completed = models.BooleanField(default=False, help_text="Whether the task is done.")
+    due = DueField(
+        max_length=DUE_MAX_LENGTH,
+        null=True,
+        blank=True,
+        validators=[validate_due],
+        help_text="When the task is due: a date, a local time, an instant, or a local time with a time zone.",
+    )
+    priority = PriorityField(
+        choices=Priority,
+        default=Priority.NONE.value,
+        db_default=Priority.NONE.value,
+        help_text="How important the task is.",
+    )
+    labels = LabelsField(
+        blank=True,
+        default=frozenset,
+        db_default=models.Value("{}", LabelsField()),
+        validators=[validate_labels],
+        help_text=f"Up to {LABELS_MAX_NUMBER} names of up to {LABEL_MAX_LENGTH} characters.",
+    )
     created_at = models.DateTimeField(
         "created", default=timezone.now, editable=False, help_text="When the task was created, in UTC."
     )
     updated_at = models.DateTimeField(
         "updated", editable=False, help_text="When the task was last written, in UTC; grows with every write."
+    )
+    completed_at = models.DateTimeField(
+        "completed at",
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the task was last completed, in UTC; empty while the task is open.",
     )
     version = models.BigIntegerField(
         default=1,
@@ -107,6 +154,8 @@ class Task(models.Model):
             ),
             models.Index("user_id", F("updated_at").desc(), F("id").desc(), condition=LIVE, name="task_updated"),
             models.Index("user_id", CodePoints("title"), F("id"), condition=LIVE, name="task_title"),
+            models.Index("user_id", SORT_KEYS["due"], F("id"), condition=LIVE, name="task_due"),
+            models.Index("user_id", "priority", "id", condition=LIVE, name="task_priority"),
             models.Index("user_id", F("updated_at").desc(), F("id").desc(), condition=TRASHED, name="task_trash"),
             models.Index("deleted_at", condition=TRASHED, name="task_deleted"),
         ]
@@ -155,6 +204,24 @@ class Task(models.Model):
                 condition=Q(completed__in=(True, False)),
                 name="task_completed_is_boolean",
             ),
+            models.CheckConstraint(condition=Q(IsDue("due")), name="task_due_form"),
+            models.CheckConstraint(
+                condition=Q(priority__range=(Priority.NONE, Priority.HIGH)) & Q(IsInteger("priority")),
+                name="task_priority_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(AreLabels("labels")) & Q(IsText("labels")),
+                name="task_labels_names",
+            ),
+            models.CheckConstraint(
+                condition=Q(LessThanOrEqual(LabelCount("labels"), LABELS_MAX_NUMBER)),
+                name="task_labels_max_number",
+            ),
+            models.CheckConstraint(
+                condition=Q(completed=False, completed_at=None)
+                | Q(completed=True, completed_at__range=(EARLIEST, LATEST)) & Q(IsTime("completed_at")),
+                name="task_completed_at_while_completed",
+            ),
             models.CheckConstraint(
                 condition=Q(created_at__gte=EARLIEST, updated_at__lte=LATEST)
                 & (Q(deleted_at=None) | Q(deleted_at__range=(EARLIEST, LATEST)))
@@ -184,10 +251,16 @@ class Task(models.Model):
         """
         if not self._state.adding:
             raise TypeError("A stored task is changed through Task.objects.filter(…).change(…)")
-        self.updated_at = self.updated_at or self.created_at
+        self._set_times()
         super().save(**options)
 
     def columns(self) -> dict[str, Any]:
-        """Return the values to insert for a new task by column, with ``updated_at`` as the time of creation."""
-        self.updated_at = self.updated_at or self.created_at
+        """Return the values to insert for a new task by column."""
+        self._set_times()
         return {field.attname: getattr(self, field.attname) for field in self._meta.concrete_fields}
+
+    def _set_times(self) -> None:
+        """Take missing times of a new task from ``created_at``."""
+        self.updated_at = self.updated_at or self.created_at
+        if self.completed and self.completed_at is None:
+            self.completed_at = self.updated_at

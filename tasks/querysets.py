@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from uuid import UUID
 
 from django.db import connections, models
-from django.db.models import Expression, F, Q, Value
+from django.db.models import Case, Expression, F, Q, Value, When
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
-from django.db.models.functions import Greatest
+from django.db.models.functions import Cast, Coalesce, Greatest
+from django.db.models.lookups import LessThanOrEqual
 from django.db.models.sql import DeleteQuery, UpdateQuery
 from django.db.models.sql.constants import ROW_COUNT
 from django.utils import timezone
 
 from database.compiled_statements import Parameter
 from database.expressions import CodePoints
+from tasks.fields import LabelCount, LabelsField, PatchedLabels, WallClock
+from tasks.rules import LABELS_MAX_NUMBER
 
 if TYPE_CHECKING:
     from tasks.models import Task
@@ -35,13 +38,31 @@ SORT_KEYS: dict[str, F | Expression] = {
     "created_at": F("created_at"),
     "updated_at": F("updated_at"),
     "title": CodePoints("title"),
+    "due": Coalesce(WallClock("due"), Value("~")),  # a due date begins with a digit, which sorts before ~
+    "priority": F("priority"),
 }
 ORDERINGS = [sign + name for name in SORT_KEYS for sign in ("-", "")]
+
+
+def as_expression(value: Any) -> Any:
+    """Return a value as an expression, and an expression as it is."""
+    return value if hasattr(value, "resolve_expression") else Value(value)
 
 
 def sort_key(ordering: str) -> F | Expression:
     """Return the expression that an ordering sorts by."""
     return SORT_KEYS[ordering.removeprefix("-")]
+
+
+def write_query(kind: type[WriteQuery], tasks: "TaskQuerySet") -> WriteQuery:
+    """Return a query that writes the tasks of a set.
+
+    Raises:
+        TypeError: the set is a slice.
+    """
+    if tasks.query.is_sliced:
+        raise TypeError("Cannot write a query once a slice has been taken.")
+    return cast("WriteQuery", tasks.query.chain(kind))
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -112,16 +133,19 @@ class TaskQuerySet(models.QuerySet["Task"]):
         Raises:
             IntegrityError: a task breaks a rule, or its id is in use.
         """
-        rows = [task.columns() for task in tasks]
         connection = connections[self.db]
         if connection.vendor != "postgresql":
             self.bulk_create(tasks)
             return
-        names = ", ".join(f'"{field.column}"' for field in self.model._meta.concrete_fields)
+        fields = self.model._meta.concrete_fields
+        names = ", ".join(f'"{field.column}"' for field in fields)
+        rows = [
+            [field.get_db_prep_save(task.columns()[field.attname], connection) for field in fields] for task in tasks
+        ]
         statement = f'COPY "{self.model._meta.db_table}" ({names}) FROM STDIN'
         with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
             for row in rows:
-                copy.write_row(list(row.values()))
+                copy.write_row(row)
 
     def change(self, **values: Any) -> int:
         """Write the named columns; without any, write nothing."""
@@ -157,23 +181,32 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def remove_query(self) -> DeleteQuery:
         """Build the query that deletes for good."""
-        return self._write_query(DeleteQuery)
+        return write_query(DeleteQuery, self)
 
-    def change_query(self, now: datetime | Parameter, **values: Any) -> UpdateQuery:
+    def change_query(
+        self, now: datetime | Parameter, *, label_patch: str | Parameter | None = None, **values: Any
+    ) -> UpdateQuery:
         """Build the query that writes ``values``; no other code raises ``version`` and ``updated_at``.
 
-        ``updated_at`` grows with every write, even if the clock stops or goes back.
+        ``updated_at`` grows with every write, even if the clock stops or goes back. ``completed_at`` moves only if
+        ``completed`` becomes true. ``label_patch`` adds and removes labels, as a merge patch (RFC 7396) in JSON. A task
+        that would get too many labels is not written.
         """
-        query = self._write_query(UpdateQuery)
-        clock = Value(now) if isinstance(now, datetime) else now
-        updated_at = Greatest(clock, F("updated_at") + timedelta(microseconds=1))
+        updated_at = Greatest(as_expression(now), F("updated_at") + timedelta(microseconds=1))
+        if "completed" in values:
+            is_completed = When(as_expression(values["completed"]), then=Coalesce("completed_at", updated_at))
+            values["completed_at"] = Case(is_completed)
+        if label_patch is not None:
+            values["labels"] = PatchedLabels("labels", as_expression(label_patch))
+        tasks = self.with_room_for(values["labels"]) if "labels" in values else self
+        query = write_query(UpdateQuery, tasks)
         query.add_update_values(dict(version=F("version") + 1, updated_at=updated_at, **values))
         return query
 
-    def _write_query(self, kind: type[WriteQuery]) -> WriteQuery:
-        if self.query.is_sliced:
-            raise TypeError("Cannot write a query once a slice has been taken.")
-        return cast("WriteQuery", self.query.chain(kind))
+    def with_room_for(self, labels: Any) -> Self:
+        """Keep the tasks that may have ``labels``, which is a set of names or an expression."""
+        number = LabelCount(Cast(labels, LabelsField()))
+        return self.filter(LessThanOrEqual(number, LABELS_MAX_NUMBER))
 
     def _run(self, query: UpdateQuery | DeleteQuery) -> int:
         """Run a query, and return how many rows it wrote."""

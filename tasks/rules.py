@@ -8,8 +8,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from django.core.exceptions import ValidationError
+from django.db.models import IntegerChoices
 
 from identity.user_ids import USER_ID, USER_ID_RULE
+from tasks.due import DUE_MESSAGES, canonical_due
 
 
 def characters(ranges: str) -> str:
@@ -46,6 +48,15 @@ DESCRIPTION_FORBIDDEN = CONTROLS.translate(dict.fromkeys(map(ord, "\t\n\r")))
 TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 2000
 
+LABEL_MAX_LENGTH = 50
+LABELS_MAX_NUMBER = 20
+
+#: A label may have neither the characters that JSON escapes, nor the comma that separates labels in a file.
+LABEL_FORBIDDEN = TITLE_FORBIDDEN + '"\\,'
+
+#: JavaScript's ``JSON.parse`` keeps this name, but an assignment to it changes the object's prototype.
+RESERVED_LABEL = "__proto__"
+
 #: The highest version that an import accepts, because JavaScript's numbers are exact up to here (RFC 8259, section 6).
 #: Further writes add 1 each, and cannot reach the limit of the column.
 MAX_VERSION = 2**53
@@ -56,6 +67,16 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
 #: The accepted difference between the clocks of two servers.
 CLOCK_SKEW = timedelta(minutes=1)
+
+
+class Priority(IntegerChoices):
+    """A priority; the label is the word in JSON, where ``NONE`` is ``null``."""
+
+    NONE = 0, "none"
+    LOW = 1, "low"
+    MEDIUM = 2, "medium"
+    HIGH = 3, "high"
+
 
 #: The messages of each field by the codes of Django's and REST framework's validators.
 MESSAGES: dict[str, dict[str, str]] = {
@@ -78,8 +99,24 @@ MESSAGES: dict[str, dict[str, str]] = {
         "null": "Completed must be true or false",
         "invalid": "Completed must be true or false",
     },
+    "due": DUE_MESSAGES,
+    "priority": {"invalid": "Priority must be low, medium, high or null"},
+    "labels": {
+        "invalid": "Labels must be an object of names to true, or an array of names",
+        "max_number": f"Labels exceed the maximum number of {LABELS_MAX_NUMBER}",
+        "not_true": "A label must have the value true",
+        "not_true_or_null": "A label must have the value true, or null to remove it",
+        "blank": "A label must not be blank",
+        "max_length": f"A label exceeds the maximum length of {LABEL_MAX_LENGTH} characters",
+        "forbidden_character": (
+            'A label must not contain ", \\, commas, control characters, line breaks or lone surrogates'
+        ),
+        "reserved": f"A label must not be {RESERVED_LABEL}",
+        "duplicate": "A label must appear only once",
+    },
 }
 _FORBIDDEN_IN_TITLE = re.compile(f"[{re.escape(TITLE_FORBIDDEN)}\ud800-\udfff]")
+_FORBIDDEN_IN_LABEL = re.compile(f"[{re.escape(LABEL_FORBIDDEN)}\ud800-\udfff]")
 _FORBIDDEN_IN_DESCRIPTION = re.compile(f"[{re.escape(DESCRIPTION_FORBIDDEN)}\ud800-\udfff]")
 
 
@@ -103,6 +140,52 @@ def validate_description(description: str) -> None:
     """
     if _FORBIDDEN_IN_DESCRIPTION.search(description):
         raise ValidationError(MESSAGES["description"]["forbidden_character"], code="forbidden_character")
+
+
+def validate_due(due: str) -> None:
+    """Refuse a due date that is not in canonical form.
+
+    Raises:
+        ValidationError: the text is no due date, or has another canonical form.
+    """
+    if canonical_due(due) != due:
+        raise ValidationError(MESSAGES["due"]["invalid"], code="invalid")
+
+
+def clean_label(text: str) -> str:
+    """Return the trimmed name of a label.
+
+    Raises:
+        ValidationError: the name breaks a rule.
+    """
+    name = text.strip(WHITE_SPACE)
+    code = _label_fault(name)
+    if code:
+        raise ValidationError(MESSAGES["labels"][code], code=code)
+    return name
+
+
+def _label_fault(name: str) -> str | None:
+    if not name.strip(INVISIBLE):
+        return "blank"
+    if len(name) > LABEL_MAX_LENGTH:
+        return "max_length"
+    if _FORBIDDEN_IN_LABEL.search(name):
+        return "forbidden_character"
+    return "reserved" if name == RESERVED_LABEL else None
+
+
+def validate_labels(labels: frozenset[str]) -> None:
+    """Refuse too many labels, and names that break a rule.
+
+    Raises:
+        ValidationError: there are too many labels, or a name is not in the form that ``clean_label`` returns.
+    """
+    if len(labels) > LABELS_MAX_NUMBER:
+        raise ValidationError(MESSAGES["labels"]["max_number"], code="max_number")
+    for name in labels:
+        if clean_label(name) != name:
+            raise ValidationError(MESSAGES["labels"]["blank"], code="blank")
 
 
 def validate_user_id(user_id: str) -> None:

@@ -62,7 +62,7 @@ class DailyCounts(NamedTuple):
 
     Attributes:
         created: tasks created on the day, including tasks that are now in the trash.
-        completed: completed live tasks whose last write was on the day. The time of completion is not stored.
+        completed: completed live tasks that were completed on the day.
         trashed: tasks in the trash that were moved there on the day.
     """
 
@@ -86,7 +86,7 @@ def completed_tasks(tasks: TaskQuerySet) -> TaskQuerySet:
 
 DAILY_NUMBERS = {
     "created": DailyNumber(TaskQuerySet.all, "created_at"),
-    "completed": DailyNumber(completed_tasks, "updated_at"),
+    "completed": DailyNumber(completed_tasks, "completed_at"),
     "trashed": DailyNumber(TaskQuerySet.in_trash, "deleted_at"),
 }
 
@@ -117,7 +117,7 @@ def collect_statistics(number_of_days: int) -> TaskStatistics:
     elif can_estimate(tasks):
         totals, days = estimate_totals_and_days(tasks, dates)
     else:
-        # Counting the completed tasks would read every task, because updated_at has no index over all owners.
+        # Counting the completed tasks would read every task, because completed_at has no index.
         days = count_daily(tasks, dates, ("created",))
     oldest_in_trash = tasks.in_trash().aggregate(oldest=Min("deleted_at"))["oldest"]
     return TaskStatistics(totals, days, oldest_in_trash, read_database_size(tasks), timezone.now())

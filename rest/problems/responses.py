@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -35,7 +35,6 @@ from rest.problems.types import (
     HOST_FAULT,
     PROBLEMS,
     Busy,
-    Fault,
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
@@ -44,7 +43,7 @@ from rest.problems.types import (
     ServerError,
     ServiceUnavailable,
     Throttled,
-    body_fault,
+    body_faults,
 )
 
 CONTENT_TYPE = "application/problem+json"
@@ -118,7 +117,7 @@ def as_problem(error: BaseException | None) -> Problem:
         case Problem():
             return error
         case drf_exceptions.ValidationError():
-            return InvalidRequest(faults=_body_faults(error.detail))
+            return InvalidRequest(faults=body_faults(error.detail))
         case drf_exceptions.Throttled():
             return Throttled(ceil(getattr(error, "wait", None) or 1))
         case drf_exceptions.APIException():
@@ -143,19 +142,6 @@ def _translate_django_error(error: BaseException | None) -> Problem:
             return InvalidRequest()
         case _:
             return ServerError()
-
-
-def _body_faults(detail: Any, *path: str) -> Iterator[Fault]:
-    """Yield the faults in a serializer's ``{field: [error, …]}``, which may nest."""
-    match detail:
-        case dict():
-            for field, errors in detail.items():
-                yield from _body_faults(errors, *path, field)
-        case list():
-            for error in detail:
-                yield from _body_faults(error, *path)
-        case _:
-            yield body_fault(path, detail.code, str(detail))
 
 
 def problem_of_status(status: int) -> Problem:

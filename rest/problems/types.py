@@ -3,7 +3,7 @@
 A view raises a problem, and ``rest/problems/responses.py`` renders it. ``/problems/{code}`` shows its docstring.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, ClassVar, TypedDict
 from urllib.parse import quote
@@ -39,6 +39,19 @@ def json_pointer(*tokens: str) -> str:
 def body_fault(path: Iterable[str], code: str, detail: str) -> Fault:
     """Return the fault of the value at ``path`` in a body."""
     return Fault(pointer=json_pointer(*path), code=code, detail=detail)
+
+
+def body_faults(detail: Any, *path: str) -> Iterator[Fault]:
+    """Yield the faults in a serializer's ``{field: [error, …]}``, which may nest."""
+    match detail:
+        case dict():
+            for field, errors in detail.items():
+                yield from body_faults(errors, *path, str(field))
+        case list():
+            for error in detail:
+                yield from body_faults(error, *path)
+        case _:
+            yield body_fault(path, detail.code, str(detail))
 
 
 class Problem(APIException):

@@ -1,7 +1,7 @@
 """Answer a list: all tasks as a stream, or a page."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -21,13 +21,38 @@ from tasks.querysets import LAST_WRITTEN_FIRST, NEWEST_FIRST, ORDERINGS, Positio
 #: Tasks that a stream reads with one statement.
 STREAMED_AT_ONCE = 2000
 
+#: The parameters that select tasks.
+SELECTION = {"q": SEARCH, **{name: each.type for name, each in FILTERS.items()}}
+
 PARAMETERS = {
     "limit": LIMIT,
     "cursor": CURSOR,
-    "q": SEARCH,
-    "ordering": one_of(ORDERINGS, example=LAST_WRITTEN_FIRST),
-    **{name: each.type for name, each in FILTERS.items()},
+    "ordering": one_of({name: name for name in ORDERINGS}, example=LAST_WRITTEN_FIRST),
+    **SELECTION,
 }
+
+
+def conditions(values: Mapping[str, Any], user_id: str) -> dict[str, Any]:
+    """Return the values of a statement that reads the caller's tasks which the parameters select."""
+    filters = {FILTERS[name].lookup: value for name, value in values.items() if name in FILTERS}
+    return {"user_id": user_id, "filters": filters, "words": values.get("q", [])}
+
+
+def count_tasks(parameters: Mapping[str, list[str]], user_id: str) -> int:
+    """Return the number of the caller's live tasks that the parameters select.
+
+    Raises:
+        InvalidRequest: a parameter is refused.
+    """
+    selected = conditions(read_parameters(parameters, SELECTION), user_id)
+    with _time_limit(selected):
+        rows = statements.count.fetch(**selected)
+    return rows[0][0] if rows else 0
+
+
+def _time_limit(selected: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Limit the time of a search, because SQLite has no time limit of its own."""
+    return search(connection) if selected["words"] else nullcontext()
 
 
 class Listing:
@@ -47,11 +72,7 @@ class Listing:
         self.sent = {name: texts[0] for name, texts in parameters.items()}
         self.limit: int | None = values.get("limit")
         self.ordering: str = values.get("ordering", LAST_WRITTEN_FIRST if trashed else NEWEST_FIRST)
-        self.conditions = {
-            "user_id": user_id,
-            "filters": {FILTERS[name].lookup: value for name, value in values.items() if name in FILTERS},
-            "words": values.get("q", []),
-        }
+        self.conditions = conditions(values, user_id)
         filters = sorted(item for item in self.sent.items() if item[0] not in {"limit", "cursor", "ordering"})
         bound_to = ["tasks.listing", path, user_id, self.ordering, filters]
         self.cursors = Cursors(bound_to, sort_key_field(self.ordering))
@@ -92,8 +113,7 @@ class Listing:
         return row
 
     def _fetch(self, statement: CompiledStatement[Any], size: int, after: Position | None) -> list[tuple[Any, ...]]:
-        searching = search(connection) if self.conditions["words"] else nullcontext()
-        with searching:
+        with _time_limit(self.conditions):
             return statement.fetch(self.trashed, self.ordering, size, **self.conditions, after=after)
 
     def _position(self, row: Any) -> Position:

@@ -18,8 +18,8 @@ from identity.user_ids import USER_ID_MAX_LENGTH
 from rest.entity_tags import ENTITY_TAGS, OBS_TEXT
 from rest.openapi import text_pattern
 from tasks.api.filters import FILTERS
-from tasks.api.listing import PARAMETERS
-from tasks.api.serializers import TaskSerializer
+from tasks.api.listing import PARAMETERS, SELECTION
+from tasks.api.serializers import LABEL_SCHEMA, LABELS_SCHEMA, TaskSerializer
 from tasks.models import Task
 from tasks.querysets import LAST_WRITTEN_FIRST, NEWEST_FIRST
 from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, TITLE_FORBIDDEN
@@ -29,6 +29,9 @@ _EXAMPLE = {
     "title": "Buy milk",
     "description": "Two litres, and something for the cat",
     "completed": False,
+    "due": "2026-01-12",
+    "priority": "high",
+    "labels": {"home": True},
     "user_id": "default",
     "created_at": "2026-01-11T09:30:00.000000Z",
     "updated_at": "2026-01-11T09:30:00.000000Z",
@@ -36,7 +39,13 @@ _EXAMPLE = {
 }
 TASK = {name: _EXAMPLE.get(name) for name in Task.PUBLIC_FIELDS}
 ANOTHER = {**TASK, "id": "019bac0f-7080-7000-8000-000000000000", "title": "Call the plumber"}
-CHANGED = {**TASK, "completed": True, "updated_at": "2026-01-11T09:31:12.345678Z", "version": 2}
+CHANGED = {
+    **TASK,
+    "completed": True,
+    "updated_at": "2026-01-11T09:31:12.345678Z",
+    "completed_at": "2026-01-11T09:31:12.345678Z",
+    "version": 2,
+}
 
 #: In ASCII, because the server refuses other bytes in headers.
 TAGS = {"type": "string", "pattern": ENTITY_TAGS.replace(OBS_TEXT, "")}
@@ -84,6 +93,11 @@ DESCRIPTIONS = {
 }
 
 
+def selection_parameters() -> list[OpenApiParameter]:
+    """Document the parameters that select tasks."""
+    return [parameter for parameter in list_parameters(NEWEST_FIRST) if parameter.name in SELECTION]
+
+
 def list_parameters(default_ordering: str) -> list[OpenApiParameter]:
     """Document the parameters of a list."""
     schemas = {name: parameter.schema for name, parameter in PARAMETERS.items()}
@@ -98,6 +112,12 @@ def list_parameters(default_ordering: str) -> list[OpenApiParameter]:
         for name, parameter in PARAMETERS.items()
     ]
 
+
+COUNT_SCHEMA = {
+    "type": "object",
+    "properties": {"count": {"type": "integer", "minimum": 0}},
+    "required": ["count"],
+}
 
 LINK = OpenApiParameter(
     "Link",
@@ -150,6 +170,15 @@ document_tasks = extend_schema_view(
             [OpenApiExample("Two tasks", [CHANGED, ANOTHER], response_only=True)],
         ),
     ),
+    count=extend_schema(
+        tags=["tasks"],
+        operation_id="countTasks",
+        parameters=selection_parameters(),
+        extensions=problem_codes(),
+        responses=OpenApiResponse(
+            COUNT_SCHEMA, "The number of tasks.", [OpenApiExample("Three tasks", {"count": 3}, response_only=True)]
+        ),
+    ),
     create=extend_schema(
         tags=["tasks"],
         operation_id="createTask",
@@ -181,7 +210,9 @@ document_tasks = extend_schema_view(
         operation_id="deleteTask",
         parameters=[IF_MATCH, etag_header()],
         extensions=problem_codes("not_found", "precondition_failed"),
-        responses={200: task_response({**CHANGED, "completed": False}, "The task, now in the trash.")},
+        responses={
+            200: task_response({**CHANGED, "completed": False, "completed_at": None}, "The task, now in the trash.")
+        },
     ),
     toggle=extend_schema(
         tags=["tasks"],
@@ -254,8 +285,16 @@ class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
             schema["additionalProperties"] = False
             schema["description"] = "Read-only fields are accepted and ignored. Unknown fields are refused."
             properties["title"]["pattern"] = TITLE_PATTERN
+            properties["labels"] = _labels_request(partial=self.target.partial)
             properties["description"] |= {"type": ["string", "null"], "pattern": DESCRIPTION_PATTERN}
         return schema
+
+
+def _labels_request(*, partial: bool) -> dict[str, Any]:
+    """Return the schema of labels in a request; a change may remove labels."""
+    values = {"enum": [True, None]} if partial else {"const": True}
+    names = {"type": "array", "items": LABEL_SCHEMA, "uniqueItems": True}
+    return {"anyOf": [{**LABELS_SCHEMA, "additionalProperties": values}, names, {"type": "null"}]}
 
 
 #: The operations that can follow on the task of a response.

@@ -1,18 +1,27 @@
 """The shape of a task in JSON, and the limits of the fields that a client sends."""
 
-from typing import Any
+from collections.abc import Container, Iterator
+from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
+from rest.openapi import text_pattern
 from rest.problems.types import InvalidRequest, body_fault
 from rest.timestamps import TimestampField
+from tasks import fields
+from tasks.due import DUE_EXAMPLES, DUE_FORMS, DUE_MAX_LENGTH, canonical_due
+from tasks.fields import label_patch
 from tasks.models import Task
-from tasks.rules import MESSAGES, WHITE_SPACE
+from tasks.rules import INVISIBLE, LABEL_FORBIDDEN, LABELS_MAX_NUMBER, MESSAGES, WHITE_SPACE, Priority, clean_label
+
+LABEL_PATTERN = text_pattern(forbidden=LABEL_FORBIDDEN, invisible=INVISIBLE)
 
 UNKNOWN_FIELD = ErrorDetail("This field is unknown", code="unknown_field")
 
@@ -58,6 +67,90 @@ class StrictBooleanField(serializers.BooleanField):
         return data
 
 
+@extend_schema_field(
+    {"type": ["string", "null"], "pattern": DUE_FORMS, "maxLength": DUE_MAX_LENGTH, "examples": DUE_EXAMPLES}
+)
+class DueField(TextField):
+    """A due date, which is stored in canonical form."""
+
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            return canonical_due(super().to_internal_value(data))
+        except ValidationError as error:
+            self.fail(str(error.code))
+
+
+@extend_schema_field({"enum": [*(priority.label for priority in Priority if priority), None]})
+class PriorityField(serializers.Field[int, str | None, str | None, Any]):
+    """The word of a priority, or ``null``."""
+
+    numbers: ClassVar = {priority.label: priority.value for priority in Priority if priority}
+
+    def run_validation(self, data: Any = empty) -> Any:
+        return Priority.NONE.value if data is None else super().run_validation(data)
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, str) or data not in self.numbers:
+            self.fail("invalid")
+        number: int = self.numbers[data]
+        return number
+
+
+LABEL_SCHEMA = {"type": "string", "minLength": 1, "pattern": LABEL_PATTERN}
+LABELS_SCHEMA = {
+    "type": "object",
+    "maxProperties": LABELS_MAX_NUMBER,
+    "propertyNames": LABEL_SCHEMA,
+    "additionalProperties": {"const": True},
+}
+
+
+@extend_schema_field(LABELS_SCHEMA)
+class LabelsField(serializers.Field[Any, Any, Any, Any]):
+    """Labels: an array or ``null`` is a new set of names, and so is an object in a new task.
+
+    The value is a frozenset. The value of an object in a change is a dict, which adds and removes names.
+    """
+
+    def run_validation(self, data: Any = empty) -> Any:
+        return super().run_validation([] if data is None else data)
+
+    def to_internal_value(self, data: Any) -> frozenset[str] | dict[str, bool | None]:
+        is_patch = self.root.partial and isinstance(data, dict)
+        labels = self._read(data, {True, None} if is_patch else {True})
+        if not self.root.partial and len(labels) > LABELS_MAX_NUMBER:
+            self.fail("max_number")
+        return labels if is_patch else frozenset(labels)
+
+    def _read(self, data: Any, values: Container[Any]) -> dict[str, bool | None]:
+        labels: dict[str, bool | None] = {}
+        faults: dict[str, Any] = {}
+        for place, name, value in self._members(data):
+            try:
+                label = clean_label(name)
+                if type(value) not in (bool, type(None)) or value not in values:
+                    self.fail("not_true_or_null" if None in values else "not_true")
+                if label in labels:
+                    self.fail("duplicate")
+                labels[label] = value
+            except ValidationError as error:
+                faults[place] = [ErrorDetail(str(error.message), error.code)]
+            except serializers.ValidationError as error:
+                faults[place] = error.detail
+        if faults:
+            raise serializers.ValidationError(faults)
+        return labels
+
+    def _members(self, data: Any) -> Iterator[tuple[str, str, Any]]:
+        """Yield the place, the name and the value of each label."""
+        if isinstance(data, dict):
+            yield from ((name, name, value) for name, value in data.items())
+        elif isinstance(data, list) and all(isinstance(name, str) for name in data):
+            yield from ((str(index), name, True) for index, name in enumerate(data))
+        else:
+            self.fail("invalid")
+
+
 class TaskSerializer(serializers.ModelSerializer[Task]):
     """A task, each field by the class of the model's field."""
 
@@ -69,11 +162,27 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         models.DateTimeField: TimestampField,
     }
 
+    #: Fields that need no other options of the model's field than these.
+    own_fields: ClassVar[dict[type, type[serializers.Field[Any, Any, Any, Any]]]] = {
+        fields.DueField: DueField,
+        fields.PriorityField: PriorityField,
+        fields.LabelsField: LabelsField,
+    }
+    own_options = ("required", "allow_null", "help_text")
+
     class Meta:
         model = Task
         fields = Task.PUBLIC_FIELDS
         read_only_fields = tuple(name for name in Task.PUBLIC_FIELDS if name not in Task.WRITABLE_FIELDS)
         extra_kwargs = {name: {"error_messages": messages} for name, messages in MESSAGES.items()}
+
+    def build_standard_field(
+        self, field_name: str, model_field: "models.Field[Any, Any]"
+    ) -> tuple[type[serializers.Field[Any, Any, Any, Any]], dict[str, Any]]:
+        field_class, options = super().build_standard_field(field_name, model_field)
+        if own_class := self.own_fields.get(type(model_field)):
+            return own_class, {name: options[name] for name in self.own_options if name in options}
+        return field_class, options
 
     def run_validation(self, data: Any = empty) -> Any:
         if not isinstance(data, dict):
@@ -88,6 +197,8 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
             raise serializers.ValidationError({**error.detail, **unknown}) from None  # type: ignore[dict-item]
         if unknown:
             raise serializers.ValidationError(unknown)
+        if isinstance(values.get("labels"), dict):
+            values["label_patch"] = label_patch(values.pop("labels"))
         return values
 
 

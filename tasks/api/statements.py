@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import Count, F
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 
 from database.compiled_statements import NOW, CompiledStatement, JoinedStatement, Query
@@ -99,9 +99,26 @@ def _chunk(
     after: Position | None = None,
 ) -> TaskQuerySet:
     """Read up to ``size`` tasks of a list, from the beginning or after a position."""
-    tasks = _tasks_of(user_id, trashed=trashed).filter(**(filters or {})).mentioning(*words).in_order(ordering)
+    tasks = _selected(user_id, trashed=trashed, filters=filters, words=words).in_order(ordering)
     return (tasks.after(after, ordering) if after else tasks)[:size]
 
+
+def _selected(
+    user_id: str,
+    *,
+    trashed: bool,
+    filters: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
+) -> TaskQuerySet:
+    return _tasks_of(user_id, trashed=trashed).filter(**(filters or {})).mentioning(*words)
+
+
+def _count(*, user_id: str, filters: Mapping[str, Any] | None = None, words: Sequence[str] = ()) -> Query:
+    """Read the number of live tasks; without any, the statement returns no row."""
+    return _selected(user_id, trashed=False, filters=filters, words=words).order_by().values("user_id")
+
+
+count = CompiledStatement(_count, lambda: {"number": Count("*")})
 
 #: Each row is a task's JSON, its sort key and its id.
 chunk = CompiledStatement(_chunk, _json_and_position)

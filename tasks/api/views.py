@@ -1,6 +1,8 @@
 """The endpoints of ``/api/tasks``."""
 
 import builtins
+import json
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +17,14 @@ from database.compiled_statements import CompiledStatement
 from idempotency.viewsets import IdempotentViewSet
 from rest.entity_tags import entity_tag
 from rest.parameters import query_parameters
-from rest.problems.types import Conflict, NotFound, PreconditionFailed
+from rest.problems.types import Conflict, InvalidRequest, NotFound, PreconditionFailed, body_fault
 from rest.viewsets import JSON
 from tasks.api import statements
-from tasks.api.listing import Listing
+from tasks.api.listing import Listing, count_tasks
 from tasks.api.openapi import document_tasks, document_trash
 from tasks.api.serializers import CHANGES, NEW_TASK, TaskSerializer
 from tasks.models import Task
+from tasks.rules import LABELS_MAX_NUMBER, MESSAGES
 from throttling.concurrency import ConcurrencyLimit
 
 
@@ -62,8 +65,8 @@ class TaskEndpoints(IdempotentViewSet[Task]):
         Raises:
             NotFound: the caller has no such task.
         """
-        for json, version in statements.show.fetch(self.trashed, user_id=self.user_id, id=self.kwargs["id"]):
-            return json, version
+        for task, version in statements.show.fetch(self.trashed, user_id=self.user_id, id=self.kwargs["id"]):
+            return task, version
         raise NotFound
 
     def _write(self, statement: CompiledStatement[Any], *parts: Any, **values: Any) -> HttpResponse:
@@ -75,8 +78,8 @@ class TaskEndpoints(IdempotentViewSet[Task]):
         """
         versions = None if self.if_match is None else [*self.if_match]
         written = statement.fetch(*parts, user_id=self.user_id, id=self.kwargs["id"], versions=versions, **values)
-        for json, version in written:
-            return self.respond(json, version)
+        for task, version in written:
+            return self.respond(task, version)
         if versions is None:
             raise NotFound
         _, version = self._current()
@@ -87,27 +90,60 @@ class TaskEndpoints(IdempotentViewSet[Task]):
 class TaskViewSet(TaskEndpoints):
     """The caller's tasks outside the trash."""
 
+    actions_with_parameters = ("list", "count")
+
     def create(self, request: Request) -> HttpResponse:
         """Store a new task."""
         return self.idempotently(self._create)
 
     def _create(self) -> HttpResponse:
         task = Task(user_id=self.user_id, **NEW_TASK.run_validation(self.request.data))
-        [(json, version)] = statements.create.fetch(user_id=self.user_id, columns=task.columns())
-        return self.respond(json, version, http.HTTP_201_CREATED, {"Location": f"{self.request.path_info}/{task.id}"})
+        [(text, version)] = statements.create.fetch(user_id=self.user_id, columns=task.columns())
+        return self.respond(text, version, http.HTTP_201_CREATED, {"Location": f"{self.request.path_info}/{task.id}"})
 
     def partial_update(self, request: Request, id: UUID) -> HttpResponse:
         """Change only the fields in the body."""
         return self.idempotently(self._change)
 
     def _change(self) -> HttpResponse:
-        if changes := CHANGES.run_validation(self.request.data):
+        changes = CHANGES.run_validation(self.request.data)
+        if not changes:
+            return self._write(statements.show, self.trashed)
+        try:
             return self._write(statements.change, changes=changes)
-        return self._write(statements.show, self.trashed)
+        except (NotFound, PreconditionFailed) as refusal:
+            if not changes.keys() & {"labels", "label_patch"}:
+                raise
+            self._refuse_excess_labels(changes)
+            # The task was found now. Without If-Match, another client has removed labels since the write.
+            if isinstance(refusal, NotFound):
+                return self._change()
+            raise
 
     def destroy(self, request: Request, id: UUID) -> HttpResponse:
         """Move a task to the trash, and answer with its last state."""
         return self.idempotently(lambda: self._write(statements.move_to_trash))
+
+    def _refuse_excess_labels(self, changes: Mapping[str, Any]) -> None:
+        """Refuse changes that lead to too many labels.
+
+        Raises:
+            NotFound: the caller has no such task.
+            InvalidRequest: the task would have too many labels.
+        """
+        task, _ = self._current()
+        labels = changes.get("labels")
+        if labels is None:
+            patched = {**json.loads(task)["labels"], **json.loads(changes["label_patch"])}
+            labels = [name for name, value in patched.items() if value]
+        if len(labels) > LABELS_MAX_NUMBER:
+            raise InvalidRequest(faults=[body_fault(["labels"], "max_number", MESSAGES["labels"]["max_number"])])
+
+    @action(detail=False, methods=["get"])
+    def count(self, request: Request) -> HttpResponse:
+        """Answer with the number of the caller's tasks that the parameters select."""
+        number = count_tasks(query_parameters(request), self.user_id)
+        return HttpResponse(f'{{"count":{number}}}', content_type=JSON)
 
     @action(detail=True, methods=["post"])
     def toggle(self, request: Request, id: UUID) -> HttpResponse:

@@ -16,6 +16,7 @@ from django.db import models
 
 from rest.json_parsers import JSONParser
 from rest.problems.types import Fault, Problem, body_fault
+from tasks.fields import LabelsField, PriorityField
 from tasks.models import Task
 
 T = TypeVar("T")
@@ -26,9 +27,9 @@ _BY_NAME = {field.name: field for field in Task._meta.concrete_fields}
 FIELDS = {name: _BY_NAME[name] for name in (*Task.PUBLIC_FIELDS, *Task.INTERNAL_FIELDS)}
 
 #: Fields whose cells are the text itself, protected from spreadsheets.
-TEXT_FIELDS = (models.CharField, models.TextField)
+TEXT_FIELDS = (models.CharField, models.TextField, LabelsField)
 #: Fields whose cells are a JSON string without its quotes. The cells of all other fields are JSON.
-STRING_FIELDS = (models.UUIDField, models.DateField)
+STRING_FIELDS = (models.UUIDField, models.DateField, PriorityField)
 
 #: More than the longest task takes if every character is escaped.
 MAX_LINE_BYTES = 64 * 1024
@@ -162,6 +163,8 @@ def write_cell(field: "models.Field[Any, Any]", value: Any) -> str:
     """Return the cell of a JSON value; null is an empty cell."""
     if value is None:
         return ""
+    if isinstance(field, LabelsField):
+        value = ",".join(sorted(value))
     if isinstance(field, TEXT_FIELDS):
         return protect_from_formula(value)
     return value if isinstance(field, STRING_FIELDS) else json.dumps(value, ensure_ascii=False)
@@ -172,8 +175,10 @@ def read_cell(field: "models.Field[Any, Any]", cell: str) -> Any:
 
     A cell that is no value of its field stays text, so that the serializer refuses it.
     """
-    if not cell and field.null:
+    if not cell and (field.null or isinstance(field, PriorityField)):
         return None
+    if isinstance(field, LabelsField):
+        return unprotect_from_formula(cell).split(",") if cell else []
     if isinstance(field, TEXT_FIELDS):
         return unprotect_from_formula(cell)
     if isinstance(field, STRING_FIELDS):

@@ -13,7 +13,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from identity.user_ids import USER_ID_RULE
-from rest.problems.types import Fault, InvalidRequest, body_fault
+from rest.problems.types import Fault, InvalidRequest, body_fault, body_faults
 from rest.timestamps import TIMESTAMP_RULE, parse_timestamp
 from tasks.api.serializers import TaskSerializer
 from tasks.models import Task
@@ -122,6 +122,8 @@ class StoredTaskSerializer(TaskSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["updated_at"] < attrs["created_at"]:
             raise serializers.ValidationError({"updated_at": "Updated_at must not be before created_at"})
+        if attrs.get("completed_at") and not attrs.get("completed"):
+            raise serializers.ValidationError({"completed_at": "Completed_at must be null while completed is false"})
         return attrs
 
 
@@ -222,7 +224,7 @@ class Import:
         try:
             return Task(**STORED_TASK.run_validation(values))
         except serializers.ValidationError as error:
-            raise InvalidRequest(faults=field_faults(error.detail)) from None
+            raise InvalidRequest(faults=body_faults(error.detail)) from None
 
     def _resolve_conflict(self, line: CheckedLine, stored: Task) -> None:
         if stored.user_id != line.task.user_id:
@@ -262,8 +264,3 @@ def insert(tasks: list[Task]) -> str | None:
     except (IntegrityError, DataError) as error:
         return str(error).partition("\n")[0]
     return None
-
-
-def field_faults(detail: Any) -> list[Fault]:
-    """Return the faults of a serializer's ``ValidationError``."""
-    return [body_fault([name], error.code, str(error)) for name, errors in detail.items() for error in errors]

@@ -18,15 +18,19 @@ EXAMPLE = {
     "title": "Buy milk",
     "description": "Two litres",
     "completed": False,
+    "due": "2026-12-24T18:00:00[Europe/Berlin]",
+    "priority": "high",
+    "labels": {"home": True},
     "user_id": "default",
     "created_at": "2026-01-11T09:30:00.000000Z",
     "updated_at": "2026-01-12T09:30:00.123456Z",
+    "completed_at": None,
     "version": 3,
 }
 FIELDS = list(EXAMPLE)
 
 #: Fields that a new task may omit, and the values that they then have.
-DEFAULTS = {"description": "", "completed": False}
+DEFAULTS = {"description": "", "completed": False, "due": None, "priority": None, "labels": {}}
 
 #: Fields that no client can write, with values that the server must ignore.
 READ_ONLY = {
@@ -34,6 +38,7 @@ READ_ONLY = {
     "user_id": "somebody-else",
     "created_at": "1999-12-31T23:59:59Z",
     "updated_at": ["neither", "a", "time"],
+    "completed_at": "1999-12-31T23:59:59Z",
     "version": "many",
 }
 
@@ -64,6 +69,7 @@ class Route(NamedTuple):
 
 ROUTES = {
     "list": Route("GET", "/api/tasks"),
+    "count": Route("GET", "/api/tasks/count"),
     "create": Route("POST", "/api/tasks", b'{"title": "Buy milk"}', status=201),
     "retrieve": Route("GET", "/api/tasks/{id}"),
     "update": Route("PATCH", "/api/tasks/{id}", b'{"title": "Buy bread"}', versions=1),
@@ -74,6 +80,7 @@ ROUTES = {
     "retrieve-trashed": Route("GET", "/api/tasks/trash/{id}", trashed=True),
     "remove": Route("DELETE", "/api/tasks/trash/{id}", trashed=True),
 }
+COUNT = ROUTES["count"]
 LISTS = {name: route for name, route in ROUTES.items() if name.startswith("list")}
 
 #: The routes of one task, and PATCHes that change nothing.
@@ -93,13 +100,22 @@ LIST_PARAMETERS = {
     "created_before": "9999-01-01T00:00:00Z",
     "updated_after": "2000-01-01T00:00:00Z",
     "updated_before": "9999-01-01T00:00:00Z",
+    "due": "none",
+    "due_after": "2026-12-24",
+    "due_before": "2026-12-25T00:00:00",
+    "priority": "none",
+    "label": "home",
+    "completed_after": "2000-01-01T00:00:00Z",
+    "completed_before": "9999-01-01T00:00:00Z",
     "ordering": "title",
 }
 ORDERINGS = ["-created_at", "created_at", "-updated_at", "updated_at", "-title", "title"]
+ORDERINGS += ["-due", "due", "-priority", "priority"]
 
 #: The ``Allow`` header of each path.
 ALLOW = {
     "/api/tasks": "GET, POST, HEAD, OPTIONS",
+    "/api/tasks/count": "GET, HEAD, OPTIONS",
     "/api/tasks/{id}": "GET, PATCH, DELETE, HEAD, OPTIONS",
     "/api/tasks/{id}/toggle": "POST, OPTIONS",
     "/api/tasks/{id}/restore": "POST, OPTIONS",
@@ -205,10 +221,13 @@ def rfc_3339(value):
 
 def task_body(task):
     """Return the JSON object that every endpoint shows for a task."""
-    return {name: in_json(getattr(task, name)) for name in FIELDS}
+    priority = {"priority": [None, "low", "medium", "high"][task.priority]}
+    return {name: in_json(getattr(task, name)) for name in FIELDS} | priority
 
 
 def in_json(value):
+    if isinstance(value, frozenset):
+        return dict.fromkeys(value, True)
     if isinstance(value, datetime):
         return rfc_3339(value)
     return value if isinstance(value, str | bool | int | None) else str(value)

@@ -1,0 +1,253 @@
+"""The columns of a task that Django has no field for: due date, priority, labels.
+
+Each has the form of the API in JSON, and lookups for the filters of a list.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, CharField, Func, IntegerField, Lookup, Transform
+from django.db.models.sql.compiler import SQLCompiler
+
+from database.compiled_statements import FIELDS
+from database.json_expressions import JSON_VALUES, JSONValue
+from tasks.due import DUE_FORMS
+from tasks.rules import INVISIBLE, LABEL_FORBIDDEN, LABEL_MAX_LENGTH, NUL, RESERVED_LABEL, WHITE_SPACE, Priority
+
+SQL = tuple[str, tuple[Any, ...]]
+
+#: SQL cannot write NUL, and neither database stores it in JSON.
+_LABEL_FORBIDDEN = LABEL_FORBIDDEN.replace(NUL, "")
+_WITHIN_LABELS = _LABEL_FORBIDDEN.translate({ord('"'): None, ord(","): None})
+_INVISIBLE = INVISIBLE.replace(NUL, "")
+
+
+class DueField(models.CharField):  # type: ignore[type-arg]
+    """A due date in one of the four forms of ``tasks/due.py``."""
+
+
+class PriorityField(models.PositiveSmallIntegerField):  # type: ignore[type-arg]
+    """A priority: a number in the database, which sorts, and a word or ``null`` in JSON."""
+
+
+class LabelsField(models.JSONField):
+    """A set of names: a frozenset in Python, and an object of each name to ``true`` in JSON."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        return None if value is None else frozenset(super().from_db_value(value, expression, connection))
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:  # noqa: FBT001, FBT002
+        return labels_json(value) if isinstance(value, frozenset) else value
+
+    def to_python(self, value: Any) -> Any:
+        return frozenset(value)
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        return dict.fromkeys(sorted(self.value_from_object(obj)), True)
+
+    def formfield(self, **options: Any) -> Any:
+        return models.Field.formfield(self, **options)
+
+
+FIELDS[frozenset] = LabelsField()
+
+
+def labels_json(names: Iterable[str]) -> str:
+    """Return the JSON object of a set of names, as both databases store it."""
+    return label_patch(dict.fromkeys(sorted(names), True))
+
+
+def label_patch(changes: Mapping[str, bool | None]) -> str:
+    """Return a merge patch (RFC 7396) as JSON text: ``True`` adds a name, and ``None`` removes it."""
+    return json.dumps(changes, ensure_ascii=False, separators=(",", ":"))
+
+
+class JSONDue(JSONValue):
+    """A due date, which has no character that JSON escapes."""
+
+    sqlite = postgresql = "'\"' || %(expressions)s || '\"'"
+
+
+class JSONPriority(JSONValue):
+    """The word of a priority."""
+
+    _words = " ".join(f"WHEN {level.value} THEN '\"{level.label}\"'" for level in Priority if level)
+    sqlite = postgresql = f"CASE %(expressions)s {_words} ELSE 'null' END"
+
+
+class JSONLabels(JSONValue):
+    """The object of a set of names."""
+
+    postgresql = "%(expressions)s::text"
+
+
+JSON_VALUES.update({DueField: JSONDue, PriorityField: JSONPriority, LabelsField: JSONLabels})
+
+
+@DueField.register_lookup
+class WallClock(Transform):
+    """The date or the local time of a due date, as text; an instant counts by UTC."""
+
+    lookup_name = "wall_clock"
+    output_field = CharField()
+    template = "SUBSTR(%(expressions)s, 1, 19)"
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template=f'{self.template} COLLATE "C"')
+
+
+@DueField.register_lookup
+class IsMissing(Transform):
+    """Whether a task has no due date; unlike ``isnull``, the value can be a parameter of a compiled statement."""
+
+    lookup_name = "is_missing"
+    output_field = BooleanField()
+    template = "(%(expressions)s IS NULL)"
+
+
+class IsDue(Func):
+    """A test for NULL or one of the forms of a due date, with a date that the calendar has."""
+
+    output_field = BooleanField()
+    _year = "SUBSTR(%(expressions)s,1,4)::int"
+    _month = "SUBSTR(%(expressions)s,6,2)"
+    _zone = "SUBSTR(%(expressions)s,20)"
+    postgresql = (
+        f"(%(expressions)s IS NULL OR (%(expressions)s ~ '{DUE_FORMS}' AND SUBSTR(%(expressions)s,9,2) <= CASE"
+        f" WHEN {_month} IN ('04','06','09','11') THEN '30' WHEN {_month} <> '02' THEN '31'"
+        f" WHEN MOD({_year},4) = 0 AND (MOD({_year},100) <> 0 OR MOD({_year},400) = 0) THEN '29' ELSE '28' END))"
+    )
+    sqlite = (
+        "(%(expressions)s IS NULL OR (TYPEOF(%(expressions)s) = 'text' AND %(expressions)s >= '0001'"
+        " AND SUBSTR(%(expressions)s,1,10) IS DATE(SUBSTR(%(expressions)s,1,10),'+0 days')"
+        " AND (LENGTH(CAST(%(expressions)s AS BLOB)) = 10 OR (SUBSTR(%(expressions)s,11,1) = 'T'"
+        " AND SUBSTR(%(expressions)s,12,8) IS TIME(SUBSTR(%(expressions)s,12,8))"
+        " AND (LENGTH(CAST(%(expressions)s AS BLOB)) = 19"
+        " OR (SUBSTR(%(expressions)s,20) = 'Z' AND LENGTH(CAST(%(expressions)s AS BLOB)) = 20)"
+        f" OR ({_zone} GLOB '[[][A-Za-z]*]'"
+        f" AND CAST(SUBSTR({_zone},2,LENGTH(CAST(%(expressions)s AS BLOB)) - 21) AS TEXT)"
+        " NOT GLOB '*[^A-Za-z0-9_+/-]*'"
+        " AND LENGTH(%(expressions)s) = LENGTH(CAST(%(expressions)s AS BLOB))))))))"
+    )
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template=self.sqlite)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template=self.postgresql)
+
+
+class AreLabels(Func):
+    """A test for an object of names to ``true``, where each name keeps the rules of a label.
+
+    Names have no quotes, no commas and no backslashes. So on SQLite, the number of quotes in minified JSON tells the
+    number of names, and GLOB finds the beginning and the end of a name.
+    """
+
+    output_field = BooleanField()
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        faults = [
+            '@.value.type() != "boolean" || @.value == false',  # different types are neither equal nor unequal
+            f"@.key == {json.dumps(RESERVED_LABEL)}",
+            f'!(@.key like_regex "^.{{1,{LABEL_MAX_LENGTH}}}$" flag "s")',
+            *(
+                f"@.key like_regex {json.dumps(pattern, ensure_ascii=False)}"
+                for pattern in (
+                    f"[{_LABEL_FORBIDDEN}]".replace("\\", "\\\\"),
+                    f"^[{WHITE_SPACE}]",
+                    f"[{WHITE_SPACE}]$",
+                    f"^[{_INVISIBLE}]*$",
+                )
+            ),
+        ]
+        path = f"$.keyvalue() ? ({' || '.join(faults)})"
+        template = (
+            "(%(expressions)s = '{}' OR (JSONB_TYPEOF(%(expressions)s) = 'object'"
+            f" AND NOT JSONB_PATH_EXISTS(%(expressions)s,'{path}')))"
+        )
+        return self.as_sql(compiler, connection, template=template)
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        labels = "%(expressions)s"
+        quotes, commas, values = (_number_of(labels, part) for part in ('"', ",", '":true'))
+        blanks = [
+            f"{labels} GLOB '*\"' || REPLACE('{'~' * length}','~','[{_ranges(_INVISIBLE)}]') || '\"*'"
+            for length in range(1, LABEL_MAX_LENGTH + 1)
+        ]
+        patterns = (
+            '""',
+            f'"{RESERVED_LABEL}"',
+            f'"[{_ranges(WHITE_SPACE)}]',
+            f'[{_ranges(WHITE_SPACE)}]"',
+            f"[{_ranges(_WITHIN_LABELS)}]",
+            '"' + '[^"]' * (LABEL_MAX_LENGTH + 1),
+        )
+        faults = [f"{labels} GLOB '*{pattern}*'" for pattern in patterns] + blanks
+        template = (
+            f"({labels} = '{{}}' OR (JSON_VALID({labels}) AND JSON_TYPE({labels}) = 'object'"
+            f" AND {labels} = JSON({labels})"
+            f" AND {quotes} = 2 * {values} AND {quotes} = 2 * {commas} + 2 AND NOT ({' OR '.join(faults)})))"
+        )
+        return self.as_sql(compiler, connection, template=template)
+
+
+class LabelCount(Func):
+    """The number of names in labels."""
+
+    output_field = IntegerField()
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        template = "JSONB_ARRAY_LENGTH(JSONB_PATH_QUERY_ARRAY(%(expressions)s,'$.keyvalue()'))"
+        return self.as_sql(compiler, connection, template=template)
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template=_number_of("%(expressions)s", '":true'))
+
+
+class PatchedLabels(Func):
+    """Labels after a merge patch (RFC 7396), which adds and removes names."""
+
+    output_field = LabelsField()
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        template = "JSONB_STRIP_NULLS(%(expressions)s::jsonb)"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=" || ")
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template="JSON_PATCH(%(expressions)s)")
+
+
+@LabelsField.register_lookup
+class HasLabel(Lookup):
+    """A test whether labels have a name."""
+
+    lookup_name = "has_label"
+    prepare_rhs = False
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
+        return self._sql("{} ? {}", compiler, connection)
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
+        return self._sql("INSTR({}, '\"' || {} || '\":') > 0", compiler, connection)
+
+    def _sql(self, template: str, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
+        labels, label_params = self.process_lhs(compiler, connection)
+        name, name_params = self.process_rhs(compiler, connection)
+        return template.format(labels, name), (*label_params, *name_params)
+
+
+def _number_of(text: str, part: str) -> str:
+    """Return SQL for the number of times that ``text`` contains ``part``."""
+    return f"((LENGTH({text}) - LENGTH(REPLACE({text},'{part}',''))) / {len(part)})"
+
+
+def _ranges(characters: str) -> str:
+    """Return the characters as ranges of a GLOB class, such as ``a-cx-x``."""
+    points = sorted(map(ord, characters))
+    starts = [point for point in points if point - 1 not in points]
+    ends = [point for point in points if point + 1 not in points]
+    return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
