@@ -1,7 +1,7 @@
 """Read query parameters strictly, and name each unknown, repeated, empty or malformed parameter."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
