@@ -3,7 +3,7 @@
 ``canonical_due`` reads what a client sends, and writes one of the four forms of RFC 3339 and RFC 9557 that are stored.
 
 The rules of the time zones come from the package ``tzdata``, and never from the files of the operating system, so that
-every machine has the same answers.
+every machine has the same answers: docs/decisions/0018-due-dates.md.
 """
 
 import re
