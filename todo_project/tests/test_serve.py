@@ -163,6 +163,22 @@ def test_port_in_use_is_refused(settings, programs, host):
         assert_refused(programs, IN_USE.format(settings.PORT))
 
 
+def test_host_that_does_not_resolve_is_refused(settings, programs, monkeypatch):
+    """A resolver answers ``.invalid`` (RFC 6761) by the network's state, so the test answers itself."""
+
+    def fail(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    settings.HOST, settings.AUTH_MODE = "nope.invalid", "jwt"
+    monkeypatch.setattr(socket.socket, "bind", fail)
+    assert_refused(programs, "Cannot listen on nope.invalid: Name or service not known; set HOST and PORT")
+
+
+def test_database_in_memory_is_refused(programs, monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "NAME", ":memory:")
+    assert_refused(programs, "Set DATABASE_URL to a file, because each process would have a database of its own")
+
+
 @needs_ipv6
 def test_port_in_use_on_ipv6_is_refused(settings, programs):
     settings.HOST = "::1"

@@ -58,6 +58,8 @@ class Command(BaseCommand):
         Raises:
             CommandError: the service could not run on this database.
         """
+        if connection.settings_dict["NAME"] == ":memory:":
+            raise CommandError("Set DATABASE_URL to a file, because each process would have a database of its own")
         self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
         if lacks_migrations():
             raise CommandError(
