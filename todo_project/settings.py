@@ -17,7 +17,7 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from dotenv.parser import parse_stream
-from environs import FileAwareEnv
+from environs import EnvError, FileAwareEnv
 from environs import validate as must
 
 from database.url import PostgreSQLClient, django_database
@@ -31,10 +31,10 @@ SERVING = "todo_project.wsgi" in sys.modules
 
 
 class Environment(FileAwareEnv):
-    """The environment, with an error of one sentence for a file that cannot be read.
+    """The environment, with an error of one sentence for a wrong value. An empty value counts as unset.
 
     Raises:
-        ImproperlyConfigured: a file cannot be read, or a line of it sets nothing.
+        ImproperlyConfigured: a file cannot be read, a line of it sets nothing, or a value breaks its rule.
     """
 
     def read_lines(self, file: Path) -> None:
@@ -49,7 +49,53 @@ class Environment(FileAwareEnv):
                 raise ImproperlyConfigured(f"Line {line.original.line} of {file} is no setting: write NAME=value")
         self._environ |= {line.key: line.value for line in bindings if line.key and line.value is not None}
 
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
+        """Return a number in ASCII digits; Python's ``int`` also reads ``1_0`` and the digits of other scripts."""
+        text = self.str(name, str(default))
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ImproperlyConfigured(f"Set {name} to a whole number from {least} to {most}")
+        return int(text)
+
+    def seconds(self, name: str, default: float, least: float, most: float) -> float:
+        """Return a decimal number in ASCII digits."""
+        text = self.str(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not least <= float(text) <= most:
+            raise ImproperlyConfigured(f"Set {name} to a number of seconds from {least} to {most}")
+        return float(text)
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        """Return whether a switch is on."""
+        try:
+            return self.bool(name, default)
+        except EnvError as error:
+            raise ImproperlyConfigured(f"Set {name} to on or off") from error
+
+    def texts(self, name: str, default: list[str], form: str, advice: str) -> list[str]:
+        """Return the items of a list, each of which has the form of a regular expression."""
+        items = [item.strip() for item in self.str(name, ",".join(default)).split(",")]
+        if items == [""]:
+            return []
+        if not all(re.fullmatch(form, item, re.ASCII) for item in items):
+            raise ImproperlyConfigured(f"Set {name} to {advice}; a comma separates two of them")
+        return items
+
     def _get_value(self, env_key: str, default: Any) -> Any:
+        """Return a value without surrounding blanks, or ``default`` if the value is empty.
+
+        An empty file is refused, because the operator meant a value.
+        """
+        value = self._read_value(env_key, default)
+        if not isinstance(value, str):
+            return value
+        if re.search("[\udc80-\udcff]", value):  # bytes of the environment that Python could not decode
+            raise ImproperlyConfigured(f"Set {env_key} to UTF-8 text")
+        if value.strip():
+            return value.strip()
+        if self._read_value(f"{env_key}_FILE", ""):
+            raise ImproperlyConfigured(f"Set {env_key}_FILE to a file that is not empty")
+        return (self._environ.get(env_key) or "").strip() or default
+
+    def _read_value(self, env_key: str, default: Any) -> Any:
         try:
             return super()._get_value(env_key, default)
         except (OSError, UnicodeError) as error:
@@ -65,9 +111,9 @@ if "ENV_FILE" in os.environ and (not env_file.exists() or env_file.is_dir()):
     raise ImproperlyConfigured("Set ENV_FILE to a file that exists, or unset ENV_FILE to read .env")
 env.read_lines(env_file if env_file.exists() else Path(os.devnull))
 
-DEBUG = env.bool("DEBUG", False)
+DEBUG = env.switch("DEBUG", default=False)
 
-SECRET_KEY = env.str("SECRET_KEY", "insecure-key-for-development" if DEBUG else "").strip()
+SECRET_KEY = env.str("SECRET_KEY", "insecure-key-for-development" if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "Set SECRET_KEY (or SECRET_KEY_FILE) to a random text of 50 characters or more, such as this prints: "
@@ -83,28 +129,27 @@ if AUTH_MODE not in AUTHENTICATION:
 
 # AUTH_MODE=single-user, on an address that others can reach.
 API_TOKEN = env.str("API_TOKEN", "")
-# An empty file is no token either, but the operator meant one.
-if (API_TOKEN or env("API_TOKEN_FILE", "")) and not re.fullmatch("[!-~]{32,1024}", API_TOKEN):
+if API_TOKEN and not re.fullmatch("[!-~]{32,1024}", API_TOKEN):
     raise ImproperlyConfigured(
         "Set API_TOKEN (or API_TOKEN_FILE) to a random text of 32 to 1024 visible ASCII characters without blanks, such"
         ' as this prints: python -c "import secrets; print(secrets.token_urlsafe(32))"'
     )
 
 # AUTH_MODE=jwt: docs/authentication.md
-JWT_JWKS_URL = env.str("JWT_JWKS_URL", "").strip()
-JWT_ISSUER = env.str("JWT_ISSUER", "").strip()
-JWT_AUDIENCE = env.str("JWT_AUDIENCE", "").strip()
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", "")
+JWT_ISSUER = env.str("JWT_ISSUER", "")
+JWT_AUDIENCE = env.str("JWT_AUDIENCE", "")
 ALGORITHMS = [*(f"{kind}{size}" for kind in ("ES", "RS", "PS") for size in (256, 384, 512)), "EdDSA"]
 JWT_ALGORITHMS: list[str] = env.list(
     "JWT_ALGORITHMS",
     ["EdDSA", "ES256", "RS256"],
     subcast=str.strip,
-    validate=[must.Length(min=1), must.ContainsOnly(ALGORITHMS)],
+    validate=must.ContainsOnly(ALGORITHMS),
 )
-JWT_LEEWAY = env.int("JWT_LEEWAY", 30, validate=must.Range(0, 300))
-JWT_MAX_LIFETIME = env.int("JWT_MAX_LIFETIME", 60 * 60, validate=must.Range(60, 366 * 24 * 60 * 60))
-JWT_JWKS_LIFESPAN = env.int("JWT_JWKS_LIFESPAN", 5 * 60, validate=must.Range(10, 24 * 60 * 60))
-JWT_JWKS_GRACE = env.int("JWT_JWKS_GRACE", 24 * 60 * 60, validate=must.Range(JWT_JWKS_LIFESPAN, 7 * 24 * 60 * 60))
+JWT_LEEWAY = env.integer("JWT_LEEWAY", 30, 0, 300)
+JWT_MAX_LIFETIME = env.integer("JWT_MAX_LIFETIME", 60 * 60, 60, 366 * 24 * 60 * 60)
+JWT_JWKS_LIFESPAN = env.integer("JWT_JWKS_LIFESPAN", 5 * 60, 10, 24 * 60 * 60)
+JWT_JWKS_GRACE = env.integer("JWT_JWKS_GRACE", 24 * 60 * 60, JWT_JWKS_LIFESPAN, 7 * 24 * 60 * 60)
 # Of requests to the identity provider.
 USER_AGENT = f"todo/{__version__}"
 if AUTH_MODE == "jwt":
@@ -121,32 +166,38 @@ if AUTH_MODE == "jwt":
 
 
 # By scope, because reads and writes have separate limits. Without a limit nothing is counted.
-RATES = {"read": env.str("THROTTLE_READ", "").strip(), "write": env.str("THROTTLE_WRITE", "").strip()}
+RATES = {"read": env.str("THROTTLE_READ", ""), "write": env.str("THROTTLE_WRITE", "")}
 THROTTLES = {scope: parse_quota(rate) for scope, rate in RATES.items() if rate}
-THROTTLE_PROXIES = env.int("THROTTLE_PROXIES", 0, validate=must.Range(0, 10))
+THROTTLE_PROXIES = env.integer("THROTTLE_PROXIES", 0, 0, 10)
 
-HOST = env.str("HOST", "127.0.0.1").strip()
-if not HOST:  # an empty address would mean every interface
+HOST = env.str("HOST", "127.0.0.1")
+if not re.fullmatch("[A-Za-z0-9.:_%-]+", HOST):
     raise ImproperlyConfigured(
         "Set HOST to an address, such as 127.0.0.1 for this machine or 0.0.0.0 for every interface"
     )
-PORT = env.int("PORT", 8000, validate=must.Range(1, 65535))
-WORKERS = env.int("WORKERS", max(2, os.cpu_count() or 1), validate=must.Range(1, 256))
-THREADS = env.int("THREADS", 4, validate=must.Range(1, 256))
-MAX_CONCURRENT_PER_USER = env.int("MAX_CONCURRENT_PER_USER", max(1, THREADS // 2), validate=must.Range(1, THREADS))
+PORT = env.integer("PORT", 8000, 1, 65535)
+WORKERS = env.integer("WORKERS", max(2, os.cpu_count() or 1), 1, 256)
+THREADS = env.integer("THREADS", 4, 1, 256)
+MAX_CONCURRENT_PER_USER = env.integer("MAX_CONCURRENT_PER_USER", max(1, THREADS // 2), 1, THREADS)
 # Per worker: requests that wait for one of THREADS, and threads for probes, pages and refusals.
 WAITING_REQUESTS = 128
 SPARE_THREADS = 8
-READY_CACHE = env.float("READY_CACHE", 1, validate=must.Range(0, 3600))
+READY_CACHE = env.seconds("READY_CACHE", 1, 0, 3600)
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"], subcast=str.strip)
-if not any(ALLOWED_HOSTS):
-    raise ImproperlyConfigured("Set ALLOWED_HOSTS to the host names that clients may use, such as todo.example.org")
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], subcast=str.strip)
-CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], subcast=str.strip)
+ALLOWED_HOSTS = env.texts(
+    "ALLOWED_HOSTS",
+    ["localhost", "127.0.0.1", "[::1]"],
+    r"\*|\.?[\w.-]+|\[[0-9a-fA-F:.]+\]",
+    "host names without scheme and port, such as todo.example.org",
+)
+# As a browser sends it: in lower case, and without the scheme's default port.
+ORIGIN = r"(?!http:.*:80$|https:.*:443$)https?://{}([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?"
+ORIGINS = "origins in lower case and without a default port, such as https://todo.example.org"
+CSRF_TRUSTED_ORIGINS = env.texts("CSRF_TRUSTED_ORIGINS", [], ORIGIN.format(r"(\*\.)?"), ORIGINS)
+CORS_ALLOWED_ORIGINS = env.texts("CORS_ALLOWED_ORIGINS", [], ORIGIN.format(""), ORIGINS)
 
 # Safe only behind a proxy that sets X-Forwarded-Proto itself, because clients can send the header too.
-HTTPS = env.bool("HTTPS", False)
+HTTPS = env.switch("HTTPS", default=False)
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
@@ -191,7 +242,7 @@ API_MAX_BODY_BYTES = 64 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 ADMIN_PREFIX = "/admin/"
 
-ADMIN = env.bool("ADMIN", True)
+ADMIN = env.switch("ADMIN", default=True)
 ADMIN_MIDDLEWARE = [
     "todo_project.admin_middleware.AdminCSPMiddleware",
     "todo_project.admin_body_limit.admin_body_limit_middleware",
@@ -205,7 +256,7 @@ ADMIN_MIDDLEWARE = [
     "todo_project.admin_middleware.AdminAxesMiddleware",
 ]
 
-ACCESS_LOG = env.bool("ACCESS_LOG", False)
+ACCESS_LOG = env.switch("ACCESS_LOG", default=False)
 
 MIDDLEWARE = [
     "observability.request_id.request_id_middleware",
@@ -239,7 +290,7 @@ CONTENT_SECURITY_POLICY = {
 }
 SESSION_COOKIE_PATH = ADMIN_PREFIX
 SESSION_COOKIE_AGE = 12 * 60 * 60
-ADMIN_SESSION_IDLE = env.int("ADMIN_SESSION_IDLE", 8 * 60 * 60, validate=must.Range(10 * 60, SESSION_COOKIE_AGE))
+ADMIN_SESSION_IDLE = env.integer("ADMIN_SESSION_IDLE", 8 * 60 * 60, 10 * 60, SESSION_COOKIE_AGE)
 CSRF_COOKIE_PATH = ADMIN_PREFIX
 CSRF_FAILURE_VIEW = "todo_project.admin_site.csrf_failure"
 LOGIN_REDIRECT_URL = ADMIN_PREFIX
@@ -285,20 +336,20 @@ TEMPLATES = [
 ]
 
 
-DB_POOL_SIZE = env.int("DB_POOL_SIZE", 8, validate=must.Range(1, 1000))
+DB_POOL_SIZE = env.integer("DB_POOL_SIZE", 8, 1, 1000)
 DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
 
 # In seconds. With these defaults, a request gets a 503 after about one second if the database is unavailable. The 503
 # comes after about two seconds if the database hangs: docs/reliability.md.
-DB_POOL_TIMEOUT = env.float("DB_POOL_TIMEOUT", 1, validate=must.Range(0.1, 60))
-DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", 2, validate=must.Range(1, 60))
-DB_ANSWER_TIMEOUT = env.float("DB_ANSWER_TIMEOUT", 2, validate=must.Range(0.1, 3600))
+DB_POOL_TIMEOUT = env.seconds("DB_POOL_TIMEOUT", 1, 0.1, 60)
+DB_CONNECT_TIMEOUT = env.integer("DB_CONNECT_TIMEOUT", 2, 1, 60)
+DB_ANSWER_TIMEOUT = env.seconds("DB_ANSWER_TIMEOUT", 2, 0.1, 3600)
 
 # In seconds. Commands and the start of the service wait, because a serverless database needs time to wake up.
-DB_START_TIMEOUT = env.float("DB_START_TIMEOUT", 30, validate=must.Range(0, 3600))
+DB_START_TIMEOUT = env.seconds("DB_START_TIMEOUT", 30, 0, 3600)
 
 # PostgreSQL shows each transaction the rows of one user only: docs/decisions/0010-row-security.md.
-DB_ROW_SECURITY = env.bool("DB_ROW_SECURITY", False)
+DB_ROW_SECURITY = env.switch("DB_ROW_SECURITY", default=False)
 
 DATABASES = {
     "default": django_database(

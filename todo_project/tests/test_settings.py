@@ -58,6 +58,13 @@ SET_TARGET_SESSION_ATTRS = (
 SET_DATABASE_URL = f"Set DATABASE_URL to a URL, {DATABASE_URL_FORMS}"
 
 SESSION_SETTINGS = "-c standard_conforming_strings=on -c datestyle=ISO"
+SET_ALLOWED_HOSTS = (
+    "Set ALLOWED_HOSTS to host names without scheme and port, such as todo.example.org; a comma separates two of them"
+)
+SET_ORIGINS = (
+    "Set {} to origins in lower case and without a default port, such as https://todo.example.org; "
+    "a comma separates two of them"
+)
 SET_HOST = "Set HOST to an address, such as 127.0.0.1 for this machine or 0.0.0.0 for every interface"
 
 
@@ -67,7 +74,6 @@ INVALID_SETTINGS = [
     ({"AUTH_MODE": None}, SET_AUTH_MODE),
     ({"AUTH_MODE": "none"}, SET_AUTH_MODE),
     *(({"API_TOKEN": token}, SET_API_TOKEN) for token in ("t" * 31, "t" * 1025, "t" * 31 + "é", f"{'t' * 31} t")),
-    ({"API_TOKEN_FILE": os.devnull}, SET_API_TOKEN),
     ({**JWT, "JWT_JWKS_URL": None}, SET_JWT_JWKS_URL),
     ({**JWT, "JWT_JWKS_URL": "http://auth.example.org/jwks"}, SET_JWT_JWKS_URL),
     ({**JWT, "JWT_JWKS_URL": "http://localhost.example.org/jwks"}, SET_JWT_JWKS_URL),
@@ -80,15 +86,47 @@ INVALID_SETTINGS = [
     ({"THROTTLE_READ": "600"}, SET_THROTTLES),
     ({"THROTTLE_WRITE": "0/minute"}, SET_THROTTLES),
     ({"THROTTLE_WRITE": "10/week"}, SET_THROTTLES),
-    ({"HOST": ""}, SET_HOST),
-    ({"HOST": " "}, SET_HOST),
-    ({"ALLOWED_HOSTS": ""}, "Set ALLOWED_HOSTS to the host names that clients may use, such as todo.example.org"),
+    *(({"HOST": host}, SET_HOST) for host in ("[::1]", "http://localhost", "a b", "\u0661.0.0.1")),
+    *(
+        ({"ALLOWED_HOSTS": hosts}, SET_ALLOWED_HOSTS)
+        for hosts in (",", "localhost,", "a,,b", "https://localhost", "localhost:8000", "*.example.org", "a b", "::1")
+    ),
+    *(
+        ({name: origins}, SET_ORIGINS.format(name))
+        for name in ("CSRF_TRUSTED_ORIGINS", "CORS_ALLOWED_ORIGINS")
+        for origins in (
+            *(
+                ",",
+                "https://a.example,",
+                "a.example",
+                "https://",
+                "https://A.example",
+                "https://a.example/",
+                "null",
+                "*",
+            ),
+            *(
+                "null",
+                "*",
+                "https://a.example:443",
+                "http://a.example:80",
+                "http://[::1]:80",
+                "ftp://a.example",
+                "https://a@b",
+            ),
+        )
+    ),
+    ({"CORS_ALLOWED_ORIGINS": "https://*.a.example"}, SET_ORIGINS.format("CORS_ALLOWED_ORIGINS")),
+    *(
+        ({name: "maybe"}, f"Set {name} to on or off")
+        for name in ("ACCESS_LOG", "ADMIN", "DB_ROW_SECURITY", "DEBUG", "HTTPS")
+    ),
+    *(({name: "\udcff"}, f"Set {name} to UTF-8 text") for name in ("SECRET_KEY", "HOST", "DATABASE_URL")),
     (
         {"ENV_FILE": "/nowhere/env"},
         "Set ENV_FILE to a file that exists, or unset ENV_FILE to read .env",
     ),
     ({"DB_ROW_SECURITY": "on"}, "Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security"),
-    ({"DATABASE_URL": ""}, SET_DATABASE_URL),
     ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
     ({"DATABASE_URL": "postgresql://host"}, SET_DATABASE_URL.replace("a URL", "a URL that names a database")),
     ({"DATABASE_URL": "postgresql://host:99999/name"}, SET_DATABASE_URL),
@@ -148,26 +186,10 @@ def test_invalid_setting_raises_one_sentence(variables, sentence):
 @pytest.mark.parametrize(
     ("variable", "value", "rule"),
     [
-        ("DEBUG", "maybe", "boolean"),
-        ("HTTPS", "maybe", "boolean"),
-        ("PORT", "0", "greater than or equal to 1 and less than or equal to 65535"),
-        ("PORT", "abc", "integer"),
-        ("WORKERS", "0", "greater than or equal to 1"),
-        ("THREADS", "-1", "greater than or equal to 1"),
-        ("DB_POOL_SIZE", "0", "greater than or equal to 1"),
-        ("JWT_ALGORITHMS", "", "minimum length 1"),
         ("JWT_ALGORITHMS", "none", "ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA"),
         ("JWT_ALGORITHMS", "EdDSA,HS256", "not in: ES256"),
-        ("JWT_LEEWAY", "301", "less than or equal to 300"),
-        ("JWT_MAX_LIFETIME", "0", "greater than or equal to 60"),
-        ("JWT_JWKS_LIFESPAN", "1", "greater than or equal to 10"),
-        ("JWT_JWKS_GRACE", "299", "greater than or equal to 300"),
-        ("THROTTLE_PROXIES", "-1", "greater than or equal to 0"),
-        ("DB_START_TIMEOUT", "-1", "greater than or equal to 0"),
-        ("DB_ROW_SECURITY", "maybe", "boolean"),
-        ("ADMIN", "maybe", "boolean"),
-        ("ADMIN_SESSION_IDLE", "599", "greater than or equal to 600"),
-        ("ADMIN_SESSION_IDLE", "43201", "less than or equal to 43200"),
+        ("JWT_ALGORITHMS", "EdDSA,", "not in: ES256"),
+        ("DB_POOLER", "session", "none, transaction"),
         ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
         ("SECRET_KEY_FILE", "/nowhere/key", "file"),
     ],
@@ -183,7 +205,7 @@ def test_wrong_value_raises_one_line_with_setting_and_rule(variable, value, rule
     ("variables", "sentence"),
     [
         ({"AUTH_MODE": None}, SET_AUTH_MODE),
-        ({"DEBUG": "maybe"}, 'Environment variable "DEBUG" invalid: Not a valid boolean.'),
+        ({"DEBUG": "maybe"}, "Set DEBUG to on or off"),
     ],
     ids=["missing", "wrong"],
 )
@@ -588,14 +610,84 @@ def defaults_in_example():
     return re.findall(r"^#?([A-Z_]+)=(.*)$", ENV_EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", [name for name, default in defaults_in_example() if default])
-@pytest.mark.parametrize("value", ["", " "])
-def test_empty_value_is_the_default_or_refused(name, value):
+#: What an empty setting gets if it has no default.
+REQUIRED = {
+    "SECRET_KEY": SET_SECRET_KEY,
+    "AUTH_MODE": SET_AUTH_MODE,
+    "JWT_JWKS_URL": SET_JWT_JWKS_URL,
+    "JWT_ISSUER": SET_JWT_ISSUER,
+    "JWT_AUDIENCE": SET_JWT_AUDIENCE,
+    "ENV_FILE": "Set ENV_FILE to a file that exists, or unset ENV_FILE to read .env",
+}
+
+
+def outcome_of(**variables):
+    """Return the settings, or the sentence that refuses them."""
     try:
-        values = read_settings(**{name: value})
-    except (ImproperlyConfigured, EnvError):
-        return
-    assert values[name] == read_settings()[name]
+        values = read_settings(**variables)
+    except ImproperlyConfigured as error:
+        return str(error)
+    return {name: value for name, value in values.items() if name.isupper()}
+
+
+@pytest.mark.parametrize("name", [name for name, _ in defaults_in_example()])
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+def test_empty_value_counts_as_unset(name, value):
+    mode = JWT if name.startswith("JWT_") else {}
+    outcome = outcome_of(**{**mode, name: value})
+    assert outcome == REQUIRED.get(name, outcome)
+    if name != "ENV_FILE":
+        assert outcome == outcome_of(**{**mode, name: None})
+
+
+@pytest.mark.parametrize("name", [name for name, _ in defaults_in_example() if name != "ENV_FILE"])
+def test_empty_file_of_a_setting_is_refused(name):
+    assert outcome_of(**{name: None, f"{name}_FILE": os.devnull}) == f"Set {name}_FILE to a file that is not empty"
+
+
+def test_empty_value_leaves_the_value_of_env_file(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("PORT=8001\nHOST=\n")
+    assert settings_with("PORT", "HOST", ENV_FILE=str(file), PORT="") == {"PORT": 8001, "HOST": "127.0.0.1"}
+
+
+#: The least and the most value of each number.
+WHOLE_NUMBERS = {
+    "JWT_LEEWAY": (0, 300),
+    "JWT_MAX_LIFETIME": (60, 31_622_400),
+    "JWT_JWKS_LIFESPAN": (10, 86_400),
+    "JWT_JWKS_GRACE": (300, 604_800),
+    "THROTTLE_PROXIES": (0, 10),
+    "DB_POOL_SIZE": (1, 1000),
+    "DB_CONNECT_TIMEOUT": (1, 60),
+    "PORT": (1, 65535),
+    "WORKERS": (1, 256),
+    "THREADS": (1, 256),
+    "MAX_CONCURRENT_PER_USER": (1, 4),
+    "ADMIN_SESSION_IDLE": (600, 43_200),
+}
+SECONDS = {
+    "DB_POOL_TIMEOUT": (0.1, 60),
+    "DB_ANSWER_TIMEOUT": (0.1, 3600),
+    "DB_START_TIMEOUT": (0, 3600),
+    "READY_CACHE": (0, 3600),
+}
+NOT_NUMBERS = ["abc", "\u0668\u0660", "\uff18", "1_0", "+8", "-1", "0x8", "1e1", "8,0", "8 0", "inf", "nan", "9" * 5000]
+
+
+@pytest.mark.parametrize(("name", "limits"), (WHOLE_NUMBERS | SECONDS).items(), ids=WHOLE_NUMBERS | SECONDS)
+def test_number_of_other_form_or_size_is_refused(name, limits):
+    least, most = limits
+    kind = "whole number" if name in WHOLE_NUMBERS else "number of seconds"
+    outside = [str(most + 1), *([str(least / 2)] if least else []), *(["8.5"] if name in WHOLE_NUMBERS else [])]
+    for value in (*NOT_NUMBERS, *outside):
+        assert outcome_of(**{name: value}) == f"Set {name} to a {kind} from {least} to {most}"
+    for value in limits:
+        assert outcome_of(**{name: f" {value} "})[name] == value
+
+
+def test_every_number_of_env_example_has_limits():
+    assert {name for name, default in defaults_in_example() if default.isdigit()} == {*WHOLE_NUMBERS, *SECONDS}
 
 
 def test_env_example_names_every_setting_once():
