@@ -11,6 +11,9 @@ from django.db.models import Field
 from tasks.models import Task
 from tasks.rules import MESSAGES
 
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+DAMAGED_MESSAGE = "This text was not sent as UTF-8, or contains U+FFFD. Replace the characters that are shown as \ufffd."
+
 TRASHED_MESSAGE = "Someone moved this task to the trash after you opened it. Your edits were not saved."
 STALE_MESSAGE = "Someone changed this task after you opened it. Your edits were not saved."
 
@@ -49,6 +52,13 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # has no __class_get
         fields = (*Task.WRITABLE_FIELDS, "user_id")
         field_classes = {"title": TextField, "description": DescriptionField}
         error_messages = {name: form_messages(messages) for name, messages in MESSAGES.items()}
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse U+FFFD in a changed text, because Django puts U+FFFD in place of bytes that are not UTF-8."""
+        for name in {"title", "description"} & self.cleaned_data.keys() & {*self.changed_data}:
+            if REPLACEMENT in self.cleaned_data[name]:
+                self.add_error(name, ValidationError(DAMAGED_MESSAGE, code="damaged"))
+        return super().clean()
 
 
 class TaskChangeForm(TaskForm):

@@ -7,10 +7,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from database import cursors
 from tasks import statistics
 from tasks.admin import changelist
 from tasks.models import Task
-from tasks.tests.admin.admin_pages import LIST, UNUSED_ID, listed_titles, run_action_on_all, text_of
+from tasks.tests.admin.admin_pages import LIST, UNUSED_ID, listed_titles, run_action, run_action_on_all, text_of
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +41,34 @@ def test_text_of_a_task_is_escaped(admin_client):
     content = admin_client.get(LIST).content.decode()
     assert "&lt;b&gt;Buy&lt;/b&gt;" in content
     assert '<a href="?owner=%22%3E%3Cscript%3E">&quot;&gt;&lt;script&gt;</a>' in content
+
+
+# Time limits.
+
+ON_SQLITE = pytest.mark.skipif("config.getoption('database') != 'sqlite'", reason="PostgreSQL has a timeout of its own")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("query", ["?q=milk", "?q=milk&where=both", ""])
+def test_list_beyond_answer_timeout_is_503(admin_client, settings, monkeypatch, query):
+    TaskFactory(title="Buy milk")
+    settings.DB_ANSWER_TIMEOUT = 0  # the session and the user come before the list
+    monkeypatch.setattr(cursors, "INSTRUCTIONS_PER_CHECK", 1)
+    admin_client.raise_request_exception = False
+    response = admin_client.get(LIST + query)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert "unavailable" in text_of(response)
+    settings.DB_ANSWER_TIMEOUT = 60
+    assert listed_titles(admin_client, query) == ["Buy milk"]
+
+
+@ON_SQLITE
+def test_action_beyond_answer_timeout_is_completed(admin_client, settings, monkeypatch):
+    task = TaskFactory(title="Buy milk")
+    settings.DB_ANSWER_TIMEOUT = 0
+    monkeypatch.setattr(cursors, "INSTRUCTIONS_PER_CHECK", 1)
+    assert run_action(admin_client, "complete", [task]).status_code == 302
+    assert Task.objects.get().completed is True
 
 
 # Queries.

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from threading import Barrier, Thread
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tasks.admin.forms import describe_value
+from tasks.admin.forms import DAMAGED_MESSAGE, describe_value
 from tasks.admin.task_admin import TaskAdmin
 from tasks.models import Task
 from tasks.rules import MESSAGES
@@ -108,6 +109,17 @@ def test_adding_refuses_what_the_api_refuses(admin_client, invalid, codes):
     values = fill_in(read_form(admin_client, ADD), title="Buy milk", user_id="default")
     assert form_errors(admin_client.post(ADD, {**values, **invalid})) == messages_of(codes)
     assert (Task.objects.count(), log_entries()) == (0, [])
+
+
+@pytest.mark.parametrize("sent", ["%ED%A0%80", "%FF", "a%C3", "%F0%9F%A5", "%EF%BF%BD"])
+@pytest.mark.parametrize("field", ["title", "description"])
+def test_adding_refuses_a_text_that_is_not_utf8(admin_client, field, sent):
+    """Django decodes the first four to U+FFFD."""
+    values = fill_in(read_form(admin_client, ADD), **{"title": "Buy milk", "user_id": "default", field: "SENT"})
+    body = urlencode(values).replace("SENT", sent)
+    response = admin_client.post(ADD, body, content_type="application/x-www-form-urlencoded")
+    assert form_errors(response) == {field: [DAMAGED_MESSAGE]}
+    assert Task.objects.count() == 0
 
 
 @pytest.mark.parametrize(
