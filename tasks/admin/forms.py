@@ -12,7 +12,7 @@ from tasks.models import Task
 from tasks.rules import MESSAGES
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-DAMAGED_MESSAGE = "This text was not sent as UTF-8, or contains U+FFFD. Replace the characters that are shown as \ufffd."
+DAMAGED_MESSAGE = "This text was not sent as UTF-8, or contains U+FFFD. Replace each \N{REPLACEMENT CHARACTER}."
 
 TRASHED_MESSAGE = "Someone moved this task to the trash after you opened it. Your edits were not saved."
 STALE_MESSAGE = "Someone changed this task after you opened it. Your edits were not saved."
