@@ -16,7 +16,7 @@ import pytest
 from testing.api_clients import BackgroundClients, RecordingClient, create_task
 from testing.databases import new_database, sqlite_path
 from testing.ports import HOST, free_port, is_open
-from testing.process_tree import is_alive, process_tree
+from testing.process_tree import is_alive, proc_fields, process_tree
 from testing.python_processes import ROOT, python_output, service_environment
 from testing.servers import SERVE_COMMAND, Server, wait_until_idle
 from testing.waiting import wait_for
@@ -84,16 +84,21 @@ def running(url, command=SERVE_COMMAND, port=None, directory=ROOT):
         yield server, process
 
 
-def seconds_to_stop(server, process, send):
+def seconds_to_stop(server, process, send, timeout=30):
     """Send a signal, and return how long the server takes until all its processes have ended and its port is free."""
     pids = process_tree(process.pid)
     sent = time.monotonic()
     send(process.pid)
-    process.wait(30)
-    wait_for(lambda: not any(map(is_alive, pids)), "all processes have ended")
+    process.wait(timeout)
+    wait_for(lambda: not any(map(is_alive, pids)), "all processes have ended", timeout)
     seconds = time.monotonic() - sent
     assert not is_open(server.port)
     return seconds
+
+
+def holds_sighup(pid):
+    """Return whether a process blocks SIGHUP: proc_pid_status(5)."""
+    return bool(int(proc_fields(f"/proc/{pid}/status").get("SigBlk", "0"), 16) & 1 << signal.SIGHUP - 1)
 
 
 def to_group(number):
@@ -179,6 +184,21 @@ def test_sighup_to_main_process_reloads(sqlite_url):
         assert is_ready(server)
 
 
+def test_sighup_during_start_reloads(sqlite_url):
+    with starting(sqlite_url) as (server, process):
+        wait_for(lambda: holds_sighup(process.pid), "Python runs manage.py")
+        os.kill(process.pid, signal.SIGHUP)
+        wait_until_ready(server)
+        assert process.poll() is None
+
+
+def test_control_without_block_sighup_ends_start(sqlite_url):
+    """Python itself starts before ``manage.py`` blocks the signal."""
+    with starting(sqlite_url) as (_, process):
+        os.kill(process.pid, signal.SIGHUP)
+        assert process.wait(10) == -signal.SIGHUP
+
+
 def test_workers_end_after_their_main_process_is_killed(sqlite_url):
     with running(sqlite_url) as (server, process):
         workers = server.workers()
@@ -201,6 +221,20 @@ def request_in_progress(server):
         connection.sendall(HEAD + BODY[:-1])
         time.sleep(0.5)  # no sign outside the worker tells that a thread reads the body
         yield connection
+
+
+def test_endless_request_ends_10_s_after_main_is_killed(sqlite_url, report_result):
+    with running(sqlite_url) as (server, process), request_in_progress(server):
+        seconds = seconds_to_stop(server, process, to_main(signal.SIGKILL))
+    report_result(f"{seconds:.2f} s")
+    assert REQUEST_SECONDS - 1 < seconds < REQUEST_SECONDS + STOP_SECONDS
+
+
+def test_control_without_parent_watch_request_outlives_main(sqlite_url):
+    port = free_port()
+    serving = running(sqlite_url, granian_on(port), port)
+    with serving as (server, process), request_in_progress(server), pytest.raises(TimeoutError):
+        seconds_to_stop(server, process, to_main(signal.SIGKILL), timeout=REQUEST_SECONDS + STOP_SECONDS)
 
 
 def wait_until_refused(server):

@@ -19,7 +19,7 @@ from granian.log import logger
 from granian.net import SocketHolder
 from granian.server import MPServer
 
-from todo_project.server import SIGNALS
+from todo_project.server import SIGNALS, STOP_SECONDS
 from todo_project.server.write_ahead_log import fold_in
 
 #: Whether ``nohup`` started this process. Then the server outlives its terminal.
@@ -94,8 +94,11 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         self.started: list[Any] = []
 
     def serve(self, *_: Any) -> None:
-        """Serve the application of this project; granian would first look for it in the working directory."""
-        super().serve(target_loader=load_application, wrap_loader=False)
+        """Serve the application of this project; granian would first look for it in the working directory.
+
+        ``MPServer.serve`` is skipped, because it only warns of more threads than processors. Here most threads wait.
+        """
+        super(MPServer, self).serve(target_loader=load_application, wrap_loader=False)
 
     def _init_shared_socket(self) -> None:
         """Open no socket, and unblock the signals, because granian has just set its handlers."""
@@ -221,6 +224,8 @@ def handle_signals(parent: Any, handlers: list[Callable[[int, None], None]]) -> 
 
 
 def stop_without_parent(parent: Any) -> None:
-    """Stop this worker when the main process has ended, even if it was killed."""
+    """Stop this worker when the main process was killed, and end the requests that take too long."""
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(STOP_SECONDS)
+    os._exit(1)

@@ -20,7 +20,7 @@ from database.connections import lacks_migrations
 from database.errors import first_line
 from tasks.models import Task
 from todo_project import __version__
-from todo_project.server import SIGNALS
+from todo_project.server import SIGNALS, STOP_SECONDS
 from todo_project.server.socket_activation import passed_socket
 
 #: How many connections may wait to be accepted.
@@ -168,7 +168,7 @@ def granian_options(host: str, port: int) -> list[str]:
         f"--workers={settings.WORKERS}",
         f"--blocking-threads={settings.THREADS + settings.WAITING_REQUESTS + settings.SPARE_THREADS}",
         "--respawn-failed-workers",
-        "--workers-kill-timeout=10",
+        f"--workers-kill-timeout={STOP_SECONDS}",
         f"--log-level={settings.LOG_LEVEL.lower()}",
         *([] if settings.DEBUG else [f"--log-config={GRANIAN_LOGS}"]),
     ]
