@@ -18,7 +18,8 @@ from testing.process_tree import kill_tree, signal_tree
 from testing.raw_http import exchange, parse_response
 from testing.servers import Server
 from testing.waiting import wait_for
-from todo_project.tests.bad_protocol import CLOSE, GET, HOST_HEADER, message
+from todo_project.security_headers import NO_CONTENT_POLICY, RESOURCE_POLICY
+from todo_project.tests.bad_protocol import BODY, CHUNKED, CLOSE, GET, HOST_HEADER, JSON, POST, message
 
 REQUEST_ID = "X-Request-ID: a-1"
 NOT_HTTP = "The request is not HTTP/1.1"
@@ -33,6 +34,7 @@ HEADERS = {
     "Cache-Control": "private, no-cache",
     "Vary": "Accept, Authorization",
     "X-Content-Type-Options": "nosniff",
+    **dict([RESOURCE_POLICY, NO_CONTENT_POLICY]),
 }
 
 
@@ -126,6 +128,32 @@ def test_rejection_by_proxy_is_a_problem(proxy_without_service, request_bytes, c
     assert (rejection.status, json.loads(body)) == (expected.status_code, problem)
     headers = {**HEADERS, "Retry-After": "1" if expected.status_code == 503 else None}
     assert {name: rejection.getheader(name) for name in headers} == headers
+
+
+CUT_CHUNKS = [
+    pytest.param(b"e\r\n" + BODY + b"\r\n", b"", id="no last chunk"),
+    pytest.param(b"e\r\n" + BODY + b"\r\nzz\r\n\r\n", 400, id="a size that is not a number after the first chunk"),
+]
+
+
+def post_chunks(port, chunks):
+    """Send a whole task in a chunked body that does not end, and return the status, if any."""
+    request = message(POST, HOST_HEADER, CLOSE, JSON, CHUNKED, body=chunks)
+    received = exchange(Server(port, 0), request, half_close=True)
+    return received and parse_response(received)[0].status
+
+
+@pytest.mark.parametrize(("chunks", "status"), CUT_CHUNKS)
+def test_cut_chunked_body_is_refused_by_proxy(database_url, chunks, status):
+    with serve_behind_nginx(database_url, WORKERS="1") as (port, _):
+        assert post_chunks(port, chunks) == status
+        assert Server(port, 0).get("/api/tasks") == (200, b"[]")
+
+
+@pytest.mark.parametrize(("chunks", "status"), CUT_CHUNKS)
+def test_control_without_proxy_cut_body_is_accepted(server, chunks, status):
+    """Granian tells the service that the body has ended, as after the last chunk."""
+    assert post_chunks(server.port, chunks) == 201
 
 
 SLOW_DELETES = """

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from http import HTTPStatus
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -44,11 +45,16 @@ def api_middleware(
 def header_limit_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Refuse a request head that is too large, before anything parses a header."""
+    """Refuse a request head that is too large, before anything parses a header but ``Origin``.
+
+    The refusal has the CORS headers itself, because ``CorsMiddleware`` runs later and would accept a long preflight.
+    """
+    cors = CorsMiddleware(get_response)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if is_head_too_large(request.META):
-            return responses.respond(request, HeaderFieldsTooLarge())
+            refusal = responses.respond(request, HeaderFieldsTooLarge())
+            return cors.add_response_headers(request, refusal) if settings.CORS_ALLOWED_ORIGINS else refusal
         replace_long_media_types(request.META)
         return get_response(request)
 

@@ -178,6 +178,9 @@ answers = [
     client.options("/api/tasks", headers={"access-control-request-method": "PATCH"}),
     client.get("/api/nowhere"),
     Client(headers={"origin": "https://elsewhere.example", "host": "localhost"}).get("/api/nowhere"),
+    client.get("/api/nowhere", headers={"x-long": "x" * 10_000}),
+    client.options("/api/tasks", headers={"access-control-request-method": "PATCH", "x-long": "x" * 10_000}),
+    Client(headers={"origin": "https://elsewhere.example", "x-long": "x" * 10_000}).get("/api/nowhere"),
 ]
 print(json.dumps([[answer.status_code, dict(answer.headers)] for answer in answers]))
 """
@@ -193,7 +196,7 @@ def cors_headers(headers):
 
 @pytest.mark.once
 def test_cors_with_allowed_origin_admits_browser():
-    preflight, answer, elsewhere = json_output_of(CORS_RESPONSES % ORIGIN, CORS_ALLOWED_ORIGINS=ORIGIN)
+    preflight, answer, elsewhere, *too_large = json_output_of(CORS_RESPONSES % ORIGIN, CORS_ALLOWED_ORIGINS=ORIGIN)
 
     status, headers = preflight
     assert (status, headers["access-control-allow-origin"]) == (200, ORIGIN)
@@ -218,6 +221,11 @@ def test_cors_with_allowed_origin_admits_browser():
     status, headers = elsewhere
     assert (status, headers["Content-Type"]) == (404, "application/problem+json")
     assert cors_headers(headers) == []
+
+    answers = [(status, headers.get("access-control-allow-origin")) for status, headers in too_large]
+    assert answers == [(431, ORIGIN), (431, ORIGIN), (431, None)]
+    assert too_large[0][1]["access-control-expose-headers"] == answer[1]["access-control-expose-headers"]
+    assert elements(too_large[0][1]["Vary"]) == {"origin", "accept", "authorization"}
 
 
 def test_cors_without_allowed_origins_admits_no_browser(client):
