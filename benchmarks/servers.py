@@ -117,7 +117,7 @@ def list_parts(kind: str) -> dict[str, tuple[Sequence[Contender], Sequence[Key]]
 
 def with_threads(number: int) -> Contender:
     """Return this project with a number of threads per worker, and a connection for each."""
-    variables = {"THREADS": str(number), "DB_POOL_SIZE": str(max(number, 8))}
+    variables = {"THREADS": str(number), "DB_POOL_SIZE": str(max(number + 1, 8))}
     return replace(OURS, name=f"{number} thread{'s' * (number > 1)}", variables=variables)
 
 

@@ -16,6 +16,7 @@ from testing.api_clients import (
     summarize,
 )
 from testing.ports import HOST, client_address
+from testing.servers import SERVE_COMMAND, running_service
 from testing.waiting import wait_for
 from todo_project.tests.bad_protocol import message
 
@@ -123,3 +124,46 @@ def test_control_without_spare_threads_healthz_waits(serve_without, postgresql, 
     with serve_without("concurrency limit") as server:
         healthz = probe_first_second_of_outage(server, postgresql, report_result)
     assert find_longest(healthz) > HEALTHZ_SECONDS
+
+
+SLOW_WRITES = """
+CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END';
+CREATE TRIGGER sleep AFTER INSERT ON tasks_task FOR EACH ROW EXECUTE FUNCTION sleep();
+"""
+
+
+@pytest.fixture
+def probe_while_all_threads_write(postgresql, database_name, database_url, report_result):
+    """Return a function that counts the statuses of ``/readyz`` while each of four threads holds a connection."""
+
+    def probe(connections):
+        # Without --skip-checks, the service would refuse to start with as many connections as threads.
+        command = (*SERVE_COMMAND, "--skip-checks")
+        postgresql.execute(SLOW_WRITES, database_name)
+        serving = running_service(
+            database_url, command, WORKERS="1", THREADS="4", DB_POOL_SIZE=connections, LOG_LEVEL="CRITICAL"
+        )
+        with serving as server, BackgroundClients(server.port, 8, create) as clients:
+            wait_for(lambda: count_statuses(clients.records)[201] >= 4, "four clients are served")
+            probes = []
+            with RecordingClient(server.port) as client:
+                wait_for(lambda: client.send("GET", "/readyz").status == 200, "the worker is ready")
+                end = time.monotonic() + LOAD_SECONDS
+                while time.monotonic() < end:
+                    probes.append(client.send("GET", "/readyz"))
+        report_result(f"writes {summarize(clients.records)}; readyz {summarize(probes)}")
+        return count_statuses(probes)
+
+    return probe
+
+
+def create(client, number):
+    return [client.send("POST", "/api/tasks", {"title": f"Task of client {number}"})]
+
+
+def test_readyz_with_all_threads_busy_is_200(probe_while_all_threads_write):
+    assert probe_while_all_threads_write("5").keys() == {200}
+
+
+def test_control_without_own_connection_readyz_is_503(probe_while_all_threads_write):
+    assert probe_while_all_threads_write("4")[503] > 0

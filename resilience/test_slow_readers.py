@@ -37,7 +37,7 @@ def serve_list(postgresql, database_name, database_url):
         def serve_list(tasks, replacements=None):
             insert_tasks(postgresql, database_name, tasks)
             # Without more threads, the service itself would refuse the lists.
-            threads = {"THREADS": "16", "MAX_CONCURRENT_PER_USER": "16", "DB_POOL_SIZE": "16"}
+            threads = {"THREADS": "16", "MAX_CONCURRENT_PER_USER": "16", "DB_POOL_SIZE": "17"}
             return stack.enter_context(serve_behind_nginx(database_url, replacements, WORKERS="1", **threads))[0]
 
         yield serve_list

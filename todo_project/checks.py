@@ -45,14 +45,14 @@ def check_admin_of_web_role(**_: Any) -> list[checks.CheckMessage]:
 
 @checks.register
 def check_pool_size(**_: Any) -> list[checks.CheckMessage]:
-    """Report a pool that is too small for the threads of a worker."""
-    if connection.vendor != "postgresql" or settings.DB_POOL_SIZE >= settings.THREADS:
+    """Report a pool that is too small for the threads of a worker and the thread of ``/readyz``."""
+    if connection.vendor != "postgresql" or settings.DB_POOL_SIZE > settings.THREADS:
         return []
     return [
         checks.Error(
-            f"DB_POOL_SIZE is {settings.DB_POOL_SIZE} and THREADS is {settings.THREADS}: some threads get no "
-            "connection.",
-            hint=f"Set DB_POOL_SIZE={settings.THREADS} or more.",
+            f"DB_POOL_SIZE is {settings.DB_POOL_SIZE} and THREADS is {settings.THREADS}: each of THREADS "
+            "and /readyz need a connection.",
+            hint=f"Set DB_POOL_SIZE={settings.THREADS + 1} or more.",
             id="todo.E001",
         )
     ]

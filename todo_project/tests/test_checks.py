@@ -79,19 +79,19 @@ def pool_of(settings, monkeypatch):
     return set_both
 
 
-@pytest.mark.parametrize(("connections", "threads"), [(None, 256), (8, 8), (8, 4), (1, 1)])
-def test_connection_for_every_thread_has_no_message(pool_of, connections, threads):
+@pytest.mark.parametrize(("connections", "threads"), [(None, 256), (9, 8), (8, 4), (2, 1)])
+def test_pool_larger_than_threads_has_no_message(pool_of, connections, threads):
     pool_of(connections, threads)
     assert check_pool_size() == []
 
 
-@pytest.mark.parametrize(("connections", "threads"), [(7, 8), (1, 256)])
-def test_fewer_connections_than_threads_are_an_error(pool_of, connections, threads):
+@pytest.mark.parametrize(("connections", "threads"), [(8, 8), (7, 8), (1, 256)])
+def test_pool_without_connection_for_probe_is_an_error(pool_of, connections, threads):
     pool_of(connections, threads)
     assert check_pool_size() == [
         checks.Error(
-            f"DB_POOL_SIZE is {connections} and THREADS is {threads}: some threads get no connection.",
-            hint=f"Set DB_POOL_SIZE={threads} or more.",
+            f"DB_POOL_SIZE is {connections} and THREADS is {threads}: each of THREADS and /readyz need a connection.",
+            hint=f"Set DB_POOL_SIZE={threads + 1} or more.",
             id="todo.E001",
         )
     ]
