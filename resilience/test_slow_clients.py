@@ -17,6 +17,7 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 BODY = (
     b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50000\r\n\r\n{"
 )
+CHUNKS = BODY.replace(b"Content-Length: 50000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nffff\r\n")
 LIST = b"GET /api/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -29,14 +30,17 @@ def read_kilobyte(connection):
 
 
 @contextmanager
-def slow_clients(port, number, beginning, proceed):
-    """Let clients send the beginning of a request, and call ``proceed`` for each connection every second."""
+def slow_clients(port, number, beginning, proceed, address=client_address):
+    """Let clients send the beginning of a request, and call ``proceed`` for each connection every second.
+
+    ``address`` returns the address of the client with a number.
+    """
     stopped = Event()
     with ExitStack() as stack:
         connections = []
         for each in range(number):
             connection = stack.enter_context(socket.socket())
-            connection.bind((client_address(each), 0))
+            connection.bind((address(each), 0))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect((HOST, port))
             connection.settimeout(0.05)
@@ -90,6 +94,21 @@ def test_slow_heads_do_not_delay_server(server, report_result):
 def test_slow_requests_do_not_delay_proxy(proxy_port, report_result, beginning):
     with slow_clients(proxy_port, 200, beginning, send_byte):
         records = send_quick_requests(proxy_port, report_result)
+    check_undisturbed(records)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "proceed"),
+    [(BODY, send_byte), (CHUNKS, send_byte), (LIST, read_kilobyte)],
+    ids=["bodies", "chunked bodies", "lists"],
+)
+def test_slow_clients_of_one_address_delay_only_it(
+    server, postgresql, database_name, report_result, beginning, proceed
+):
+    """Without a proxy. The control is ``test_control_without_proxy_slow_bodies_block_server``."""
+    insert_tasks(postgresql, database_name)
+    with slow_clients(server.port, 16, beginning, proceed, address=lambda _: client_address(1)):
+        records = send_quick_requests(server.port, report_result)
     check_undisturbed(records)
 
 

@@ -136,22 +136,25 @@ def create_task(client: RecordingClient, title: str = "Water the plants") -> str
 
 
 def send_at_rate(port: int, path: str, rate: float, seconds: float, timeout: float = 10) -> list[RequestRecord]:
-    """Send ``rate`` GETs per second without waiting for responses; a record starts when its request was due."""
+    """Send ``rate`` GETs per second without waiting for responses.
+
+    A record starts when its request was sent, because on a busy machine this process sends requests late.
+    """
 
     async def send_all() -> list[RequestRecord]:
         start = time.monotonic()
         async with asyncio.TaskGroup() as group:
             tasks = []
             for number in range(round(rate * seconds)):
-                due = start + number / rate
-                await asyncio.sleep(max(0, due - time.monotonic()))
-                tasks.append(group.create_task(_get(port, path, due, timeout, client_address(number))))
+                await asyncio.sleep(max(0, start + number / rate - time.monotonic()))
+                tasks.append(group.create_task(_get(port, path, timeout, client_address(number))))
         return [task.result() for task in tasks]
 
     return asyncio.run(send_all())
 
 
-async def _get(port: int, path: str, due: float, timeout: float, address: str) -> RequestRecord:
+async def _get(port: int, path: str, timeout: float, address: str) -> RequestRecord:
+    start = time.monotonic()
     received: dict[str, Any] = {}
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(timeout):
@@ -163,7 +166,7 @@ async def _get(port: int, path: str, due: float, timeout: float, address: str) -
             status_line, *lines = head.decode().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
             received = {"status": int(status_line.split()[1]), "headers": headers, "body": json.loads(body)}
-    return RequestRecord("GET", path, None, due, time.monotonic(), **received)
+    return RequestRecord("GET", path, None, start, time.monotonic(), **received)
 
 
 def count_statuses(records: Iterable[RequestRecord]) -> Counter[int | None]:
