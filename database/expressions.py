@@ -87,6 +87,18 @@ class IsText(StoredAsDjangoWrites):
     )
 
 
+class IsUTF8(Func):
+    """A test for text that is valid UTF-8, for verification; a constraint can only use SQLite's own functions."""
+
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template="IS_UTF8(CAST(%(expressions)s AS BLOB))")
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return "TRUE", ()
+
+
 class IsTime(StoredAsDjangoWrites):
     """A test for a time such as ``2026-01-11 09:30:00`` or ``2026-01-11 09:30:00.000001``, or for NULL."""
 

@@ -36,7 +36,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not self.is_in_memory_db():
             make_private(conn_params["database"])
         opened: sqlite3.Connection = super().get_new_connection(conn_params)
+        opened.create_function("IS_UTF8", 1, is_utf8, deterministic=True)
         return opened
+
+
+def is_utf8(text: bytes | None) -> bool:
+    """Tell whether the bytes of a text are UTF-8; SQLite itself reads some other bytes as characters."""
+    try:
+        (text or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def make_private(path: str) -> None:

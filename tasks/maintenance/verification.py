@@ -14,7 +14,7 @@ from django.db.models import CharField, CheckConstraint, Count, Q, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from database.expressions import HasAny, IsUUID
+from database.expressions import HasAny, IsUTF8, IsUUID
 from identity.user_ids import SINGLE_USER_ID
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
@@ -94,6 +94,7 @@ def rule_violations() -> Iterator[tuple[str, Q]]:
     yield from VIOLATIONS.items()
     yield "updated_in_the_future", Q(updated_at__gt=timezone.now() + CLOCK_SKEW)
     yield "version_too_high", Q(version__gt=MAX_VERSION)
+    yield "text_of_no_utf8", ~(Q(IsUTF8("title")) & Q(IsUTF8("description")))
     yield "owner_of_no_token", Q(HasAny("user_id", Value("[^!-~]")))
     if settings.AUTH_MODE != "single-user":
         yield "owner_of_single_user_mode", Q(user_id=SINGLE_USER_ID)

@@ -152,6 +152,19 @@ def test_chunks_that_client_reads_hold_no_connection(as_user, chunks_of_three, n
     assert len(json.loads(b"".join(pieces))) == number
 
 
+@pytest.mark.skipif("config.getoption('database') != 'sqlite'", reason="PostgreSQL stores UTF-8 only")
+@pytest.mark.parametrize("path", ["/api/tasks", "/api/tasks?limit=5", "/api/tasks/{id}"])
+def test_task_that_is_not_utf8_answers_500(path):
+    task = TaskFactory()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE tasks_task SET title = CAST(X'41F09F92' AS TEXT)")
+    path = path.format(id=task.id)
+    response = Client(raise_request_exception=False).get(path)
+    request_id = response.headers["X-Request-ID"]
+    assert (response.status_code, headers(response)) == (500, problem_headers())
+    assert response.json() == problem("server_error", path.partition("?")[0], request_id=request_id)
+
+
 def test_list_without_database_answers_503_at_once(monkeypatch):
     def fail(*_, **__):
         raise OperationalError

@@ -198,6 +198,17 @@ def test_owner_that_no_token_names_found():
     assert found(verify("--json")) == {"owner_of_no_token": rule("owner_of_no_token", *tasks)}
 
 
+@on_sqlite
+@pytest.mark.parametrize("field", ["title", "description"])
+def test_text_that_is_not_utf8_found(field):
+    """SQLite reads these bytes as characters, so the constraints accept them."""
+    tasks = TaskFactory.create_batch(3)
+    for task, damaged in zip(tasks, ("41F09F92", "41F5808080", "41F48FBFBF80"), strict=True):
+        execute(f"UPDATE {TABLE} SET {field} = CAST(X'{damaged}' AS TEXT) WHERE id = '{task.id.hex}'")
+    TaskFactory(title="Müll \N{DECIDUOUS TREE} \ufffd", description="")
+    assert found(verify("--json")) == {"text_of_no_utf8": rule("text_of_no_utf8", *tasks)}
+
+
 @pytest.mark.parametrize("index", INDEXES)
 def test_missing_index_found(index):
     execute(f"DROP INDEX {index}")
