@@ -124,6 +124,7 @@ class IsDue(Func):
         "(%(expressions)s IS NULL OR (TYPEOF(%(expressions)s) = 'text' AND %(expressions)s >= '0001'"
         " AND SUBSTR(%(expressions)s,1,10) IS DATE(SUBSTR(%(expressions)s,1,10),'+0 days')"
         " AND (LENGTH(CAST(%(expressions)s AS BLOB)) = 10 OR (SUBSTR(%(expressions)s,11,1) = 'T'"
+        " AND SUBSTR(%(expressions)s,12,2) < '24'"
         " AND SUBSTR(%(expressions)s,12,8) IS TIME(SUBSTR(%(expressions)s,12,8))"
         " AND (LENGTH(CAST(%(expressions)s AS BLOB)) = 19"
         " OR (SUBSTR(%(expressions)s,20) = 'Z' AND LENGTH(CAST(%(expressions)s AS BLOB)) = 20)"
@@ -201,7 +202,7 @@ class LabelCount(Func):
     output_field = IntegerField()
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        template = "JSONB_ARRAY_LENGTH(JSONB_PATH_QUERY_ARRAY(%(expressions)s,'$.keyvalue()'))"
+        template = "JSONB_ARRAY_LENGTH(JSONB_PATH_QUERY_ARRAY(%(expressions)s,'$.keyvalue()','{}',true))"
         return self.as_sql(compiler, connection, template=template)
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:

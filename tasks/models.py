@@ -219,7 +219,8 @@ class Task(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(completed=False, completed_at=None)
-                | Q(completed=True, completed_at__range=(EARLIEST, LATEST)) & Q(IsTime("completed_at")),
+                | Q(completed=True, completed_at__isnull=False, completed_at__range=(EARLIEST, LATEST))
+                & Q(IsTime("completed_at")),
                 name="task_completed_at_while_completed",
             ),
             models.CheckConstraint(

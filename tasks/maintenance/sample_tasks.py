@@ -4,10 +4,11 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from tasks.models import Task
+from tasks.rules import Priority
 
 T = TypeVar("T")
 
@@ -17,6 +18,23 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EDITED_RATIO = 0.2
 #: The part of all tasks that have a description.
 DESCRIBED_RATIO = 0.6
+#: The part of all tasks that have a due date, and the most days from the creation to that date.
+DUE_RATIO = 0.5
+DUE_DAYS = 30
+
+#: The text after the date of a due date; most due dates are days.
+DUE_TIMES = ("", "", "", "", "", "", "T09:00:00", "T18:30:00", "T16:00:00Z", "T10:15:00[Europe/Berlin]")
+PRIORITIES = (
+    Priority.NONE,
+    Priority.NONE,
+    Priority.NONE,
+    Priority.LOW,
+    Priority.MEDIUM,
+    Priority.MEDIUM,
+    Priority.HIGH,
+)
+LABELS = ("home", "work", "errands", "family", "money", "calls", "waiting", "büro", "健康")
+MOST_LABELS = 3
 
 WORDS = {
     "person": ("Ana", "Björn", "Chloé", "Dmitri", "Elif", "Fátima", "Grace", "Hiroshi", "Ines", "Jürgen", "Lê", "Zoë"),
@@ -81,24 +99,29 @@ class SampleTasks:
     def first(self, number: int) -> Iterator[Task]:
         """Yield the first ``number`` tasks, not sorted by time."""
         # The owners are part of the seed, because different users' tasks need different ids.
-        generator = SampleGenerator(f"{self.seed} {self.completed_ratio} {' '.join(self.owners)}")
+        seed = f"{self.seed} {self.completed_ratio} {' '.join(self.owners)}"
+        # A generator of its own keeps the other values as they were before tasks had due dates.
+        generator, planner = SampleGenerator(seed), SampleGenerator(f"{seed} planning")
         span = timedelta(days=self.days)
         for _ in range(number):
-            yield self._task(generator, self.until - span * generator.random())
+            yield self._task(generator, planner, self.until - span * generator.random())
 
-    def _task(self, generator: "SampleGenerator", created_at: datetime) -> Task:
+    def _task(self, generator: "SampleGenerator", planner: "SampleGenerator", created_at: datetime) -> Task:
         completed = generator.random() < self.completed_ratio
         writes = 1 + int(3 * generator.random()) if completed or generator.random() < EDITED_RATIO else 0
         # The third power brings most writes near the creation.
-        updated_at = created_at + (self.until - created_at) * generator.random() ** 3
+        last_write = created_at + (self.until - created_at) * generator.random() ** 3
+        updated_at = max(last_write, created_at + timedelta(microseconds=writes)) if writes else created_at
         return Task(
             id=generator.uuid7(created_at),
             user_id=generator.pick(self.owners),
             title=generator.phrase(TITLES),
             description=generator.description() if generator.random() < DESCRIBED_RATIO else "",
             completed=completed,
+            **planner.plan(created_at),
             created_at=created_at,
-            updated_at=max(updated_at, created_at + timedelta(microseconds=writes)) if writes else created_at,
+            updated_at=updated_at,
+            completed_at=updated_at if completed else None,
             version=1 + writes,
         )
 
@@ -121,6 +144,14 @@ class SampleGenerator(random.Random):
     def description(self) -> str:
         """Return one to three lines."""
         return "\n".join(self.phrase(SENTENCES) for _ in range(1 + int(3 * self.random())))
+
+    def plan(self, created_at: datetime) -> dict[str, Any]:
+        """Return a due date, a priority and labels of a task."""
+        day = created_at + timedelta(days=int(DUE_DAYS * self.random()))
+        due = f"{day:%Y-%m-%d}{self.pick(DUE_TIMES)}"
+        labels = frozenset(self.pick(LABELS) for _ in range(int((1 + MOST_LABELS) * self.random())))
+        priority: int = self.pick(PRIORITIES).value
+        return {"due": due if self.random() < DUE_RATIO else None, "priority": priority, "labels": labels}
 
     def uuid7(self, time: datetime) -> UUID:
         """Return a UUID of version 7 (RFC 9562, section 5.7) for ``time``."""

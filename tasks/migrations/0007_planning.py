@@ -112,6 +112,7 @@ class Migration(migrations.Migration):
                         models.Q(("completed", False), ("completed_at", None)),
                         models.Q(
                             ("completed", True),
+                            ("completed_at__isnull", False),
                             (
                                 "completed_at__range",
                                 (

@@ -89,6 +89,43 @@ BROKEN = [
     ("task_description_characters", {"description": "a\x08b"}),
     ("task_description_characters", {"description": "\x85"}),
     ("task_updated_after_created", {"updated_at": datetime(2026, 1, 10, 23, 59, 59, 999_999, tzinfo=UTC)}),
+    ("task_due_form", {"due": ""}),
+    ("task_due_form", {"due": "tomorrow"}),
+    ("task_due_form", {"due": "0000-12-24"}),
+    ("task_due_form", {"due": "2026-13-01"}),
+    ("task_due_form", {"due": "2026-02-29"}),
+    ("task_due_form", {"due": "1900-02-29T18:00:00"}),
+    ("task_due_form", {"due": "2026-04-31"}),
+    ("task_due_form", {"due": "2026-12-24T"}),
+    ("task_due_form", {"due": "2026-12-24 18:00:00"}),
+    ("task_due_form", {"due": "2026-12-24T18:00"}),
+    ("task_due_form", {"due": "2026-12-24T24:00:00"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:60"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00z"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00Z "}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00Z\n"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00+01:00"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00.5Z"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00[]"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00[Europe/Berlin"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00[+01:00]"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00[Europe/B\u00e9rlin]"}),
+    ("task_due_form", {"due": "2026-12-24T18:00:00[a][b]"}),
+    ("task_priority_known", {"priority": 4}),
+    ("task_labels_names", {"labels": frozenset({""})}),
+    ("task_labels_names", {"labels": frozenset({"a", " b"})}),
+    ("task_labels_names", {"labels": frozenset({"a", "b\u3000"})}),
+    ("task_labels_names", {"labels": frozenset({"a", "\u200b"})}),
+    ("task_labels_names", {"labels": frozenset({"\u200b" + "\u00a0\u200b" * 24})}),
+    ("task_labels_names", {"labels": frozenset({"a", "b,c"})}),
+    ("task_labels_names", {"labels": frozenset({"a", 'b"c'})}),
+    ("task_labels_names", {"labels": frozenset({"a", "b\\c"})}),
+    ("task_labels_names", {"labels": frozenset({"a", "b\tc"})}),
+    ("task_labels_names", {"labels": frozenset({"a", "b\u2028c"})}),
+    ("task_labels_names", {"labels": frozenset({"a", "x" * 51})}),
+    ("task_labels_names", {"labels": frozenset({EMOJI * 51})}),
+    ("task_labels_names", {"labels": frozenset({"a", "__proto__"})}),
+    ("task_labels_max_number", {"labels": frozenset(map(str, range(21)))}),
     ("task_version_positive", {"version": 0}),
     ("task_version_positive", {"version": -1}),
 ]
@@ -136,6 +173,15 @@ OTHER_FORMS = [
     ("task_times_in_rfc_3339", "updated_at", "'2026-01-11 09:30:00.123456' || CHAR(0)"),
     ("task_times_in_rfc_3339", "updated_at", "CAST('2026-01-11 09:30:00' AS BLOB)"),
     ("task_times_in_rfc_3339", "deleted_at", "'never'"),
+    ("task_priority_known", "priority", "'x'"),
+    ("task_priority_known", "priority", "1.5"),
+    ("task_due_form", "due", "X'323032362d31322d3234'"),
+    ("task_due_form", "due", "'2026-12-24T18:00:00Z' || CHAR(0)"),
+    ("task_due_form", "due", "'2026-12-24' || CHAR(0)"),
+    ("task_labels_names", "labels", "'{\"a\": true}'"),
+    ("task_labels_names", "labels", "'{\"a\":true}' || CHAR(0)"),
+    ("task_completed_at_while_completed", "completed", "1"),
+    ("task_completed_at_while_completed", "completed_at", "'2026-01-12 00:00:00'"),
     ("task_version_positive", "version", "'1x'"),
     ("task_version_positive", "version", "1.5"),
     ("task_version_positive", "version", "X'31'"),
@@ -189,6 +235,38 @@ def test_time_of_other_year_is_refused_by_postgresql(assert_refused, column, exp
     assert_refused(IntegrityError, r"\btask_times_in_rfc_3339\b", write_sql, column, expression)
 
 
+@pytest.mark.parametrize(
+    "json",
+    [
+        "[]",
+        "[true]",
+        "null",
+        "true",
+        '"a"',
+        '{"a":1}',
+        '{"a":"true"}',
+        '{"a":false}',
+        '{"a":null}',
+        '{"a":[true]}',
+        '{"a":{"b":true}}',
+        '{"a":{}}',
+    ],
+)
+def test_labels_of_other_form_are_refused(assert_refused, json):
+    assert_refused(IntegrityError, r"\btask_labels_names\b", write_sql, "labels", f"'{json}'")
+
+
+@on_postgresql
+def test_completed_at_follows_completed_in_postgresql(task):
+    write_sql("completed", "true")
+    [completed] = Task.objects.all()
+    assert completed.completed_at == completed.updated_at
+    write(title="x", updated_at=LATEST, completed_at=None)
+    assert Task.objects.get().completed_at == completed.updated_at
+    write_sql("completed", "false")
+    assert Task.objects.get().completed_at is None
+
+
 @pytest.mark.parametrize("column", [field.column for field in Task._meta.concrete_fields if not field.null])
 def test_null_is_refused(assert_refused, column):
     message = rf"(?i)not.null.*\b{column}\b|\b{column}\b.*not.null"
@@ -234,7 +312,17 @@ def test_value_of_djangos_form_is_accepted(task, column, expression):
         {"description": ""},
         {"description": EMOJI * DESCRIPTION_MAX_LENGTH},
         {"description": " \t\r\n\u2028 "},
-        {"completed": True},
+        {"completed": True, "completed_at": EARLIEST},
+        {"due": "0001-01-01"},
+        {"due": "9999-12-31T23:59:59"},
+        {"due": "2000-02-29T00:00:00Z"},
+        {"due": "2028-02-29T00:00:00[America/Argentina/ComodRivadavia]"},
+        {"due": "2026-12-24T18:00:00[Etc/GMT+12]"},
+        {"due": None},
+        {"priority": 3},
+        {"labels": frozenset()},
+        {"labels": frozenset(f"{number:02}{EMOJI * 48}" for number in range(20))},
+        {"labels": frozenset({"\u200bx\u200b", "a \u00a0b", "a[^]-*?%_':{}", "true", "null", "__PROTO__"})},
         {"created_at": EARLIEST, "updated_at": EARLIEST},
         {"created_at": EARLIEST, "updated_at": LATEST},
         {"created_at": LATEST, "updated_at": LATEST},

@@ -84,6 +84,7 @@ def test_change_writes_only_named_columns():
         "completed": True,
         "version": 2,
         "updated_at": changed.updated_at,
+        "completed_at": changed.updated_at,
     }
 
 
@@ -256,13 +257,25 @@ def tasks_with_ties():
     """Make tasks of few titles and few times, so that every order has ties."""
     days = [NOON + timedelta(days=day) for day in range(3)]
     for number, title in enumerate(["b", "a", "B", "ä", "a", "b", "z", "Z", "b"]):
-        TaskFactory(title=title, created_at=days[number % 2], updated_at=days[1 + number % 2])
+        TaskFactory(
+            title=title,
+            created_at=days[number % 2],
+            updated_at=days[1 + number % 2],
+            due=[None, "2026-12-24", "2026-12-24T18:00:00[Europe/Berlin]"][number % 3],
+            priority=number % 4,
+        )
+
+
+def sort_key_of(task, ordering):
+    """Return the key that the database sorts by; a missing due date comes last."""
+    key = getattr(task, ordering.removeprefix("-"))
+    return (key or "~")[:19] if ordering.endswith("due") else key
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
 def test_in_order_sorts_by_column_and_id(tasks_with_ties, ordering):
-    column, descending = ordering.removeprefix("-"), ordering.startswith("-")
-    tasks = sorted(Task.objects.all(), key=lambda task: (getattr(task, column), str(task.id)), reverse=descending)
+    descending = ordering.startswith("-")
+    tasks = sorted(Task.objects.all(), key=lambda task: (sort_key_of(task, ordering), str(task.id)), reverse=descending)
     assert list(Task.objects.in_order(ordering)) == tasks
 
 
@@ -270,7 +283,7 @@ def test_in_order_sorts_by_column_and_id(tasks_with_ties, ordering):
 def test_after_keeps_tasks_that_follow_position(tasks_with_ties, ordering):
     tasks = list(Task.objects.in_order(ordering))
     for number, task in enumerate(tasks):
-        position = (getattr(task, ordering.removeprefix("-")), task.id)
+        position = (sort_key_of(task, ordering), task.id)
         assert list(Task.objects.in_order(ordering).after(position, ordering)) == tasks[number + 1 :]
 
 

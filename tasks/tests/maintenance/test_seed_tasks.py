@@ -22,9 +22,13 @@ SEED_5 = [
         "title": "Call Fátima about the budget",
         "description": "",
         "completed": True,
+        "due": None,
+        "priority": "medium",
+        "labels": {"健康": True, "home": True, "money": True},
         "user_id": "default",
         "created_at": "2025-12-24T13:26:35.185688Z",
         "updated_at": "2025-12-29T13:50:38.438673Z",
+        "completed_at": "2025-12-29T13:50:38.438673Z",
         "version": 4,
     },
     {
@@ -34,9 +38,13 @@ SEED_5 = [
             "Two options:\n- printer paper\n- nothing at all\nTwo options:\n- a birthday present\n- nothing at all"
         ),
         "completed": False,
+        "due": None,
+        "priority": None,
+        "labels": {},
         "user_id": "default",
         "created_at": "2026-01-10T21:48:54.366505Z",
         "updated_at": "2026-01-10T21:48:54.366505Z",
+        "completed_at": None,
         "version": 1,
     },
 ]
@@ -102,6 +110,14 @@ def test_batch_size_does_not_change_tasks(stored):
     before = stored()
     seed("--count=20", "--clear", "--batch-size=3")
     assert stored() == before
+
+
+def test_tasks_have_due_dates_priorities_and_labels():
+    tasks = list(sample(1).first(500))
+    assert 200 < sum(task.due is not None for task in tasks) < 300
+    assert {len(task.due) for task in tasks if task.due} == {10, 19, 20, 34}
+    assert {task.priority for task in tasks} == {0, 1, 2, 3}
+    assert {len(task.labels) for task in tasks} == {0, 1, 2, 3}
 
 
 def test_every_task_keeps_rules_of_service():
