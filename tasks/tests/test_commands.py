@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import termios
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 
@@ -51,9 +51,8 @@ def export_once(url):
 
 def execute(url, statement):
     if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
             [(value,)] = connection.execute(statement).fetchall() or [(None,)]
-        connection.close()
         return value
     with psycopg.connect(url) as connection:
         cursor = connection.execute(statement)
