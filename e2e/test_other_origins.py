@@ -1,8 +1,10 @@
 """Pages of other origins against single-user mode, in a browser."""
 
+import json
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -48,9 +50,16 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(database_url, pages):
+def log(tmp_path_factory):
+    """Return the file of the service's log."""
+    return tmp_path_factory.mktemp("log") / "log"
+
+
+@pytest.fixture(scope="module")
+def server(database_url, pages, log):
     """Yield the service, which allows the pages of one other origin."""
-    with running_service(database_url, WORKERS="1", CORS_ALLOWED_ORIGINS=f"http://{ALLOWED}:{pages[1]}") as server:
+    variables = {"ACCESS_LOG": "on", "LOG_LEVEL": "INFO", "CORS_ALLOWED_ORIGINS": f"http://{ALLOWED}:{pages[1]}"}
+    with log.open("wb") as file, running_service(database_url, log=file, WORKERS="1", **variables) as server:
         yield server
 
 
@@ -87,33 +96,52 @@ def open_foreign(browser, pages, task_url):
     context.close()
 
 
-def answer_of(page, url, act):
-    """Call ``act``, which makes the page send a request to ``url``, and return the status of the response."""
-    with page.expect_response(url) as answer:
-        act()
-    return answer.value.status
+@pytest.fixture
+def answers(log, task_url):
+    """Return a function that reads the API's answers since the creation of the task from the access log.
+
+    The browser itself hides them: ``Cross-Origin-Resource-Policy`` blocks every answer to a request without CORS.
+    """
+    start = len(log.read_text().splitlines())
+
+    def read():
+        events = map(json.loads, log.read_text().splitlines()[start:])
+        events = [event for event in events if event["logger"] == "todo_project.access"]
+        return [event["message"] for event in events if event["path"].startswith("/api/")]
+
+    return read
+
+
+def click(page, role, name, url):
+    """Click an element that leads to ``url``, and return the status of the response."""
+    with page.expect_response(url) as response:
+        page.get_by_role(role, name=name).click()
+    return response.value.status
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_page_of_another_origin_changes_and_reads_nothing(open_foreign, task_url, version_of, host):
+def test_page_of_another_origin_changes_and_reads_nothing(open_foreign, task_url, answers, version_of, host):
     page = open_foreign(host)
     toggle, search = f"{task_url}/toggle", f"{task_url.rpartition('/')[0]}?q=milk"
-    assert answer_of(page, toggle, lambda: page.evaluate(FETCH, [toggle, "POST", "no-cors"])) == 403
-    assert answer_of(page, search, lambda: page.evaluate(FETCH, [search, "GET", "no-cors"])) == 403
+    assert page.evaluate(FETCH, [toggle, "POST", "no-cors"]) == ["TypeError"]
+    assert page.evaluate(FETCH, [search, "GET", "no-cors"]) == ["TypeError"]
     assert page.evaluate(FETCH, [search, "GET", "cors"]) == ["TypeError"]
-    assert answer_of(page, task_url, page.get_by_role("link", name="Read on").click) == 403
-    page = open_foreign(host)
-    assert answer_of(page, toggle, page.get_by_role("button", name="Win a prize").click) == 403
+    assert click(page, "link", "Read on", task_url) == 403
+    assert click(open_foreign(host), "button", "Win a prize", toggle) == 403
+    path = urlsplit(task_url).path
+    post = f"POST {path}/toggle 403"
+    assert answers() == [post, "GET /api/tasks 403", "GET /api/tasks 403", f"GET {path} 403", post]
     assert version_of(task_url) == 1
 
 
-def test_control_without_refusal_page_toggles(open_foreign, task_url, version_of):
+def test_control_without_refusal_page_toggles(open_foreign, task_url, answers, version_of):
     """The setting allows the page's origin, so that the rule does not apply."""
     page = open_foreign(ALLOWED)
     toggle = f"{task_url}/toggle"
-    assert answer_of(page, toggle, lambda: page.evaluate(FETCH, [toggle, "POST", "no-cors"])) == 200
+    assert page.evaluate(FETCH, [toggle, "POST", "no-cors"]) == ["TypeError"]
     assert page.evaluate(FETCH, [toggle, "POST", "cors"]) == ["cors", 200]
-    assert answer_of(page, toggle, page.get_by_role("button", name="Win a prize").click) == 200
+    assert click(page, "button", "Win a prize", toggle) == 200
+    assert answers() == 3 * [f"POST {urlsplit(toggle).path} 200"]
     assert version_of(task_url) == 4
 
 
