@@ -10,6 +10,7 @@ import re
 import signal
 from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
 import django
@@ -128,6 +129,16 @@ def pytest_collection_finish():
 def django_db_keepdb(request):
     """Keep Django's test database behind a pooler, whose sessions would stop ``DROP DATABASE``."""
     return request.config.getoption("database") == "pgbouncer" or request.config.getvalue("reuse_db")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings):
+    """Make SQLite's test database a temporary file, because threads cannot share a database in memory."""
+    database = settings.DATABASES["default"]
+    with TemporaryDirectory() as directory:
+        if database["ENGINE"] == "database.sqlite":
+            database.setdefault("TEST", {})["NAME"] = f"{directory}/test.sqlite3"
+        yield
 
 
 @pytest.fixture

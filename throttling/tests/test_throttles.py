@@ -244,8 +244,6 @@ def test_concurrent_requests_are_each_counted_once():
         finally:
             connections.close_all()
 
-    if connection.vendor == "sqlite":
-        pytest.skip("threads cannot share an in-memory database")
     with ThreadPoolExecutor(8) as threads:
         assert sorted(threads.map(count, range(100))) == list(range(1, 101))
 
