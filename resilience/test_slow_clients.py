@@ -97,11 +97,7 @@ def test_slow_requests_do_not_delay_proxy(proxy_port, report_result, beginning):
     check_undisturbed(records)
 
 
-@pytest.mark.parametrize(
-    ("beginning", "proceed"),
-    [(BODY, send_byte), (CHUNKS, send_byte), (LIST, read_kilobyte)],
-    ids=["bodies", "chunked bodies", "lists"],
-)
+@pytest.mark.parametrize(("beginning", "proceed"), [(BODY, send_byte), (LIST, read_kilobyte)], ids=["bodies", "lists"])
 def test_slow_clients_of_one_address_delay_only_it(
     server, postgresql, database_name, report_result, beginning, proceed
 ):
@@ -110,6 +106,21 @@ def test_slow_clients_of_one_address_delay_only_it(
     with slow_clients(server.port, 16, beginning, proceed, address=lambda _: client_address(1)):
         records = send_quick_requests(server.port, report_result)
     check_undisturbed(records)
+
+
+def send_beside_chunked_bodies(server, report_result):
+    """Send requests beside more unfinished chunked bodies of one address than the workers have threads."""
+    with slow_clients(server.port, 300, CHUNKS, send_byte, address=lambda _: client_address(1)):
+        return send_quick_requests(server.port, report_result)
+
+
+def test_chunked_bodies_of_one_address_block_no_other(server, report_result):
+    assert count_statuses(send_beside_chunked_bodies(server, report_result)).keys() == {200}
+
+
+def test_control_without_slot_chunked_bodies_block_all(serve_without, report_result):
+    with serve_without("slot for chunked bodies") as server:
+        assert count_statuses(send_beside_chunked_bodies(server, report_result)).keys() == {None}
 
 
 def test_control_without_proxy_slow_bodies_block_server(server, report_result):

@@ -72,5 +72,14 @@ match SAFEGUARD:
     case "concurrency limit":
         Slots.enter = lambda self, client: True  # type: ignore[method-assign]
         Slots.leave = lambda self, client: None  # type: ignore[method-assign]
+    case "slot for chunked bodies":
+        get_response = todo_project.wsgi.django_application.get_response
+
+        def read_first(request: Any) -> Any:
+            """Read a chunked body before the request has a slot."""
+            request.read_chunked_body()
+            return get_response(request)
+
+        todo_project.wsgi.django_application.get_response = read_first  # type: ignore[method-assign]
     case "atomic writes":
         import resilience.read_modify_write  # noqa: F401

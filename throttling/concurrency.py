@@ -127,7 +127,7 @@ class RefusalLog:
 
 
 def enter(request: HttpRequest, client: str) -> None:
-    """Take a slot for a request, which ``concurrency_middleware`` gives back.
+    """Take a slot for a request, which ``concurrency_middleware`` gives back, and then read a chunked body.
 
     Raises:
         Busy: no slot became free in time.
@@ -137,6 +137,8 @@ def enter(request: HttpRequest, client: str) -> None:
         RefusalLog.warn()
         raise Busy
     request.leave = lambda: slots.leave(client)  # type: ignore[attr-defined]
+    if read_chunked_body := getattr(request, "read_chunked_body", None):  # only the server's requests have it
+        read_chunked_body()
 
 
 class ConcurrencyLimit(Throttle):

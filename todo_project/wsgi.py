@@ -42,6 +42,20 @@ class TolerantRequest(WSGIRequest):
             return {}
         return parse_cookie(get_str_from_wsgi(self.environ, "HTTP_COOKIE", ""))
 
+    def read_chunked_body(self) -> None:
+        """Read a chunked body (RFC 9112, section 7.1), because Django ignores one without ``Content-Length``.
+
+        One byte more than the limit is enough, because the service then refuses the body as too large. The caller
+        holds a slot of its client, so that the slow bodies of one client cannot occupy every thread.
+        """
+        if "HTTP_TRANSFER_ENCODING" not in self.environ or not self.environ.get("wsgi.input_terminated"):
+            return
+        in_api = self.path_info.startswith(settings.API_PREFIX)
+        limit = settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = self.environ["wsgi.input"].read(limit + 1)
+        self._stream = BytesIO(body)
+        self.META["CONTENT_LENGTH"] = str(len(body))
+
 
 django_application = get_wsgi_application()
 
@@ -55,26 +69,12 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
 
     A complete response is closed first, so that its database connection is free while a slow client receives it.
     """
-    if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-        read_chunked_body(environ)
     environ[CLOSES_RESPONSES] = True
     response = django_application(environ, start_response)
     if isinstance(response, HttpResponse):
         response.close()
         return [response.content]
     return response
-
-
-def read_chunked_body(environ: "WSGIEnvironment") -> None:
-    """Read a chunked body (RFC 9112, section 7.1), because Django ignores one without ``Content-Length``.
-
-    One byte more than the limit is enough, because the service then refuses the body as too large.
-    """
-    in_api = environ["PATH_INFO"].startswith(settings.API_PREFIX)
-    limit = settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    body = environ["wsgi.input"].read(limit + 1)
-    environ["wsgi.input"] = BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
 
 
 notify_ready()
