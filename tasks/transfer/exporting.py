@@ -1,22 +1,26 @@
 """Export tasks as the text of a file, for ``export_tasks`` and the admin."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from database.json_expressions import JSONObject, json_value
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
-from tasks.transfer.file_formats import FIELDS, ExportedTask, FileFormat
+from tasks.transfer.file_formats import CSV, FIELDS, ExportedTask, FileWriter, JSONLines
+from tasks.transfer.icalendar_writer import ICalendarFile
+
+#: The writers of a file by the name of the format. Each file needs a writer of its own.
+WRITERS: dict[str, Callable[[], FileWriter]] = {"jsonl": JSONLines, "csv": CSV, "ics": ICalendarFile}
 
 
-def export(tasks: TaskQuerySet, file_format: FileFormat, batch_size: int) -> Iterator[tuple[str, int]]:
-    """Yield each batch of ``tasks``, sorted by id, as the text after the header and its number of tasks.
+def export(tasks: TaskQuerySet, writer: FileWriter, batch_size: int) -> Iterator[tuple[str, int]]:
+    """Yield each batch of ``tasks``, sorted by id, as its text in the file and its number of tasks.
 
     One statement reads a batch, so no transaction and no cursor is open between two batches. The file therefore has
     each task as of the time when its batch was read.
     """
     for batch in tasks.in_batches(batch_size):
         exported = fetch(batch)
-        yield file_format.write(exported), len(exported)
+        yield writer.write(exported), len(exported)
 
 
 def fetch(tasks: TaskQuerySet) -> list[ExportedTask]:

@@ -6,11 +6,13 @@ is not null, such as ``deleted_at``. CSV (RFC 4180) has a column for each field,
 
 import csv
 import json
-from codecs import BOM_UTF8
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO, StringIO
-from typing import IO, Any, NamedTuple, Protocol, Self, TypeVar, cast
+from typing import IO, Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, cast
 
 from django.db import models
 
@@ -34,6 +36,13 @@ STRING_FIELDS = (models.UUIDField, models.DateField, PriorityField)
 #: More than the longest task takes if every character is escaped.
 MAX_LINE_BYTES = 64 * 1024
 
+#: What a program may put between the cells of CSV.
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+#: What ``surrogateescape`` makes of bytes that are not UTF-8.
+SURROGATES = re.compile("[\ud800-\udfff]")
+SAVE_AS_UTF_8 = "save the file in UTF-8 (Excel: “CSV UTF-8”)"
+
 #: Characters, also in full width, that start a formula in a spreadsheet; and the mark that protects them.
 FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'")
 
@@ -46,11 +55,16 @@ class ExportedTask(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a file: the number of the task's first line, from 1, and its values or its faults."""
+    """A line of a file: the number of the task's first line, from 1, and its values or its faults.
+
+    Attributes:
+        left_out: what another system's task has and a task cannot have; the import reports this, and stores the task.
+    """
 
     number: int
     values: dict[str, Any]
     faults: Sequence[Fault] = ()
+    left_out: Sequence[Fault] = ()
 
     @classmethod
     def unreadable(cls, number: int, code: str, detail: str) -> Self:
@@ -59,16 +73,34 @@ class Line(NamedTuple):
 
 
 class FormatError(Exception):
-    """The reason why no line of a file can be read."""
+    """The reason why a file, or the rest of a file, cannot be read."""
 
 
-class FileFormat(Protocol):
-    """A way to write tasks to a file and to read lines from it."""
+class FileWriter(Protocol):
+    """A way to write tasks to a file."""
 
-    header: str
+    @property
+    def header(self) -> str:
+        """Return the beginning of the file."""
+
+    @property
+    def footer(self) -> str:
+        """Return the end of the file."""
+
+    @property
+    def has_trash(self) -> bool:
+        """Tell whether the format can say which tasks are in the trash."""
 
     def write(self, tasks: Iterable[ExportedTask]) -> str:
         """Return the lines of ``tasks``."""
+
+
+class FileReader(Protocol):
+    """A way to read lines from a file."""
+
+    @property
+    def unit(self) -> str:
+        """Return what the numbers of lines count, for messages."""
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
         """Yield each line that is not empty.
@@ -78,10 +110,16 @@ class FileFormat(Protocol):
         """
 
 
+class FileFormat(FileWriter, FileReader, Protocol):
+    """A way to write tasks to a file, and to read the same tasks from it."""
+
+
 class JSONLines:
     """A JSON object per line."""
 
-    header = ""
+    header = footer = ""
+    has_trash = True
+    unit = "Line"
 
     def write(self, tasks: Iterable[ExportedTask]) -> str:
         return "".join(map(self._write, tasks))
@@ -105,10 +143,19 @@ class JSONLines:
             return Line(number, {}, line_faults(problem))
 
 
+@dataclass(frozen=True)
 class CSV:
-    """A row per task; a text that a spreadsheet would evaluate as a formula begins with ``'``."""
+    """A row per task; a text that a spreadsheet would evaluate as a formula begins with ``'``.
 
-    header = ",".join(FIELDS) + "\r\n"
+    Attributes:
+        delimiter: what separates the cells of a file that is read.
+    """
+
+    delimiter: str = ","
+    header: ClassVar = ",".join(FIELDS) + "\r\n"
+    footer: ClassVar = ""
+    has_trash: ClassVar = True
+    unit: ClassVar = "Line"
 
     def write(self, tasks: Iterable[ExportedTask]) -> str:
         rows = StringIO()
@@ -121,42 +168,57 @@ class CSV:
         return [write_cell(field, values[name]) for name, field in FIELDS.items()]
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
-        lines = LineReader(file)
+        rows = CSVRows(file, self.delimiter)
+        if not set(rows.header) <= set(FIELDS) or "id" not in rows.header:
+            raise FormatError(f"The first line must name columns, each once, of {', '.join(FIELDS)}{rows.hint}")
+        for row in rows:
+            yield row._replace(values={name: read_cell(FIELDS[name], cell) for name, cell in row.values.items()})
 
-        def decode(line: bytes) -> str:
-            without_mark = line.removeprefix(BOM_UTF8) if lines.number == 1 else line
-            return without_mark.decode(errors="surrogateescape")
 
+class CSVRows:
+    """The rows of a CSV file, as lines whose values are the cells by the name of their column.
+
+    A row without any text is left out, because spreadsheets save such rows.
+
+    Attributes:
+        header: the names of the columns, or nothing if the first line does not name each column once.
+        hint: the end of a message about the header.
+    """
+
+    def __init__(self, file: IO[bytes], delimiter: str) -> None:
+        self._lines = LineReader(file)
         # A map continues after an error, and a generator would not.
-        rows = csv.reader(map(decode, lines), strict=True)
-        header = self._read_header(rows)
-        for number, row in rows_or_errors(rows, lines):
-            # A row of more than one line may be the result of a quote that is not closed.
-            extent = f"; the row ends on line {lines.number}" if lines.number > number else ""
-            if row != []:
-                yield self._read(number, header, row, extent)
+        lines = map(partial(bytes.decode, errors="surrogateescape"), self._lines)
+        self._rows = csv.reader(lines, strict=True, delimiter=delimiter)
+        self.header = self._read_header()
+        other = next((each for each in DELIMITERS if each != delimiter and each in "".join(self.header)), None)
+        self.hint = f"; if {DELIMITERS[other]} separate the columns, use --delimiter" if other else ""
 
-    def _read(
-        self, number: int, header: list[str], row: "list[str] | OverlongLineError | csv.Error", extent: str
-    ) -> Line:
+    def _read_header(self) -> list[str]:
+        try:
+            header = next(self._rows, [])
+        except (csv.Error, OverlongLineError):
+            return []
+        return header if len(set(header)) == len(header) else []
+
+    def __iter__(self) -> Iterator[Line]:
+        for number, row in rows_or_errors(self._rows, self._lines):
+            # A row of more than one line may be the result of a quote that is not closed.
+            extent = f"; the row ends on line {self._lines.number}" if self._lines.number > number else ""
+            if not isinstance(row, list) or any(row):
+                yield self._read(number, row, extent)
+
+    def _read(self, number: int, row: "list[str] | OverlongLineError | csv.Error", extent: str) -> Line:
         if isinstance(row, OverlongLineError):
             return Line.unreadable(number, "too_long", f"{row}{extent}")
         if isinstance(row, csv.Error):
             return Line.unreadable(number, "malformed", f"The line is not valid CSV: {row}{extent}")
-        if len(row) != len(header):
-            detail = f"The line has {len(row)} cells and the header has {len(header)}{extent}"
+        if len(row) != len(self.header):
+            detail = f"The line has {len(row)} cells and the header has {len(self.header)}{extent}"
             return Line.unreadable(number, "malformed", detail)
-        cells = zip(header, row, strict=True)
-        return Line(number, {name: read_cell(FIELDS[name], cell) for name, cell in cells})
-
-    def _read_header(self, rows: Iterator[list[str]]) -> list[str]:
-        try:
-            header = next(rows, [])
-        except (csv.Error, OverlongLineError):
-            header = []
-        if len(set(header)) < len(header) or not set(header) <= set(FIELDS) or "id" not in header:
-            raise FormatError(f"The first line must name columns, each once, of {', '.join(FIELDS)}")
-        return header
+        if SURROGATES.search("".join(row)):
+            return Line.unreadable(number, "not_utf_8", f"The line is not UTF-8{extent}; {SAVE_AS_UTF_8}")
+        return Line(number, dict(zip(self.header, row, strict=True)))
 
 
 def write_cell(field: "models.Field[Any, Any]", value: Any) -> str:
@@ -184,7 +246,10 @@ def read_cell(field: "models.Field[Any, Any]", cell: str) -> Any:
     if isinstance(field, STRING_FIELDS):
         return cell
     try:
-        return parse_json(cell.encode(errors="surrogateescape"))
+        # Spreadsheets write TRUE and FALSE.
+        return parse_json(
+            (cell.lower() if isinstance(field, models.BooleanField) else cell).encode(errors="surrogateescape")
+        )
     except Problem:
         return cell
 
@@ -211,6 +276,10 @@ def parse_json(text: bytes) -> Any:
 class OverlongLineError(Exception):
     """A line that is longer than any task; the message has the limit."""
 
+    def __init__(self, beginning: bytes) -> None:
+        super().__init__(f"The line is longer than {MAX_LINE_BYTES} bytes")
+        self.beginning = beginning
+
 
 @dataclass
 class LineReader(Iterator[bytes]):
@@ -218,6 +287,7 @@ class LineReader(Iterator[bytes]):
 
     Raises:
         OverlongLineError: the line is longer than ``MAX_LINE_BYTES``; reading continues with the next line.
+        FormatError: the file is UTF-16.
     """
 
     file: IO[bytes]
@@ -231,8 +301,13 @@ class LineReader(Iterator[bytes]):
         while line and not line.endswith(b"\n"):
             line = self.file.readline(MAX_LINE_BYTES)
         if len(beginning) > MAX_LINE_BYTES:
-            raise OverlongLineError(f"The line is longer than {MAX_LINE_BYTES} bytes")
-        return beginning
+            raise OverlongLineError(beginning[:100])
+        return self._without_mark(beginning) if self.number == 1 else beginning
+
+    def _without_mark(self, line: bytes) -> bytes:
+        if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise FormatError(f"The file is UTF-16; {SAVE_AS_UTF_8}")
+        return line.removeprefix(BOM_UTF8)
 
 
 def rows_or_errors(rows: Iterator[T], lines: LineReader) -> Iterator[tuple[int, T | OverlongLineError | csv.Error]]:

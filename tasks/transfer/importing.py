@@ -27,8 +27,8 @@ UPDATABLE_FIELDS = (*Task.WRITABLE_FIELDS, "deleted_at")
 #: The values of ``on_conflict``.
 SKIP, UPDATE, FAIL = ON_CONFLICT = ("skip", "update", "fail")
 
-#: Receives the number of a refused line and its faults.
-ReportRefusal = Callable[[int, Sequence[Fault]], None]
+#: Receives the number of a line, and the faults of the line or what is left out.
+ReportLine = Callable[[int, Sequence[Fault]], None]
 
 UUID_7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -124,6 +124,8 @@ class StoredTaskSerializer(TaskSerializer):
             raise serializers.ValidationError({"updated_at": "Updated_at must not be before created_at"})
         if attrs.get("completed_at") and not attrs.get("completed"):
             raise serializers.ValidationError({"completed_at": "Completed_at must be null while completed is false"})
+        if attrs.get("completed") and attrs.get("completed_at") is None:
+            attrs["completed_at"] = attrs["updated_at"]  # files of earlier versions have no completed_at
         return attrs
 
 
@@ -144,12 +146,17 @@ class CheckedLine(NamedTuple):
 
 @dataclass
 class Outcome:
-    """The number of lines by result."""
+    """The number of lines by result.
+
+    Attributes:
+        partial: the lines of which something was left out, which are counted as added, updated or skipped too.
+    """
 
     added: int = 0
     updated: int = 0
     skipped: int = 0
     refused: int = 0
+    partial: int = 0
 
 
 class Import:
@@ -159,7 +166,7 @@ class Import:
         user_id: the owner of all tasks; ``None`` takes the owner from each line.
         on_conflict: what to do with a line whose task exists. ``skip`` keeps the stored task. ``update`` writes the
             fields that the line has and that differ. ``fail`` raises ``ConflictError``.
-        report_refusal: a function to call for each refused line.
+        report_line: a function to call for each line that is refused, or stored in part.
     """
 
     def __init__(
@@ -169,13 +176,13 @@ class Import:
         on_conflict: str,
         batch_size: int,
         dry_run: bool,
-        report_refusal: ReportRefusal,
+        report_line: ReportLine,
     ) -> None:
         self.user_id = user_id
         self.on_conflict = on_conflict
         self.batch_size = batch_size
         self.dry_run = dry_run
-        self.report_refusal = report_refusal
+        self.report_line = report_line
         self.outcome = Outcome()
         self._batch: dict[UUID, CheckedLine] = {}
 
@@ -185,6 +192,9 @@ class Import:
             task = self._check(line)
         except InvalidRequest as error:
             return self._refuse(line.number, line_faults(error))
+        if line.left_out:
+            self.outcome.partial += 1
+            self.report_line(line.number, line.left_out)
         if task.id in self._batch:
             self.store_batch()
         self._batch[task.id] = CheckedLine(line.number, task, line.values.keys())
@@ -208,7 +218,7 @@ class Import:
 
     def _refuse(self, number: int, faults: Sequence[Fault]) -> None:
         self.outcome.refused += 1
-        self.report_refusal(number, faults)
+        self.report_line(number, faults)
 
     def _lookup(self) -> TaskQuerySet:
         """Return all tasks, locked for an update, so that nobody writes a task between comparison and update."""

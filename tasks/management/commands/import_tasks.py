@@ -5,21 +5,25 @@ import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from commands.base import ExitCode, OperatorCommand
 from commands.files import open_input, open_report
 from rest.problems.types import Fault
 from tasks.management.arguments import new_user_id
 from tasks.models import Task
-from tasks.transfer.file_formats import FILE_FORMATS, FileFormat, FormatError
-from tasks.transfer.importing import ON_CONFLICT, SKIP, ConflictError, Import, Outcome, ReportRefusal
+from tasks.transfer.file_formats import CSV, DELIMITERS, FILE_FORMATS, FileReader, FormatError
+from tasks.transfer.foreign_tasks import Origin
+from tasks.transfer.importing import ON_CONFLICT, SKIP, ConflictError, Import, Outcome, ReportLine
+from tasks.transfer.sources import SOURCES
+from tasks.transfer.todoist import Todoist
 
-#: How many refused lines are printed without ``--errors``.
+#: How many lines are printed without ``--errors``.
 MAX_PRINTED = 20
 
 
@@ -30,19 +34,31 @@ class Command(OperatorCommand):
     that was interrupted, even by kill -9.
     """
 
-    help = "Read tasks from a file of JSON Lines or CSV, such as export_tasks writes."
+    help = "Read tasks from a file that export_tasks wrote, or with --from from another system's export."
     model = Task
-    refused = 0
+    reported = 0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE", help="Read this file; - reads standard input.")
         parser.add_argument(
             "--user", type=new_user_id, metavar="ID", help="Give all tasks to this owner instead of the lines' owners."
         )
-        parser.add_argument(
+        formats = parser.add_mutually_exclusive_group()
+        formats.add_argument(
             "--format",
             choices=FILE_FORMATS,
             help="Read this format (default: csv if the file's name ends with .csv, else jsonl).",
+        )
+        formats.add_argument(
+            "--from",
+            choices=SOURCES,
+            dest="source",
+            help="Read the export of another system: Todoist's CSV, iCalendar (.ics), or Vikunja's ZIP or JSON.",
+        )
+        parser.add_argument(
+            "--delimiter",
+            choices=["tab" if each == "\t" else each for each in DELIMITERS],
+            help="Split the lines of CSV at this character (default: the comma).",
         )
         parser.add_argument(
             "--on-conflict",
@@ -62,22 +78,28 @@ class Command(OperatorCommand):
         file: Path,
         user: str | None,
         format: str | None,
+        source: str | None,
+        delimiter: str | None,
         on_conflict: str,
         errors: Path | None,
         dry_run: bool,
         batch_size: int,
         **_: Any,
     ) -> None:
+        reader = foreign_reader(source, file, user) if source else FILE_FORMATS[format or format_of(file)]
+        if delimiter:
+            reader = split_at(reader, delimiter)
         with ExitStack() as stack:
-            source = stack.enter_context(open_input(file))
-            report: ReportRefusal = self.print_refusal
+            opened = stack.enter_context(open_input(file))
+            self.unit = reader.unit
+            report: ReportLine = self.print_line
             if errors:
-                report = refusal_writer(stack.enter_context(open_report(errors, source)))
+                report = line_writer(stack.enter_context(open_report(errors, opened)))
             tasks = Import(
-                user_id=user, on_conflict=on_conflict, batch_size=batch_size, dry_run=dry_run, report_refusal=report
+                user_id=user, on_conflict=on_conflict, batch_size=batch_size, dry_run=dry_run, report_line=report
             )
             try:
-                self.read(source, FILE_FORMATS[format or format_of(file)], tasks)
+                self.read(opened, reader, tasks)
             except FormatError as error:
                 raise CommandError(f"{file}: {error}", returncode=ExitCode.BAD_INPUT) from error
             except ConflictError as conflict:
@@ -85,27 +107,26 @@ class Command(OperatorCommand):
                 raise CommandError(f"{conflict}{kept}", returncode=ExitCode.FINDINGS) from conflict
         self.print_summary(summary(tasks.outcome, dry_run=dry_run))
         if tasks.outcome.refused:
-            raise CommandError(f"Lines refused: {tasks.outcome.refused}", returncode=ExitCode.FINDINGS)
+            raise CommandError(f"{reader.unit}s refused: {tasks.outcome.refused}", returncode=ExitCode.FINDINGS)
 
-    def read(self, source: IO[bytes], file_format: FileFormat, tasks: Import) -> None:
-        """Add every line of ``source`` to the import, and store the last batch."""
-        size = os.fstat(source.fileno()).st_size if source.seekable() else None
+    def read(self, file: IO[bytes], reader: FileReader, tasks: Import) -> None:
+        """Add every line of ``file`` to the import, and store the last batch."""
+        size = os.fstat(file.fileno()).st_size if file.seekable() else None
         with self.progress(lambda: size, unit="B") as progress:
-            for line in file_format.read(source):
+            for line in reader.read(file):
                 tasks.add_line(line)
                 if size is not None:
-                    progress.update(source.tell() - progress.n)
+                    progress.update(file.tell() - progress.n)
             tasks.store_batch()
 
-    def print_refusal(self, number: int, faults: Sequence[Fault]) -> None:
-        """Print a refused line to standard error, unless ``MAX_PRINTED`` lines have been printed."""
-        self.refused += 1
-        if self.refused <= MAX_PRINTED:
-            self.stderr.write(
-                f"Line {number}: " + "; ".join(f"{fault['pointer']} {fault['detail']}" for fault in faults)
-            )
-        elif self.refused == MAX_PRINTED + 1:
-            self.stderr.write("More lines are refused; --errors FILE lists them all")
+    def print_line(self, number: int, faults: Sequence[Fault]) -> None:
+        """Print a line and its faults to standard error, unless ``MAX_PRINTED`` lines have been printed."""
+        self.reported += 1
+        if self.reported <= MAX_PRINTED:
+            details = "; ".join(f"{fault['pointer']} {fault['detail']}" for fault in faults)
+            self.stderr.write(f"{self.unit} {number}: {details}")
+        elif self.reported == MAX_PRINTED + 1:
+            self.stderr.write(f"More {self.unit.lower()}s have faults; --errors FILE lists them all")
 
 
 def format_of(file: Path) -> str:
@@ -113,8 +134,31 @@ def format_of(file: Path) -> str:
     return "csv" if file.suffix.lower() == ".csv" else "jsonl"
 
 
-def refusal_writer(report: IO[str]) -> ReportRefusal:
-    """Return a function that writes a refused line's number and faults to ``report``, in the API's words."""
+def foreign_reader(source: str, file: Path, user: str | None) -> FileReader:
+    """Return the reader of another system's export.
+
+    Raises:
+        CommandError: the future owner of the tasks is unknown.
+    """
+    if user is None:
+        reason = "--from needs --user ID, because the tasks of another system have no owner here"
+        raise CommandError(reason, returncode=ExitCode.BAD_INPUT)
+    return SOURCES[source](Origin(source, user, file.name, timezone.now()))
+
+
+def split_at(reader: FileReader, delimiter: str) -> FileReader:
+    """Return a reader of CSV with another delimiter.
+
+    Raises:
+        CommandError: the reader is not one of CSV.
+    """
+    if not isinstance(reader, CSV | Todoist):
+        raise CommandError("--delimiter is for CSV; leave it out", returncode=ExitCode.BAD_INPUT)
+    return replace(reader, delimiter="\t" if delimiter == "tab" else delimiter)
+
+
+def line_writer(report: IO[str]) -> ReportLine:
+    """Return a function that writes a line's number and faults to ``report``, in the API's words."""
 
     def write(number: int, faults: Sequence[Fault]) -> None:
         report.write(json.dumps({"line": number, "errors": list(faults)}, ensure_ascii=False) + "\n")
@@ -123,6 +167,10 @@ def refusal_writer(report: IO[str]) -> ReportRefusal:
 
 
 def summary(outcome: Outcome, *, dry_run: bool) -> str:
-    """Return the summary line: “Imported: 3 added, 0 updated, 1 skipped, 0 refused”."""
+    """Return the summary line: “Imported: 3 added, 0 updated, 1 skipped, 0 refused”.
+
+    The number of tasks of which something was left out follows if there are any.
+    """
     verb = "Would import" if dry_run else "Imported"
-    return f"{verb}: " + ", ".join(f"{number} {result}" for result, number in asdict(outcome).items())
+    counts = {result: number for result, number in asdict(outcome).items() if result != "partial" or number}
+    return f"{verb}: " + ", ".join(f"{number} {result}" for result, number in counts.items())

@@ -5,12 +5,13 @@ import os
 import stat
 
 import pytest
+from icalendar import Calendar
 
 from tasks.models import Task
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
 from tasks.tests.transfer.exported import exported_body
 from tasks.transfer import exporting
-from tasks.transfer.file_formats import FILE_FORMATS
+from tasks.transfer.exporting import WRITERS
 from testing.commands import failure, read_json_lines, run_command, success
 
 pytestmark = pytest.mark.django_db
@@ -72,9 +73,19 @@ def test_live_leaves_out_trash(tasks, file):
     assert read_json_lines(file) == bodies(tasks[:2])
 
 
-@pytest.mark.parametrize("format", FILE_FORMATS)
-def test_export_without_tasks_has_header_only(format):
-    assert export(f"--format={format}") == success(FILE_FORMATS[format].header)
+@pytest.mark.parametrize("format", WRITERS)
+def test_export_without_tasks_has_header_and_footer_only(format):
+    writer = WRITERS[format]()
+    assert export(f"--format={format}") == success(writer.header + writer.footer)
+
+
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_calendar_leaves_out_trash(tasks, file, size):
+    result = export("--format=ics", f"--batch-size={size}", "--output", file)
+    assert result == success(f"Exported 2 tasks to {file}\n")
+    with file.open("rb") as text:
+        uids = [str(todo["UID"]) for todo in Calendar.from_ical(text.read()).todos]
+    assert uids == [str(task.id) for task in tasks[:2]]
 
 
 def test_existing_file_is_replaced_and_private(tasks, file):

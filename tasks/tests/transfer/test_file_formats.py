@@ -5,9 +5,11 @@ from io import BytesIO, StringIO
 
 import pytest
 from django.db import models
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.fields import LabelsField, PriorityField
 from tasks.models import Task
 from tasks.tests.api.contract import task_body
 from tasks.tests.factories import TaskFactory
@@ -66,15 +68,30 @@ def fault(code, detail, pointer="#"):
 
 @pytest.fixture
 def tasks(db):
+    states = [
+        {},
+        {"completed": True, "completed_at": timezone.now(), "due": "2026-12-24T18:00:00[Europe/Berlin]", "priority": 1},
+        {"due": "2026-12-24", "priority": 3},
+    ]
     for number, description in enumerate(DESCRIPTIONS):
         title = TEXTS[number % len(TEXTS)].translate({9: " ", 0x2028: " "})
-        TaskFactory(title=title, description=description, completed=number % 2, trashed=number % 3 == 0, user_id="=me")
+        labels = frozenset({"=1", "zu Hause", title[:50].translate({34: "", 44: "", 92: ""})})
+        TaskFactory(
+            title=title,
+            description=description,
+            trashed=number % 3 == 0,
+            user_id="=me",
+            labels=labels,
+            **states[number % 3],
+        )
     return list(Task.objects.order_by("id"))
 
 
 @pytest.mark.parametrize("format", FILE_FORMATS)
 def test_written_tasks_are_read_back(tasks, format):
     values = [{"deleted_at": None, **line.values} for line in read(format, write(format))]
+    for each in values:  # CSV has labels as names between commas
+        each["labels"] = dict.fromkeys(each["labels"], True)
     assert values == [{"deleted_at": None, **exported_body(task)} for task in tasks]
 
 
@@ -92,13 +109,13 @@ def test_json_line_of_trashed_task_ends_with_deleted_at(as_user, db):
 
 def test_csv_has_a_row_per_task(db):
     task = TaskFactory(title='=a,"b"', description="c\nd", trashed=True)
-    live = TaskFactory(title="e")
+    live = TaskFactory(title="e", due="2026-12-24", priority=3, labels=frozenset({"work", "home"}))
     created, deleted = exported_body(task)["created_at"], exported_body(task)["deleted_at"]
     created_live = task_body(live)["created_at"]
     assert write("csv") == (
-        "id,title,description,completed,user_id,created_at,updated_at,version,deleted_at\r\n"
-        f'{task.id},"\'=a,""b""","c\nd",false,default,{created},{created},1,{deleted}\r\n'
-        f"{live.id},e,,false,default,{created_live},{created_live},1,\r\n"
+        "id,title,description,completed,due,priority,labels,user_id,created_at,updated_at,completed_at,version,deleted_at\r\n"
+        f'{task.id},"\'=a,""b""","c\nd",false,,,,default,{created},{created},,1,{deleted}\r\n'
+        f'{live.id},e,,false,2026-12-24,high,"home,work",default,{created_live},{created_live},,1,\r\n'
     )
 
 
@@ -126,6 +143,11 @@ def test_unprotected_text_is_kept(text):
         (models.TextField(), "true", "true"),
         (models.BooleanField(), True, "true"),
         (models.BooleanField(null=True), None, ""),
+        (PriorityField(), "high", "high"),
+        (PriorityField(), None, ""),
+        (LabelsField(), [], ""),
+        (LabelsField(), ["a b", "c"], "a b,c"),
+        (LabelsField(), ["=1", "c"], "'=1,c"),
         (models.BigIntegerField(), 2**63 - 1, "9223372036854775807"),
         (models.FloatField(), 0.5, "0.5"),
         (models.DateField(), "2026-01-11", "2026-01-11"),
@@ -142,9 +164,20 @@ def test_cell_of_each_class_of_field_is_read_back(field, value, cell):
     assert read_cell(field, cell) == value
 
 
+@pytest.mark.parametrize(("cell", "value"), [("TRUE", True), ("True", True), ("FALSE", False)])
+def test_truth_values_of_spreadsheets_are_read(cell, value):
+    assert read_cell(FIELDS["completed"], cell) is value
+
+
 @pytest.mark.parametrize(
     ("name", "cell"),
-    [("completed", "TRUE"), ("completed", ""), ("version", "1."), ("version", "9" * 5000), ("version", "\udcff")],
+    [
+        ("completed", "YES"),
+        ("completed", ""),
+        ("version", "1."),
+        ("version", "9" * 5000),
+        ("version", "\udcff"),
+    ],
 )
 def test_cell_without_value_of_its_field_stays_text(name, cell):
     assert read_cell(FIELDS[name], cell) == cell
@@ -240,9 +273,29 @@ def test_byte_order_mark_in_csv_accepted(text):
     assert read_values("csv", text) == [(2, {"id": "1"})]
 
 
+def test_byte_order_mark_in_json_lines_accepted():
+    assert read_values("jsonl", '\ufeff{"id": "1"}\n{"id": "2"}\n') == [(1, {"id": "1"}), (2, {"id": "2"})]
+
+
+def test_byte_order_mark_in_later_line_refused():
+    [(number, _)] = read_faults("jsonl", '{"id": "1"}\n\ufeff{"id": "2"}\n')
+    assert number == 2
+
+
+def test_rows_without_text_are_skipped():
+    assert read_values("csv", 'id,title\n,\n1,a\n"",""\n\n,') == [(3, {"id": "1", "title": "a"})]
+
+
+def test_row_that_is_not_utf_8_reported_and_next_row_read():
+    text = b'id,title\n1,"a\n\xe4"\n2,b\n'
+    detail = "The line is not UTF-8; the row ends on line 3; save the file in UTF-8 (Excel: “CSV UTF-8”)"
+    assert read_faults("csv", text) == [(2, [fault("not_utf_8", detail)])]
+    assert read_values("csv", text) == [(4, {"id": "2", "title": "b"})]
+
+
 @pytest.mark.parametrize(
     "header",
-    ["", "\n", "id,id", "id,due", "title", "1,2", '"id', f'"{"x" * 200_000}"'],
+    ["", "\n", "id,id", "id,remind_at", "title", "1,2", '"id', f'"{"x" * 200_000}"'],
     ids=lambda header: repr(header)[:20],
 )
 def test_header_with_other_columns_refused(header):

@@ -1,8 +1,10 @@
 """``manage.py import_tasks``."""
 
 import json
+from codecs import BOM_UTF8, BOM_UTF16_LE
 from datetime import timedelta
 from operator import attrgetter
+from zipfile import ZipFile
 
 import pytest
 from django.db import OperationalError, connection
@@ -14,6 +16,7 @@ from tasks.querysets import TaskQuerySet
 from tasks.tests.api.contract import task_body
 from tasks.tests.api.refusals import INVALID_REQUESTS, UNREADABLE_REQUESTS
 from tasks.tests.factories import TaskFactory
+from tasks.tests.transfer.exported import EXPORTS
 from tasks.transfer.file_formats import FIELDS
 from testing.commands import CommandResult, failure, read_json_lines, run_command, success
 
@@ -29,9 +32,13 @@ LINE = {
     "title": "Buy milk",
     "description": "Two litres",
     "completed": True,
+    "due": "2026-12-24T18:00:00[Europe/Berlin]",
+    "priority": "high",
+    "labels": {"home": True, "work": True},
     "user_id": "alice",
     "created_at": "2026-01-11T09:30:00.000000Z",
     "updated_at": "2026-01-12T09:30:00.000001Z",
+    "completed_at": "2026-01-12T09:30:00.000000Z",
     "version": 3,
 }
 
@@ -81,8 +88,23 @@ def test_line_becomes_task_with_same_values(write):
 
 
 def test_missing_values_get_defaults_of_api(write):
-    assert import_tasks(write(line_without("description", "completed"))) == success(imported(added=1))
-    assert task_body(Task.objects.get()) == {**LINE, "description": "", "completed": False}
+    line = line_without("description", "completed", "completed_at", "due", "priority", "labels")
+    defaults = {
+        "description": "",
+        "completed": False,
+        "completed_at": None,
+        "due": None,
+        "priority": None,
+        "labels": {},
+    }
+    assert import_tasks(write(line)) == success(imported(added=1))
+    assert task_body(Task.objects.get()) == {**LINE, **defaults}
+
+
+def test_completed_task_of_earlier_file_gets_its_last_write(write):
+    file = write(line_without("due", "priority", "labels", "completed_at"))
+    assert import_tasks(file) == success(imported(added=1))
+    assert task_body(Task.objects.get())["completed_at"] == LINE["updated_at"]
 
 
 def test_texts_are_trimmed_like_in_api(write):
@@ -92,21 +114,23 @@ def test_texts_are_trimmed_like_in_api(write):
 
 @pytest.mark.parametrize(("name", "format"), [("tasks.jsonl", "jsonl"), ("tasks.csv", "csv"), ("TASKS.CSV", "csv")])
 def test_exported_tasks_are_restored_after_deletion(stored, tmp_path, name, format):
-    TaskFactory(title="=1", description='"\r\n,', completed=True)
+    TaskFactory(title="=1", description='"\r\n,', completed=True, completed_at=timezone.now())
+    TaskFactory(due="2026-12-24", priority=3, labels=frozenset({"=1+1", "zu Hause"}))
     TaskFactory(trashed=True)
     Task.objects.filter(id=TaskFactory(foreign=True).id).change(title="Zähler")
     before, file = stored(), tmp_path / name
     run_command("export_tasks", "--format", format, "--output", file)
     Task.objects.all().delete()
     exported = file.read_bytes()
-    assert import_tasks(file) == success(imported(added=3))
+    assert import_tasks(file) == success(imported(added=4))
     assert stored() == before
     run_command("export_tasks", "--format", format, "--output", file)
     assert file.read_bytes() == exported
 
 
 def test_format_overrides_name_of_file(write):
-    file = write(f"{','.join(LINE)}", ",".join(str(value) for value in LINE.values()).replace("True", "true"))
+    cells = {**LINE, "completed": "true", "labels": '"home,work"'}
+    file = write(",".join(cells), ",".join(map(str, cells.values())))
     assert import_tasks(file, "--format=csv") == success(imported(added=1))
     assert task_body(Task.objects.get()) == LINE
 
@@ -180,12 +204,24 @@ def test_update_moves_to_trash_and_restores(write):
     assert Task.objects.live().get().version == 5
 
 
-@pytest.mark.parametrize("omitted", ["description", "completed", "deleted_at"])
+@pytest.mark.parametrize(
+    "omitted",
+    [
+        {"description"},
+        {"completed", "completed_at"},
+        {"completed_at"},
+        {"due"},
+        {"priority"},
+        {"labels"},
+        {"deleted_at"},
+    ],
+    ids=" and ".join,
+)
 def test_update_keeps_values_that_line_lacks(write, stored, omitted):
     complete = {**LINE, "deleted_at": "2026-01-12T00:00:00.000000Z"}
     import_tasks(write(complete))
     before = stored()
-    file = write({name: value for name, value in complete.items() if name != omitted})
+    file = write({name: value for name, value in complete.items() if name not in omitted})
     assert import_tasks(file, "--on-conflict=update") == success(imported(skipped=1))
     assert stored() == before
 
@@ -285,7 +321,12 @@ BAD_VALUES = [
     ("updated_at", "9999-12-31T23:59:59.999999Z", "Updated_at must not be in the future"),
     ("deleted_at", "9999-12-31T23:59:59.999999Z", "Deleted_at must not be in the future"),
     *(("version", version, VERSION_RULE) for version in (0, 2**53 + 1, 2**63 - 1, 1.0, "1", True)),
-    ("due", "today", "This field is unknown"),
+    ("completed_at", "2026-01-11", f"Completed_at {TIMESTAMP_RULE}"),
+    ("completed_at", "9999-12-31T23:59:59.999999Z", "Completed_at must not be in the future"),
+    ("due", "today", "Due must be a date, a local time, an instant or a local time with a zone"),
+    ("priority", 1, "Priority must be low, medium, high or null"),
+    ("labels", "home", "Labels must be an object of names to true, or an array of names"),
+    ("remind_at", "today", "This field is unknown"),
 ]
 
 
@@ -331,7 +372,8 @@ def as_line(body):
 
 def can_be_a_line(request):
     one_line = request.method == "POST" and request.body.strip() and b"\n" not in request.body
-    return one_line and b"deleted_at" not in request.body  # a line may have deleted_at
+    # A line may have deleted_at. A file may begin with a byte order mark, and one of UTF-16 or UTF-32 is refused.
+    return one_line and b"deleted_at" not in request.body and not request.body.startswith((BOM_UTF8, BOM_UTF16_LE))
 
 
 @pytest.mark.parametrize("request_", [*filter(can_be_a_line, INVALID_REQUESTS)], ids=attrgetter("name"))
@@ -358,7 +400,7 @@ def test_malformed_json_refused(tmp_path, stored, request_):
 
 def test_errors_file_lists_every_refused_line(write, tmp_path):
     errors = tmp_path / "errors.jsonl"
-    file = write("{", LINE, {**LINE, "title": "", "due": 1}, "[]")
+    file = write("{", LINE, {**LINE, "title": "", "remind_at": 1}, "[]")
     assert import_tasks(file, "--errors", errors) == with_refusals(added=1, refused=3)
     assert read_json_lines(errors) == [
         {
@@ -369,7 +411,7 @@ def test_errors_file_lists_every_refused_line(write, tmp_path):
             "line": 3,
             "errors": [
                 {"pointer": "#/title", "code": "blank", "detail": "Title must not be blank"},
-                {"pointer": "#/due", "code": "unknown_field", "detail": "This field is unknown"},
+                {"pointer": "#/remind_at", "code": "unknown_field", "detail": "This field is unknown"},
             ],
         },
         {
@@ -382,7 +424,7 @@ def test_errors_file_lists_every_refused_line(write, tmp_path):
 def test_without_errors_file_first_20_lines_are_printed(write):
     printed = [f"Line {number}: # The line is not valid JSON: column 2" for number in range(1, 21)]
     assert import_tasks(write(*["{"] * 30)) == with_refusals(
-        *printed, "More lines are refused; --errors FILE lists them all", refused=30
+        *printed, "More lines have faults; --errors FILE lists them all", refused=30
     )
 
 
@@ -477,3 +519,195 @@ def test_csv_with_other_header_refused(tmp_path):
     file.write_text("Id,Title\n1,Buy milk\n")
     reason = f"{file}: The first line must name columns, each once, of {', '.join(FIELDS)}"
     assert import_tasks(file) == failure(reason, 2)
+
+
+def write_csv(tmp_path, *rows, encoding="utf-8"):
+    file = tmp_path / "tasks.csv"
+    file.write_bytes("".join(f"{row}\r\n" for row in rows).encode(encoding))
+    return file
+
+
+CSV_HEADER = "id;title;completed;priority;labels;user_id;created_at;updated_at;version;deleted_at"
+
+
+def csv_row(number, title, delimiter=";"):
+    times = f"{LINE['created_at']};{LINE['updated_at']}"
+    return f"{id_of(number)};{title};TRUE;high;home,work;alice;{times};1;".replace(";", delimiter)
+
+
+def test_file_that_excel_saved_is_read(tmp_path):
+    """Excel writes a byte order mark, TRUE, empty rows, and in many countries semicolons."""
+    file = write_csv(
+        tmp_path, f"\ufeff{CSV_HEADER}", csv_row(1, "Zähler"), ";" * 9, ";" * 9, csv_row(2, "a; b".join('""'))
+    )
+    assert import_tasks(file, "--delimiter", ";") == success(imported(added=2))
+    task = Task.objects.order_by("id").first()
+    assert (task.title, task.completed, task.priority, task.labels) == ("Zähler", True, 3, frozenset({"home", "work"}))
+
+
+def test_file_with_tabs_is_read(tmp_path):
+    file = write_csv(tmp_path, CSV_HEADER.replace(";", "\t"), csv_row(1, "a, b", "\t"))
+    assert import_tasks(file, "--delimiter=tab") == success(imported(added=1))
+
+
+def test_rows_that_are_not_utf_8_are_refused(tmp_path):
+    rows = [csv_row(1, "Milch"), csv_row(2, "Zähler"), csv_row(3, "Brot")]
+    file = write_csv(tmp_path, CSV_HEADER, *rows, encoding="cp1252")
+    reason = "Line 3: # The line is not UTF-8; save the file in UTF-8 (Excel: “CSV UTF-8”)"
+    assert import_tasks(file, "--delimiter=;") == with_refusals(reason, added=2, refused=1)
+    assert ids() == {id_of(1), id_of(3)}
+
+
+@pytest.mark.parametrize("name", ["tasks.csv", "tasks.jsonl"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_file_in_utf_16_is_refused(tmp_path, name, encoding):
+    file = tmp_path / name
+    file.write_bytes("\ufeff{}\n".encode(encoding))
+    assert import_tasks(file) == failure(f"{file}: The file is UTF-16; save the file in UTF-8 (Excel: “CSV UTF-8”)", 2)
+
+
+def test_semicolons_without_option_are_named(tmp_path):
+    file = write_csv(tmp_path, CSV_HEADER)
+    columns = f"The first line must name columns, each once, of {', '.join(FIELDS)}"
+    assert import_tasks(file) == failure(f"{file}: {columns}; if semicolons separate the columns, use --delimiter", 2)
+
+
+@pytest.mark.parametrize("options", [["--format=jsonl"], ["--from=ics", "--user=alice"]])
+def test_delimiter_of_other_format_is_refused(write, options):
+    reason = "--delimiter is for CSV; leave it out"
+    assert import_tasks(write(LINE), "--delimiter=;", *options) == failure(reason, 2)
+
+
+def import_from(system, file, *options):
+    return import_tasks(file, f"--from={system}", "--user=alice", *options)
+
+
+def in_part(result, *lines):
+    """Return the result of a successful import that reported these lines."""
+    return CommandResult(result, "".join(f"{line}\n" for line in lines), 0)
+
+
+def titles():
+    return [task.title for task in Task.objects.all()]
+
+
+SUBTASK = "#/INDENT A subtask becomes a task of its own"
+
+TODOIST_LINES = [
+    f"Line 4: #/DATE “4 Jan” is not a date with a year; the task has no due date; {SUBTASK}",
+    f"Line 6: {SUBTASK}",
+    "Line 17: #/note An attached file is left out",
+    f"Line 21: {SUBTASK}",
+]
+
+
+def test_export_of_todoist_is_imported_once():
+    file = EXPORTS / "todoist.csv"
+    added = imported(added=7).replace("\n", ", 4 partial\n")
+    assert import_from("todoist", file) == in_part(added, *TODOIST_LINES)
+    assert titles() == [
+        "* unclickable task",
+        "clickable subtask, scheduled",
+        "another subtask with a note",
+        "task level one",
+        "task with various attachments",
+        "😎🍉↗︎↴⥺",
+        'actually, what happens to a “comma"?',
+    ]
+    assert {task.user_id for task in Task.objects.all()} == {"alice"}
+    skipped = imported(skipped=7).replace("\n", ", 4 partial\n")
+    assert import_from("todoist", file) == in_part(skipped, *TODOIST_LINES)
+
+
+@pytest.mark.parametrize("name", ["nextcloud.ics", "apple.ics", "tasks_org.ics", "thunderbird.ics", "synology.ics"])
+def test_export_of_calendar_is_imported_once(stored, name):
+    first = import_from("ics", EXPORTS / name)
+    before = stored()
+    second = import_from("ics", EXPORTS / name)
+    assert (first.code, second.code, stored()) == (0, 0, before)
+    assert first.out.startswith(f"Imported: {len(before)} added, 0 updated, 0 skipped, 0 refused")
+    assert second.out.startswith(f"Imported: 0 added, 0 updated, {len(before)} skipped, 0 refused")
+
+
+def test_export_of_vikunja_is_imported_once(stored, tmp_path):
+    file = tmp_path / "export.zip"
+    with ZipFile(file, "w") as archive:
+        archive.write(EXPORTS / "vikunja.json", "data.json")
+    first = import_from("vikunja", file, "--errors", tmp_path / "errors.jsonl")
+    assert first == success(imported(added=3).replace("\n", ", 1 partial\n"))
+    [report] = read_json_lines(tmp_path / "errors.jsonl")
+    assert report["line"] == 1
+    assert {error["code"] for error in report["errors"]} == {"left_out"}
+    before = stored()
+    assert import_from("vikunja", EXPORTS / "vikunja.json").out.startswith("Imported: 0 added, 0 updated, 3 skipped")
+    assert stored() == before
+
+
+def test_two_users_import_same_file():
+    import_from("ics", EXPORTS / "apple.ics")
+    result = import_tasks(EXPORTS / "apple.ics", "--from=ics", "--user=bob")
+    assert (result.code, Task.objects.count()) == (0, 2)
+
+
+def test_changed_export_updates_tasks(tmp_path):
+    file = tmp_path / "apple.ics"
+    text = (EXPORTS / "apple.ics").read_text()
+    file.write_text(text)
+    import_from("ics", file)
+    file.write_text(text.replace("SUMMARY:Test daily", "SUMMARY:Test\nPRIORITY:1"))
+    assert import_from("ics", file, "--on-conflict=update").out.startswith("Imported: 0 added, 1 updated")
+    task = Task.objects.get()
+    assert (task.title, task.priority, task.version) == ("Test", 3, 2)
+
+
+def test_dry_run_of_foreign_file_changes_nothing(stored):
+    result = import_from("todoist", EXPORTS / "todoist.csv", "--dry-run")
+    assert result.out == "Would import: 7 added, 0 updated, 0 skipped, 0 refused, 4 partial\n"
+    assert stored() == []
+
+
+def test_foreign_task_that_breaks_rules_is_refused(tmp_path):
+    file = tmp_path / "Home.csv"
+    file.write_text(f"TYPE,CONTENT,PRIORITY\ntask,{'x' * 201},5\ntask,a,1\n")
+    assert import_from("todoist", file) == with_refusals(
+        "Line 2: #/title Title exceeds maximum length of 200 characters", added=1, refused=1
+    )
+
+
+def test_refused_tasks_of_vikunja_are_called_tasks(tmp_path):
+    file = tmp_path / "data.json"
+    file.write_text('[{"tasks": [{"id": 1, "title": "a"}, {"id": 2, "title": 5}]}]')
+    result = CommandResult(
+        imported(added=1, refused=1), "Task 2: #/title Title must be a string\nCommandError: Tasks refused: 1\n", 1
+    )
+    assert import_from("vikunja", file) == result
+
+
+def test_file_of_another_system_is_refused():
+    file = EXPORTS / "todoist.csv"
+    assert import_from("ics", file) == failure(f"{file}: The first line must be BEGIN:VCALENDAR", 2)
+
+
+def test_foreign_file_without_user_is_refused():
+    reason = "--from needs --user ID, because the tasks of another system have no owner here"
+    assert import_tasks(EXPORTS / "apple.ics", "--from=ics") == failure(reason, 2)
+
+
+def test_foreign_file_with_format_is_refused():
+    reason = "Error: argument --format: not allowed with argument --from"
+    assert import_from("ics", EXPORTS / "apple.ics", "--format=csv") == failure(reason, 1)
+
+
+def test_exported_calendar_is_restored_after_deletion(stored, tmp_path):
+    now = timezone.now().replace(microsecond=0)
+    TaskFactory(title="a; b", description="c\nd", due="2026-12-24", priority=3, user_id="alice", created_at=now)
+    TaskFactory(completed=True, completed_at=now, created_at=now, labels=frozenset({"home"}), user_id="alice")
+    Task.objects.filter(title="a; b").change(due="2026-12-24T18:00:00[UTC]")
+    before, file = stored(), tmp_path / "tasks.ics"
+    run_command("export_tasks", "--format=ics", "--output", file)
+    Task.objects.all().delete()
+    assert import_from("ics", file) == success(imported(added=2))
+    assert [{**values, "updated_at": None} for values in stored()] == [
+        {**values, "updated_at": None} for values in before
+    ]
+    assert import_from("ics", file) == success(imported(skipped=2))
