@@ -79,9 +79,9 @@ class JSONPriority(JSONValue):
 
 
 class JSONLabels(JSONValue):
-    """The object of a set of names."""
+    """The object of a set of names, without the blanks of PostgreSQL; a name has neither quotes nor commas."""
 
-    postgresql = "%(expressions)s::text"
+    postgresql = "REPLACE(REPLACE(%(expressions)s::text, '\": true', '\":true'), ', ', ',')"
 
 
 JSON_VALUES.update({DueField: JSONDue, PriorityField: JSONPriority, LabelsField: JSONLabels})
@@ -206,7 +206,9 @@ class LabelCount(Func):
         return self.as_sql(compiler, connection, template=template)
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template=_number_of("%(expressions)s", '":true'))
+        template = _number_of("%(expressions)s", '":true')
+        sql, params = self.as_sql(compiler, connection, template=template)
+        return sql, tuple(params) * template.count("%(expressions)s")
 
 
 class PatchedLabels(Func):

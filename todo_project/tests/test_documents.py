@@ -28,6 +28,9 @@ OTHER_NAMES = {
     *("r",),  # RateLimit
     *("ARRAY_TO_STRING", "CONCAT", "GREATEST", "LOWER", "OVERLAY", "json_build_object", "row_to_json"),  # SQL
     *("pg_rewind", "plan_cache_mode", "standby.signal"),  # PostgreSQL
+    *("RAW_URI", "REQUEST_URI"),  # other WSGI servers
+    *("CST6CDT", "EST5EDT", "MST7MDT", "PST8PDT"),  # IANA
+    *("Instant", "Object.hasOwn", "PlainDateTime", "Temporal.PlainDate", "ZonedDateTime", "constructor"),  # JavaScript
     "tasks.csv",
     *("OnCalendar", "OnFailure", "PIPE_BUF", "cmp", "sd_listen_fds", "sd_notify"),  # systemd and Linux
 }
