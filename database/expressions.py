@@ -46,7 +46,23 @@ class HasNul(Func):
         return self.as_sql(compiler, connection, template="((%(expressions)s)::text IS NULL)")
 
 
-class StoredAsDjangoWrites(Func):
+class RepeatingFunc(Func):
+    """A function whose template has its expressions more than once, and needs their parameters as often."""
+
+    def as_sql(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        function: str | None = None,
+        template: str | None = None,
+        arg_joiner: str | None = None,
+        **options: Any,
+    ) -> SQL:
+        sql, params = super().as_sql(compiler, connection, function, template, arg_joiner, **options)
+        return sql, tuple(params) * (template or self.template).count("%(expressions)s")
+
+
+class StoredAsDjangoWrites(RepeatingFunc):
     """A test whether a value has the form in which Django writes its field.
 
     SQLite stores any value in any column. PostgreSQL's types accept no other values, so PostgreSQL needs no condition.
@@ -54,10 +70,6 @@ class StoredAsDjangoWrites(Func):
     """
 
     output_field = BooleanField()
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        sql, params = self.as_sql(compiler, connection)
-        return sql, tuple(params) * self.template.count("%(expressions)s")
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
         raise FullResultSet

@@ -13,6 +13,7 @@ from django.db.models import BooleanField, CharField, Func, IntegerField, Lookup
 from django.db.models.sql.compiler import SQLCompiler
 
 from database.compiled_statements import FIELDS
+from database.expressions import RepeatingFunc
 from database.json_expressions import JSON_VALUES, JSONValue
 from tasks.due import DUE_FORMS
 from tasks.rules import INVISIBLE, LABEL_FORBIDDEN, LABEL_MAX_LENGTH, NUL, RESERVED_LABEL, WHITE_SPACE, Priority
@@ -44,6 +45,9 @@ class LabelsField(models.JSONField):
 
     def to_python(self, value: Any) -> Any:
         return frozenset(value)
+
+    def validate(self, value: Any, model_instance: models.Model | None) -> None:
+        models.Field.validate(self, value, model_instance)  # JSONField's own check refuses a frozenset
 
     def value_to_string(self, obj: models.Model) -> Any:
         return dict.fromkeys(sorted(self.value_from_object(obj)), True)
@@ -108,7 +112,7 @@ class IsMissing(Transform):
     template = "(%(expressions)s IS NULL)"
 
 
-class IsDue(Func):
+class IsDue(RepeatingFunc):
     """A test for NULL or one of the forms of a due date, with a date that the calendar has."""
 
     output_field = BooleanField()
@@ -116,7 +120,7 @@ class IsDue(Func):
     _month = "SUBSTR(%(expressions)s,6,2)"
     _zone = "SUBSTR(%(expressions)s,20)"
     postgresql = (
-        f"(%(expressions)s IS NULL OR (%(expressions)s ~ '{DUE_FORMS}' AND SUBSTR(%(expressions)s,9,2) <= CASE"
+        f"((%(expressions)s)::text IS NULL OR (%(expressions)s ~ '{DUE_FORMS}' AND SUBSTR(%(expressions)s,9,2) <= CASE"
         f" WHEN {_month} IN ('04','06','09','11') THEN '30' WHEN {_month} <> '02' THEN '31'"
         f" WHEN MOD({_year},4) = 0 AND (MOD({_year},100) <> 0 OR MOD({_year},400) = 0) THEN '29' ELSE '28' END))"
     )
@@ -141,7 +145,7 @@ class IsDue(Func):
         return self.as_sql(compiler, connection, template=self.postgresql)
 
 
-class AreLabels(Func):
+class AreLabels(RepeatingFunc):
     """A test for an object of names to ``true``, where each name keeps the rules of a label.
 
     Names have no quotes, no commas and no backslashes. So on SQLite, the number of quotes in minified JSON tells the
@@ -196,7 +200,7 @@ class AreLabels(Func):
         return self.as_sql(compiler, connection, template=template)
 
 
-class LabelCount(Func):
+class LabelCount(RepeatingFunc):
     """The number of names in labels."""
 
     output_field = IntegerField()

@@ -205,7 +205,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def with_room_for(self, labels: Any) -> Self:
         """Keep the tasks that may have ``labels``, which is a set of names or an expression."""
-        number = LabelCount(Cast(labels, LabelsField()))
+        expression = labels if hasattr(labels, "resolve_expression") else Value(labels, LabelsField())
+        number = LabelCount(Cast(expression, LabelsField()))
         return self.filter(LessThanOrEqual(number, LABELS_MAX_NUMBER))
 
     def _run(self, query: UpdateQuery | DeleteQuery) -> int:

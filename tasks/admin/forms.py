@@ -8,8 +8,9 @@ from django.contrib.admin.utils import display_for_field
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import Field
 
+from tasks.admin.form_fields import DueFormField, DueWidget, LabelsFormField, PriorityFormField, label_names
 from tasks.models import Task
-from tasks.rules import MESSAGES
+from tasks.rules import LABEL_MAX_LENGTH, LABELS_MAX_NUMBER, MESSAGES
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 DAMAGED_MESSAGE = "This text was not sent as UTF-8, or contains U+FFFD. Replace each \N{REPLACEMENT CHARACTER}."
@@ -47,10 +48,25 @@ def form_messages(messages: dict[str, str]) -> dict[str, str]:
 class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # has no __class_getitem__
     """The form that adds a task."""
 
+    priority = PriorityFormField(
+        help_text=Task._meta.get_field("priority").help_text,
+        error_messages={"invalid_choice": MESSAGES["priority"]["invalid"]},
+    )
+
     class Meta:
         model = Task
         fields = (*Task.WRITABLE_FIELDS, "user_id")
-        field_classes = {"title": TextField, "description": DescriptionField}
+        field_classes = {
+            "title": TextField,
+            "description": DescriptionField,
+            "due": DueFormField,
+            "labels": LabelsFormField,
+        }
+        widgets = {"due": DueWidget}  # Django's admin has another widget for every CharField
+        help_texts = {
+            "due": "A date alone means the whole day. A local time is a time on the clock of whoever reads it.",
+            "labels": f"Up to {LABELS_MAX_NUMBER} names of up to {LABEL_MAX_LENGTH} characters, between commas.",
+        }
         error_messages = {name: form_messages(messages) for name, messages in MESSAGES.items()}
 
     def clean(self) -> dict[str, Any] | None:
@@ -94,5 +110,8 @@ def describe_value(task: Task, name: str) -> str:
     field, value = cast("Field[Any, Any]", task._meta.get_field(name)), getattr(task, name)
     if isinstance(value, bool):
         return f"It is now {'' if value else 'not '}{field.verbose_name}."
-    text = display_for_field(value, field, empty_value_display="")
+    if isinstance(value, frozenset):
+        text = label_names(value)
+    else:
+        text = display_for_field(value or None, field, empty_value_display="")
     return f"It is now “{text}”." if text else "It is now empty."

@@ -18,18 +18,22 @@ class Form(HTMLParser):
 
     def __init__(self, response):
         super().__init__()
-        self.values, self.controls, self.inside, self.textarea = {}, {}, False, None
+        self.values, self.controls, self.inside, self.textarea, self.select = {}, {}, False, None, None
         self.feed(re.sub("\r\n?", "\n", response.content.decode()))
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         self.inside |= attributes.get("id") == "task_form"
-        if not self.inside or tag not in {"input", "textarea"} or attributes.get("type") == "submit":
+        if self.inside and tag == "option" and self.select and "selected" in attributes:
+            self.values[self.select] = attributes["value"]
+        if not self.inside or tag not in {"input", "textarea", "select"} or attributes.get("type") == "submit":
             return
         name = attributes["name"]
         self.controls[name] = attributes
         if tag == "textarea":
             self.textarea, self.values[name] = name, ""
+        elif tag == "select":
+            self.select = name
         elif attributes["type"] != "checkbox" or "checked" in attributes:
             self.values[name] = attributes.get("value", "on" if attributes["type"] == "checkbox" else "")
 
@@ -42,6 +46,8 @@ class Form(HTMLParser):
             text = self.values[self.textarea].removeprefix("\n")
             self.values[self.textarea] = text.replace("\n", "\r\n")
             self.textarea = None
+        elif tag == "select":
+            self.select = None
         self.inside &= tag != "form"
 
 
