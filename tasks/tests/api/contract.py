@@ -238,10 +238,17 @@ def fault(code, detail, **place):
     return {**place, "code": code, "detail": detail}
 
 
+def known_parameters(route):
+    """Return the parameters of a route; a count has the filters of a list."""
+    if route == COUNT:
+        return sorted(LIST_PARAMETERS.keys() - {"limit", "ordering"})
+    return sorted([*LIST_PARAMETERS, "cursor"]) if route in LISTS.values() else []
+
+
 def unknown_parameter(name, route=None):
-    """Return the fault of a parameter that a route does not have; only lists have parameters."""
-    names = ", ".join(sorted([*LIST_PARAMETERS, "cursor"]))
-    advice = f"known are {names}" if route in LISTS.values() else "this request takes none"
+    """Return the fault of a parameter that a route does not have."""
+    known = known_parameters(route)
+    advice = f"known are {', '.join(known)}" if known else "this request takes none"
     return fault("unknown_parameter", f"This parameter is unknown here; {advice}", parameter=name)
 
 

@@ -16,7 +16,6 @@ from rest.tests.json_texts import REPEATED_KEY, REPEATED_KEYS, UNREADABLE, array
 from tasks.tests.api.contract import (
     ALLOW,
     JSON,
-    LISTS,
     MAX_AUTHORIZATION_BYTES,
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
@@ -28,6 +27,7 @@ from tasks.tests.api.contract import (
     Route,
     fault,
     invalid_parameter,
+    known_parameters,
     malformed,
     problem,
     unknown_parameter,
@@ -113,8 +113,8 @@ def wrong_header(name, value, error):
 
 
 def not_utf_8(route):
-    """Return queries that are not percent-encoded UTF-8, and the errors; only a list knows ``q``."""
-    value = invalid_parameter("q", ENCODING) if route in LISTS.values() else unknown_parameter("q")
+    """Return queries that are not percent-encoded UTF-8, and the errors; not every route knows ``q``."""
+    value = invalid_parameter("q", ENCODING) if "q" in known_parameters(route) else unknown_parameter("q")
     return [("?q=%FF", value), ("?%FF=1", invalid_parameter("%FF", ENCODING))]
 
 

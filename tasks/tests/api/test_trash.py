@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.tests.api.contract import (
+    ORDERINGS,
     ROUTES,
     fault,
     headers,
@@ -80,7 +81,7 @@ def test_trash_takes_parameters_of_list(as_user, query, titles):
 
 @pytest.mark.parametrize(("query", "rule"), [("limit=0", "a number from 1 to 1000"), ("ordering=-deleted_at", None)])
 def test_trash_refuses_what_list_refuses(as_user, query, rule):
-    rule = rule or "one of -created_at, created_at, -updated_at, updated_at, -title, title"
+    rule = rule or f"one of {', '.join(ORDERINGS)}"
     name = query.partition("=")[0]
     error = fault("invalid_parameter", f"Parameter {name} must be {rule}", parameter=name)
     response = as_user.get(f"{TRASH}?{query}")
