@@ -77,7 +77,7 @@ class Ordinals:
     """
 
     def __init__(self) -> None:
-        self._counts = array("L", bytes(array("L").itemsize << 20))
+        self._counts = array("I", bytes(array("I").itemsize << 20))
 
     def next(self, key: str) -> int:
         """Return the ordinal of a task."""

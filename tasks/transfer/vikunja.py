@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from html.parser import HTMLParser
+from itertools import takewhile
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
@@ -188,12 +189,10 @@ def build_task(path: str, events: Iterator[Event]) -> dict[str, Any] | None:
     """Return the task at ``path``, or ``None`` if the task is larger than ``MAX_TASK_SIZE``."""
     builder, size = ijson.ObjectBuilder(), 0
     builder.event("start_map", None)
-    for event_path, event, value in events:
+    for _, event, value in takewhile(lambda each: each[:2] != (path, "end_map"), events):
         size += 1 + (len(value) if isinstance(value, str) else 0)
         if size <= MAX_TASK_SIZE:
             builder.event(event, value)
-        if (event_path, event) == (path, "end_map"):
-            break
     return builder.value if size <= MAX_TASK_SIZE else None
 
 

@@ -274,6 +274,14 @@ def test_other_components_are_not_read():
     assert read(f"BEGIN:VCALENDAR\r\n{event}END:VCALENDAR\r\n") == []
 
 
+def test_endless_rule_of_time_zone_is_not_computed():
+    rule = "BEGIN:STANDARD\r\nDTSTART:20260101T000000\r\nRRULE:FREQ=YEARLY;INTERVAL=0\r\nEND:STANDARD\r\n"
+    zone = f"BEGIN:VTIMEZONE\r\nTZID:Endless\r\n{rule}END:VTIMEZONE\r\n"
+    task = "BEGIN:VTODO\r\nSUMMARY:a\r\nDUE;TZID=Endless:20261224T180000\r\nEND:VTODO\r\n"
+    [line] = read(f"BEGIN:VCALENDAR\r\n{zone}{task}END:VCALENDAR\r\n")
+    assert line.values["due"] == "2026-12-24T18:00:00"
+
+
 def test_texts_are_unescaped_and_unfolded():
     folded = "SUMM\r\n ARY:B\\, c\\; \\\\n d\r\n\t\xc3\r\n".encode("latin-1") + b" \xa4\r\n"
     text = (

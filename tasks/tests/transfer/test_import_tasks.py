@@ -398,6 +398,12 @@ def test_malformed_json_refused(tmp_path, stored, request_):
     assert stored() == []
 
 
+def test_open_task_with_time_of_completion_refused(write):
+    file = write({**LINE, "completed": False}, line(2))
+    reason = "Completed_at must be null while completed is false"
+    assert import_tasks(file) == with_refusals(f"Line 1: #/completed_at {reason}", added=1, refused=1)
+
+
 def test_errors_file_lists_every_refused_line(write, tmp_path):
     errors = tmp_path / "errors.jsonl"
     file = write("{", LINE, {**LINE, "title": "", "remind_at": 1}, "[]")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.tests.transfer.exported import DEFAULTS, EXPORTS, origin, read_all, reports, without_ids
+from tasks.transfer import vikunja
 from tasks.transfer.file_formats import FormatError
 from tasks.transfer.vikunja import MAX_DEPTH, MAX_TASK_SIZE, MAX_TEXT_BYTES, Vikunja, to_text
 
@@ -263,12 +264,29 @@ def test_json_from_a_pipe_is_read():
         assert list(Vikunja(origin("vikunja")).read(pipe)) == read(EXPORT)
 
 
-def test_zip_bomb_is_refused_in_little_memory():
-    bomb = zipped(**{"data.json": b"[" + b" " * 64 * 1024 * 1024})
+#: A small ZIP file with a text of 32 MiB.
+BOMB_BYTES = 32 * 1024 * 1024
+BOMB = zipped(**{"data.json": b'["' + b"x" * BOMB_BYTES})
+
+
+def refusal_and_peak_of_bomb():
     tracemalloc.start()
-    assert refusal(bomb) == f"A text is longer than {MAX_TEXT_BYTES} bytes"
-    assert tracemalloc.get_traced_memory()[1] < 40 * 1024 * 1024
-    tracemalloc.stop()
+    try:
+        return refusal(BOMB), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_zip_bomb_is_refused_in_little_memory():
+    reason, peak = refusal_and_peak_of_bomb()
+    assert reason == f"A text is longer than {MAX_TEXT_BYTES} bytes"
+    assert peak < BOMB_BYTES / 2
+
+
+def test_control_without_limit_zip_bomb_takes_memory(monkeypatch):
+    monkeypatch.setattr(vikunja, "MAX_TEXT_BYTES", 2 * BOMB_BYTES)
+    _, peak = refusal_and_peak_of_bomb()
+    assert peak > BOMB_BYTES
 
 
 @pytest.mark.parametrize(
