@@ -14,7 +14,7 @@ from datetime import datetime
 from html.parser import HTMLParser
 from itertools import takewhile
 from typing import IO, Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import ijson
 from ijson.backends import python as json_parser
@@ -58,6 +58,9 @@ LEFT_OUT = {
 }
 
 
+#: What zipfile raises for a damaged or encrypted file.
+UNREADABLE = (BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError)
+
 DEPTH_CHANGES = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
 
 #: An event of ijson: the path of the value, the name of the event, and the value.
@@ -81,8 +84,9 @@ class Vikunja:
         try:
             for number, (project, values) in enumerate(read_tasks(document), 1):
                 yield self._read(number, project, values)
-        except (ijson.JSONError, json.JSONDecodeError) as error:
-            reason = document.fault or f"The JSON is malformed: {str(error)[:100]}"
+        except (FormatError, ijson.JSONError, json.JSONDecodeError) as error:
+            malformed = str(error) if isinstance(error, FormatError) else f"The JSON is malformed: {str(error)[:100]}"
+            reason = document.fault or malformed
             if not number:
                 raise FormatError(reason) from error
             yield Line.unreadable(number + 1, "malformed", f"{reason}; the rest of the file is not read")
@@ -113,10 +117,13 @@ def open_document(file: IO[bytes]) -> "Document":
     if not file.seekable():
         raise FormatError("A ZIP file cannot come from standard input; name the file, or send its data.json")
     try:
-        return Document(b"", ZipFile(file).open("data.json"))
+        archive = ZipFile(file)
+        if archive.getinfo("data.json").compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise FormatError("The ZIP file cannot be read: it has another compression than DEFLATE")
+        return Document(b"", archive.open("data.json"))
     except KeyError:
         raise FormatError("The ZIP file has no data.json; export the data from Vikunja") from None
-    except (BadZipFile, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise FormatError(f"The ZIP file cannot be read: {error}") from error
 
 
@@ -143,7 +150,7 @@ class Document:
             return b""
         try:
             data = self.start or self.file.read(size)
-        except (BadZipFile, zlib.error, EOFError) as error:
+        except UNREADABLE as error:
             self.fault = f"The ZIP file is damaged: {error}"
             return b""
         self.start = b""

@@ -5,7 +5,7 @@ import os
 import tracemalloc
 from contextlib import suppress
 from io import BytesIO
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import pytest
 from hypothesis import given, settings
@@ -207,6 +207,12 @@ def test_damage_is_reported_after_tasks_before_it(rest):
     assert detail.endswith("; the rest of the file is not read")
 
 
+def test_deep_nesting_is_reported_after_tasks_before_it():
+    lines = read('[{"tasks": [{"id": 1, "title": "a"}, ' + "[" * MAX_DEPTH)
+    reason = "# The file is no export of Vikunja, which is an array of projects; the rest of the file is not read"
+    assert reports(lines) == {2: [reason]}
+
+
 def test_bytes_that_are_not_utf_8_are_reported():
     lines = read(b'[{"tasks": [{"id": 1, "title": "a"}]}, ' + b" " * 100_000 + b"\xff]")
     assert [line.number for line in lines] == [1, 2]
@@ -245,6 +251,11 @@ def test_damaged_zip_is_reported():
     at = text.index(b"This is a comment")
     text[at : at + 4] = b"That"
     assert refusal(bytes(text)) == "The ZIP file is damaged: Bad CRC-32 for file 'data.json'"
+
+
+def test_zip_with_other_compression_is_refused():
+    reason = "The ZIP file cannot be read: it has another compression than DEFLATE"
+    assert refusal(zipped(ZIP_BZIP2, **{"data.json": EXPORT})) == reason
 
 
 def test_zip_from_a_pipe_is_refused():
@@ -334,3 +345,13 @@ def test_any_task_is_read_or_reported(task):
 def test_any_damage_is_reported(damage, at):
     with suppress(FormatError):
         read(EXPORT[:at] + damage + EXPORT[at + len(damage) :])
+
+
+ZIPPED = zipped(**{"data.json": EXPORT})
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=20), st.integers(0, len(ZIPPED)))
+def test_any_damage_of_a_zip_is_reported(damage, at):
+    with suppress(FormatError):
+        read(ZIPPED[:at] + damage + ZIPPED[at + len(damage) :])
