@@ -50,7 +50,7 @@ class LabelsField(models.JSONField):
         models.Field.validate(self, value, model_instance)  # JSONField's own check refuses a frozenset
 
     def value_to_string(self, obj: models.Model) -> Any:
-        return dict.fromkeys(sorted(self.value_from_object(obj)), True)
+        return dict.fromkeys(in_order(self.value_from_object(obj)), True)
 
     def formfield(self, **options: Any) -> Any:
         return models.Field.formfield(self, **options)
@@ -59,9 +59,14 @@ class LabelsField(models.JSONField):
 FIELDS[frozenset] = LabelsField()
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort the names of labels as PostgreSQL does within JSON: by length in bytes, then by bytes."""
+    return sorted(names, key=lambda name: (len(name.encode()), name.encode()))
+
+
 def labels_json(names: Iterable[str]) -> str:
     """Return the JSON object of a set of names, as both databases store it."""
-    return label_patch(dict.fromkeys(sorted(names), True))
+    return label_patch(dict.fromkeys(in_order(names), True))
 
 
 def label_patch(changes: Mapping[str, bool | None]) -> str:
@@ -83,9 +88,14 @@ class JSONPriority(JSONValue):
 
 
 class JSONLabels(JSONValue):
-    """The object of a set of names, without the blanks of PostgreSQL; a name has neither quotes nor commas."""
+    """The object of a set of names; PostgreSQL's own text has a blank after each colon and comma."""
 
-    postgresql = "REPLACE(REPLACE(%(expressions)s::text, '\": true', '\":true'), ', ', ',')"
+    _but_last = "LEFT(%(expressions)s::text,-7)"
+    # A name may be ": true", but has no comma.
+    postgresql = (
+        "CASE %(expressions)s WHEN '{}' THEN '{}'"
+        f""" ELSE REPLACE({_but_last},'": true, "','":true,"') || ':true}}' END"""
+    )
 
 
 JSON_VALUES.update({DueField: JSONDue, PriorityField: JSONPriority, LabelsField: JSONLabels})
@@ -149,7 +159,8 @@ class AreLabels(RepeatingFunc):
     """A test for an object of names to ``true``, where each name keeps the rules of a label.
 
     Names have no quotes, no commas and no backslashes. So on SQLite, the number of quotes in minified JSON tells the
-    number of names, and GLOB finds the beginning and the end of a name.
+    number of names, and GLOB finds the beginning and the end of a name. Each value is ``true`` if ``":true`` precedes
+    each comma and the end: a name may be ``:true``, but then no comma follows.
     """
 
     output_field = BooleanField()
@@ -178,7 +189,7 @@ class AreLabels(RepeatingFunc):
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
         labels = "%(expressions)s"
-        quotes, commas, values = (_number_of(labels, part) for part in ('"', ",", '":true'))
+        quotes, commas, values = (_number_of(labels, part) for part in ('"', ",", '":true,'))
         blanks = [
             f"{labels} GLOB '*\"' || REPLACE('{'~' * length}','~','[{_ranges(_INVISIBLE)}]') || '\"*'"
             for length in range(1, LABEL_MAX_LENGTH + 1)
@@ -195,7 +206,8 @@ class AreLabels(RepeatingFunc):
         template = (
             f"({labels} = '{{}}' OR (JSON_VALID({labels}) AND JSON_TYPE({labels}) = 'object'"
             f" AND {labels} = JSON({labels})"
-            f" AND {quotes} = 2 * {values} AND {quotes} = 2 * {commas} + 2 AND NOT ({' OR '.join(faults)})))"
+            f" AND {quotes} = 2 * {commas} + 2 AND {commas} = {values} AND {labels} GLOB '*\":true}}'"
+            f" AND NOT ({' OR '.join(faults)})))"
         )
         return self.as_sql(compiler, connection, template=template)
 
@@ -210,9 +222,9 @@ class LabelCount(RepeatingFunc):
         return self.as_sql(compiler, connection, template=template)
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        template = _number_of("%(expressions)s", '":true')
-        sql, params = self.as_sql(compiler, connection, template=template)
-        return sql, tuple(params) * template.count("%(expressions)s")
+        quotes = _number_of("%(expressions)s", '"')
+        sql, params = self.as_sql(compiler, connection, template=f"({quotes} / 2)")
+        return sql, params * 2  # the SQL contains the labels twice
 
 
 class PatchedLabels(Func):
@@ -225,7 +237,12 @@ class PatchedLabels(Func):
         return self.as_sql(compiler, connection, template=template, arg_joiner=" || ")
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template="JSON_PATCH(%(expressions)s)")
+        """Sort the names, because the order of ``JSON_PATCH`` depends on the order of the writes."""
+        template = (
+            "(SELECT JSON_GROUP_OBJECT(key,JSON('true')) FROM (SELECT key FROM JSON_EACH(JSON_PATCH(%(expressions)s))"
+            " ORDER BY LENGTH(CAST(key AS BLOB)),CAST(key AS BLOB)))"
+        )
+        return self.as_sql(compiler, connection, template=template)
 
 
 @LabelsField.register_lookup

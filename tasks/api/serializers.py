@@ -67,9 +67,7 @@ class StrictBooleanField(serializers.BooleanField):
         return data
 
 
-@extend_schema_field(
-    {"type": ["string", "null"], "pattern": DUE_FORMS, "maxLength": DUE_MAX_LENGTH, "examples": DUE_EXAMPLES}
-)
+@extend_schema_field({"type": "string", "pattern": DUE_FORMS, "maxLength": DUE_MAX_LENGTH, "examples": DUE_EXAMPLES})
 class DueField(TextField):
     """A due date, which is stored in canonical form."""
 
@@ -80,7 +78,9 @@ class DueField(TextField):
             self.fail(str(error.code))
 
 
-@extend_schema_field({"enum": [*(priority.label for priority in Priority if priority), None]})
+@extend_schema_field(
+    {"type": ["string", "null"], "enum": [*(priority.label for priority in Priority if priority), None]}
+)
 class PriorityField(serializers.Field[int, str | None, str | None, Any]):
     """The word of a priority, or ``null``."""
 
@@ -94,6 +94,9 @@ class PriorityField(serializers.Field[int, str | None, str | None, Any]):
             self.fail("invalid")
         number: int = self.numbers[data]
         return number
+
+    def to_representation(self, value: int) -> str | None:
+        return Priority(value).label if value else None
 
 
 LABEL_SCHEMA = {"type": "string", "minLength": 1, "pattern": LABEL_PATTERN}
@@ -121,6 +124,9 @@ class LabelsField(serializers.Field[Any, Any, Any, Any]):
         if not self.root.partial and len(labels) > LABELS_MAX_NUMBER:
             self.fail("max_number")
         return labels if is_patch else frozenset(labels)
+
+    def to_representation(self, value: frozenset[str]) -> dict[str, bool]:
+        return dict.fromkeys(value, True)
 
     def _read(self, data: Any, values: Container[Any]) -> dict[str, bool | None]:
         labels: dict[str, bool | None] = {}

@@ -17,17 +17,20 @@ EXAMPLE = {
     "id": "019bac32-0000-7000-8000-00000000abcd",
     "title": "Buy milk",
     "description": "Two litres",
-    "completed": False,
+    "completed": True,
     "due": "2026-12-24T18:00:00[Europe/Berlin]",
     "priority": "high",
     "labels": {"home": True},
     "user_id": "default",
     "created_at": "2026-01-11T09:30:00.000000Z",
     "updated_at": "2026-01-12T09:30:00.123456Z",
-    "completed_at": None,
+    "completed_at": "2026-01-12T09:30:00.123456Z",
     "version": 3,
 }
 FIELDS = list(EXAMPLE)
+
+#: Fields that may be ``null``.
+NULLABLE = {"due", "priority", "completed_at"}
 
 #: Fields that a new task may omit, and the values that they then have.
 DEFAULTS = {"description": "", "completed": False, "due": None, "priority": None, "labels": {}}
@@ -91,24 +94,34 @@ TASK_REQUESTS = {
 }
 TASK_WRITES = {name: route for name, route in TASK_REQUESTS.items() if route.writes}
 
-#: Every parameter of a list except ``cursor``, with a value that an open task "Buy milk" of 2026 matches.
+#: A task of 2026 that each of ``LIST_PARAMETERS`` selects.
+SELECTED = {
+    "title": "Buy milk",
+    "completed": True,
+    "due": "2026-12-24",
+    "priority": 3,
+    "labels": frozenset({"home"}),
+}
+#: Every parameter of a list except ``cursor``, with a value that selects ``SELECTED``.
 LIST_PARAMETERS = {
     "limit": "5",
-    "completed": "false",
+    "completed": "true",
     "q": "milk",
     "created_after": "2000-01-01T00:00:00Z",
     "created_before": "9999-01-01T00:00:00Z",
     "updated_after": "2000-01-01T00:00:00Z",
     "updated_before": "9999-01-01T00:00:00Z",
-    "due": "none",
+    "due": "any",
     "due_after": "2026-12-24",
     "due_before": "2026-12-25T00:00:00",
-    "priority": "none",
+    "priority": "high",
     "label": "home",
     "completed_after": "2000-01-01T00:00:00Z",
     "completed_before": "9999-01-01T00:00:00Z",
     "ordering": "title",
 }
+#: Every parameter of the count.
+COUNT_PARAMETERS = {name: text for name, text in LIST_PARAMETERS.items() if name not in {"limit", "ordering"}}
 ORDERINGS = ["-created_at", "created_at", "-updated_at", "updated_at", "-title", "title"]
 ORDERINGS += ["-due", "due", "-priority", "priority"]
 
@@ -225,9 +238,16 @@ def task_body(task):
     return {name: in_json(getattr(task, name)) for name in FIELDS} | priority
 
 
+def task_values(body):
+    """Return the values of a task's columns, from the JSON object that every endpoint shows."""
+    numbers = {None: 0, "low": 1, "medium": 2, "high": 3}
+    return {**body, "priority": numbers[body["priority"]], "labels": frozenset(body["labels"])}
+
+
 def in_json(value):
     if isinstance(value, frozenset):
-        return dict.fromkeys(value, True)
+        # In the order that PostgreSQL stores, so that tests can compare texts.
+        return dict.fromkeys(sorted(value, key=lambda name: (len(name.encode()), name.encode())), True)
     if isinstance(value, datetime):
         return rfc_3339(value)
     return value if isinstance(value, str | bool | int | None) else str(value)
@@ -241,7 +261,7 @@ def fault(code, detail, **place):
 def known_parameters(route):
     """Return the parameters of a route; a count has the filters of a list."""
     if route == COUNT:
-        return sorted(LIST_PARAMETERS.keys() - {"limit", "ordering"})
+        return sorted(COUNT_PARAMETERS)
     return sorted([*LIST_PARAMETERS, "cursor"]) if route in LISTS.values() else []
 
 

@@ -41,9 +41,18 @@ def test_creation_with_title_alone_has_defaults(create):
 
 
 def test_creation_with_every_field_stores_all(create):
-    sent = {"title": "Buy milk", "description": "Two litres\n\tor three", "completed": True}
+    sent = {
+        "title": "Buy milk",
+        "description": "Two litres\n\tor three",
+        "completed": True,
+        "due": "2026-12-24",
+        "priority": "low",
+        "labels": {"home": True, "work": True},
+    }
     assert sent.keys() == {"title"} | DEFAULTS.keys()
-    assert create(sent) == {**task_body(Task.objects.get()), **sent}
+    body = create(sent)
+    assert body == {**task_body(Task.objects.get()), **sent}
+    assert body["completed_at"] == body["updated_at"] == body["created_at"]
 
 
 def test_creation_makes_uuid_of_version_7(create):

@@ -13,6 +13,7 @@ from tasks.tests.api.contract import (
     LISTS,
     ORDERINGS,
     ROUTES,
+    SELECTED,
     TASK_REQUESTS,
     common_headers,
     headers,
@@ -45,7 +46,7 @@ def every(routes):
 
 
 def make_task(route, user_id):
-    return TaskFactory(user_id=user_id, title="Buy milk", trashed=route.trashed)
+    return TaskFactory(user_id=user_id, trashed=route.trashed, **SELECTED)
 
 
 @pytest.fixture

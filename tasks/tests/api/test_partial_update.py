@@ -22,13 +22,26 @@ CHANGES = {
     "description": {"description": "Rye\n"},
     "no description": {"description": ""},
     "completed": {"completed": True},
-    "every field": {"title": "Buy bread", "description": "Rye", "completed": True},
+    "due": {"due": "2026-12-24T18:00:00[Europe/Berlin]"},
+    "no due": {"due": None},
+    "priority": {"priority": "high"},
+    "no priority": {"priority": None},
+    "every field": {
+        "title": "Buy bread",
+        "description": "Rye",
+        "completed": True,
+        "due": "2026-12-24",
+        "priority": "low",
+        "labels": {"home": True, "work": True},
+    },
 }
 
 
 @pytest.fixture
 def task():
-    return TaskFactory(title="Buy milk", description="Two litres")
+    return TaskFactory(
+        title="Buy milk", description="Two litres", due="2026-12-25", priority=2, labels=frozenset({"home"})
+    )
 
 
 @pytest.mark.parametrize("content_type", [JSON, MERGE_PATCH])
@@ -38,7 +51,10 @@ def test_update_changes_only_sent_fields(as_user, task, changes, content_type):
     updated_at = Task.objects.get().updated_at
     assert response.status_code == 200
     assert headers(response) == json_headers(ETag='"2"')
-    assert response.json() == {**task_body(task), **changes, "version": 2, "updated_at": rfc_3339(updated_at)}
+    moved = {"version": 2, "updated_at": rfc_3339(updated_at)}
+    if "completed" in changes:
+        moved["completed_at"] = rfc_3339(updated_at)
+    assert response.json() == {**task_body(task), **changes, **moved}
     assert response.json() == task_body(Task.objects.get())
     assert updated_at > task.updated_at
 

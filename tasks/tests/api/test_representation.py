@@ -10,18 +10,21 @@ from drf_spectacular.generators import SchemaGenerator
 
 from tasks.api.representation import representation
 from tasks.api.serializers import TaskSerializer
+from tasks.due import DUE_EXAMPLES
 from tasks.models import Task
 from tasks.rules import EARLIEST, LATEST
 from tasks.tests.api.contract import (
     EXAMPLE,
     FIELDS,
     JSON,
+    NULLABLE,
     READ_ONLY,
     ROUTES,
     TASK_REQUESTS,
     send,
     task_body,
     task_path,
+    task_values,
 )
 from tasks.tests.factories import TaskFactory
 
@@ -51,6 +54,17 @@ TIMES = {
     "0001-01-01T00:00:00.000000Z": EARLIEST,
     "9999-12-31T23:59:59.999999Z": LATEST,
 }
+#: Labels that look like JSON, or whose order in bytes is not the order of code points.
+LABELS = [
+    [],
+    ["home"],
+    ["work", "home", "a", "Z"],
+    [": true", ": true}", ":true", "}", "{}", "true", "null"],
+    ["ä", "zz", "\N{PILE OF POO}", "\uffff", "abc", "ab"],
+    ["it's", "a / b", "%s", "$1", "?", "\u202eab", "e\N{COMBINING ACUTE ACCENT}", "toString", "constructor"],
+    [f"{number:050}" for number in range(20)],
+    ["\N{PILE OF POO}" * 50, "x" * 50],
+]
 #: Values of each field that two renderers could show in two ways.
 VALUES = {
     "id": [UUID("00000000-0000-7000-8000-000000000000"), UUID("ffffffff-ffff-7fff-bfff-ffffffffffff")],
@@ -61,24 +75,20 @@ VALUES = {
         *('\t"\\\n\\"\r', "\\u0041", "\u00a0\u200b\ufeff", "x" * 2000),
     ],
     "completed": [True, False],
+    "due": [None, *DUE_EXAMPLES, "0001-01-01", "9999-12-31T23:59:59Z", "2026-12-24T18:00:00[Etc/GMT+5]"],
+    "priority": [0, 1, 2, 3],
+    "labels": [frozenset(names) for names in LABELS],
     "user_id": ["default", 'a"b\\c', "a\u2028b", "\N{PILE OF POO}" * 255, "x" * 255],
     "created_at": list(TIMES.values()),
     "updated_at": list(TIMES.values()),
+    "completed_at": [None, *TIMES.values()],
     "version": [1, 2**31, 2**53 + 1, 2**63 - 1],
 }
 
 
-def is_nullable(field):
-    return Task._meta.get_field(field).null
-
-
-def values_of(field):
-    return VALUES.get(field, [EXAMPLE[field]]) + [None] * is_nullable(field)
-
-
 each_value = pytest.mark.parametrize(
     ("field", "value"),
-    [(field, value) for field in FIELDS for value in values_of(field)],
+    [(field, value) for field in FIELDS for value in VALUES[field]],
     ids=lambda value: ascii(value)[:40],
 )
 
@@ -88,7 +98,8 @@ def task_with():
     """Return a function that makes a task with one given value, and with times that no constraint refuses."""
 
     def make(field, value):
-        TaskFactory(**{"created_at": EARLIEST, "updated_at": LATEST, field: value})
+        completed = field == "completed_at" and value is not None
+        TaskFactory(**{"created_at": EARLIEST, "updated_at": LATEST, "completed": completed, field: value})
         return Task.objects.get()
 
     return make
@@ -183,7 +194,7 @@ def test_openapi_document_has_each_field_with_its_type(document):
     types = {field: names[type(value)] for field, value in EXAMPLE.items()}
     assert schema["required"] == FIELDS
     assert [(field, shape["type"]) for field, shape in schema["properties"].items()] == [
-        (field, [name, "null"] if is_nullable(field) else name) for field, name in types.items()
+        (field, [name, "null"] if field in NULLABLE else name) for field, name in types.items()
     ]
 
 
@@ -197,4 +208,4 @@ def test_openapi_document_has_writable_fields_in_requests(document):
 def test_openapi_example_is_task_as_database_renders_it(document):
     shown = document["paths"]["/api/tasks/{id}"]["get"]["responses"]["200"]["content"][JSON]
     [example] = shown["examples"].values()
-    assert render(TaskFactory(**example["value"])) == compact(example["value"])
+    assert render(TaskFactory(**task_values(example["value"]))) == compact(example["value"])

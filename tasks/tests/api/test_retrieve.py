@@ -3,14 +3,14 @@
 import pytest
 
 from tasks.models import Task
-from tasks.tests.api.contract import EXAMPLE, headers, json_headers, task_body, task_path
+from tasks.tests.api.contract import EXAMPLE, headers, json_headers, task_body, task_path, task_values
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 
 
 def test_retrieval_shows_every_field(as_user):
-    task = TaskFactory(**EXAMPLE)
+    task = TaskFactory(**task_values(EXAMPLE))
     response = as_user.get(f"/api/tasks/{EXAMPLE['id']}")
     assert response.status_code == 200
     assert headers(response) == json_headers(ETag='"3"')

@@ -13,11 +13,13 @@ pytestmark = pytest.mark.django_db
 def test_toggle_flips_only_completed(as_user, completed):
     task = TaskFactory(title="Buy milk", description="Two litres", completed=completed)
     response = send(as_user, ROUTES["toggle"], task)
+    updated_at = rfc_3339(Task.objects.get().updated_at)
     assert response.json() == {
         **task_body(task),
         "completed": not completed,
         "version": 2,
-        "updated_at": rfc_3339(Task.objects.get().updated_at),
+        "updated_at": updated_at,
+        "completed_at": None if completed else updated_at,
     }
 
 
