@@ -223,8 +223,7 @@ class LabelCount(RepeatingFunc):
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
         quotes = _number_of("%(expressions)s", '"')
-        sql, params = self.as_sql(compiler, connection, template=f"({quotes} / 2)")
-        return sql, params * 2  # the SQL contains the labels twice
+        return self.as_sql(compiler, connection, template=f"({quotes} / 2)")
 
 
 class PatchedLabels(Func):
