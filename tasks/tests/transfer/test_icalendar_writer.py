@@ -43,7 +43,7 @@ def write(*tasks):
 
 def lines_of(**values):
     """Return the content lines of a task between BEGIN and END, without those that each task has."""
-    lines = write({**TASK, **values}).split("\r\n")
+    lines = re.sub("BEGIN:VTIMEZONE.*END:VTIMEZONE\r\n", "", write({**TASK, **values}), flags=re.DOTALL).split("\r\n")
     return [line for line in lines[4:-3] if not line.startswith(("UID", "SEQUENCE", "DTSTAMP", "LAST", "CREATED"))]
 
 
@@ -111,11 +111,17 @@ def test_file_without_tasks_is_a_calendar():
         ("2026-12-24T18:00:00", ["DUE:20261224T180000"]),
         ("0999-12-24T18:00:00", ["DUE:09991224T180000"]),
         ("2026-12-24T17:00:00Z", ["DUE:20261224T170000Z"]),
+        ("2026-12-24T18:00:00[UTC]", ["DUE;TZID=UTC:20261224T180000"]),
         (None, []),
     ],
 )
 def test_due_is_written_by_its_form(due, lines):
     assert lines_of(due=due)[1:-1] == lines
+
+
+def test_backslash_before_n_is_no_line_break():
+    r"""The text type of icalendar writes ``\N`` as a line break."""
+    assert lines_of(title=r"C:\New", labels={r"a;b": True})[:2] == [r"SUMMARY:C:\\New", r"CATEGORIES:a\;b"]
 
 
 @pytest.mark.parametrize(("priority", "lines"), [("high", ["1"]), ("medium", ["5"]), ("low", ["9"]), (None, [])])

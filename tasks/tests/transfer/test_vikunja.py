@@ -238,6 +238,12 @@ def test_other_file_is_refused(text, reason):
     assert refusal(text) == reason
 
 
+def test_file_longer_than_any_text_is_read():
+    text = "x" * (MAX_TASK_SIZE // 2)
+    number = 2 * MAX_TEXT_BYTES // len(text)
+    assert len(read_tasks(*({"id": id_, "title": "a", "index": text} for id_ in range(number)))) == number
+
+
 def test_zip_with_password_is_refused():
     text = bytearray(zipped(**{"data.json": EXPORT}))
     for marker in (b"PK\3\4", b"PK\1\2"):
