@@ -55,16 +55,18 @@ def count_writes(server, with_key, cause_fault=lambda: None):
     with RecordingClient(server.port) as client:
         path = create_task(client)
 
-        def create_and_toggle(_):
-            for target, body in (("/api/tasks", {"title": title}), (f"{path}/toggle", None)):
-                headers = {"Idempotency-Key": str(uuid4())} if with_key else {}
-                yield send_until_answered(server.port, "POST", target, body, **headers)
+    def create_and_toggle(_):
+        for target, body in (("/api/tasks", {"title": title}), (f"{path}/toggle", None)):
+            headers = {"Idempotency-Key": str(uuid4())} if with_key else {}
+            yield send_until_answered(server.port, "POST", target, body, **headers)
 
-        with ThreadPoolExecutor(CLIENTS) as threads:
-            writes = [threads.submit(lambda n: list(create_and_toggle(n)), number) for number in range(WRITES)]
-            cause_fault()
-            records = [record for write in writes for record in write.result()]
-        assert {record.status for record in records} == {200, 201}
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        writes = [threads.submit(lambda n: list(create_and_toggle(n)), number) for number in range(WRITES)]
+        cause_fault()
+        records = [record for write in writes for record in write.result()]
+    assert {record.status for record in records} == {200, 201}
+    # A new connection, because granian closes one without requests after 30 s.
+    with RecordingClient(server.port) as client:
         toggled = client.send("GET", path).body["version"] - 1
         created = len(client.send("GET", f"/api/tasks?q={title}").body)
     return len(records), created + toggled
