@@ -1,15 +1,11 @@
 """Export tasks as the text of a file, for ``export_tasks`` and the admin."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from database.json_expressions import JSONObject, json_value
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
-from tasks.transfer.file_formats import CSV, FIELDS, ExportedTask, FileWriter, JSONLines
-from tasks.transfer.icalendar_writer import ICalendarFile
-
-#: The writers of a file by the name of the format. Each file needs a writer of its own.
-WRITERS: dict[str, Callable[[], FileWriter]] = {"jsonl": JSONLines, "csv": CSV, "ics": ICalendarFile}
+from tasks.transfer.file_formats import FIELDS, ExportedTask, FileWriter
 
 
 def export(tasks: TaskQuerySet, writer: FileWriter, batch_size: int) -> Iterator[tuple[str, int]]:

@@ -12,8 +12,9 @@ from commands.files import is_standard_output, replace_file
 from tasks.management.arguments import existing_user_id
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
-from tasks.transfer.exporting import WRITERS, export
+from tasks.transfer.exporting import export
 from tasks.transfer.file_formats import FileWriter
+from tasks.transfer.writers import WRITERS
 
 
 class Command(OperatorCommand):

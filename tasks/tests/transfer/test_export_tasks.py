@@ -11,8 +11,9 @@ from tasks.models import Task
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
 from tasks.tests.transfer.exported import exported_body
 from tasks.transfer import exporting
-from tasks.transfer.exporting import WRITERS
+from tasks.transfer.writers import WRITERS
 from testing.commands import failure, read_json_lines, run_command, success
+from testing.python_processes import json_output_of
 
 pytestmark = pytest.mark.django_db
 
@@ -159,3 +160,17 @@ def test_each_batch_is_read_when_it_is_written(tasks, file, monkeypatch):
     monkeypatch.setattr(exporting, "fetch", fetch_and_restore)
     export("--batch-size=1", "--output", file)
     assert read_json_lines(file) == bodies([*tasks[:2], Task.objects.get(id=tasks[2].id)])
+
+
+#: Load the service as a worker does, and print which of the large libraries are loaded.
+LOAD_SERVICE = """
+import json, sys
+import todo_project.wsgi, todo_project.urls
+print(json.dumps([name for name in ("icalendar", "ijson") if name in sys.modules]))
+"""
+
+
+@pytest.mark.once
+def test_workers_do_not_load_the_libraries_of_other_systems():
+    """Without this, each worker would hold 10 MiB for icalendar."""
+    assert json_output_of(LOAD_SERVICE) == []
