@@ -51,7 +51,9 @@ class Migration(migrations.Migration):
             model_name="task",
             index=models.Index(
                 models.F("user_id"),
-                django.db.models.functions.comparison.Coalesce(tasks.fields.WallClock("due"), models.Value("~")),
+                django.db.models.functions.comparison.Coalesce(
+                    tasks.fields.WallClock("due"), models.Func(output_field=models.CharField(), template="'~'")
+                ),
                 models.F("id"),
                 condition=models.Q(("deleted_at", None)),
                 name="task_due",

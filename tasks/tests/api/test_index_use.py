@@ -16,7 +16,10 @@ pytestmark = [
 ]
 
 FILL = """
-    INSERT INTO tasks_task (id, user_id, title, description, completed, created_at, updated_at, version, deleted_at)
+    INSERT INTO tasks_task (
+        id, user_id, title, description, completed, created_at, updated_at, version, deleted_at,
+        due, priority, labels, completed_at
+    )
     SELECT
         overlay(overlay(md5(n::text) PLACING '7' FROM 13) PLACING '8' FROM 17)::uuid,
         CASE n % 200 WHEN 0 THEN 'default' ELSE 'user-' || n % 200 END,
@@ -26,7 +29,11 @@ FILL = """
         timestamptz '2026-01-01Z' + n * interval '1 second',
         timestamptz '2026-01-10Z' + (n * 7919 % 200000) * interval '1 second',
         1,
-        CASE WHEN n > 200000 THEN timestamptz '2026-02-01Z' END
+        CASE WHEN n > 200000 THEN timestamptz '2026-02-01Z' END,
+        to_char(date '2026-01-01' + n * 31 % 365, 'YYYY-MM-DD') || (array['', 'T18:00:00', 'T18:00:00Z', NULL])[n % 7],
+        n * 7 % 11 % 4,
+        CASE WHEN n * 13 % 17 < 9 THEN jsonb_build_object('home', true, 'label ' || n * 13 % 100, true) ELSE '{}' END,
+        CASE n % 3 WHEN 0 THEN timestamptz '2026-01-10Z' + (n * 7919 % 200000) * interval '1 second' END
     FROM generate_series(1, 240000) n
 """
 NEXT = re.compile('<([^>]+)>; rel="next"')
@@ -40,9 +47,28 @@ FILTERS = [
     "created_before=2026-01-02T00:00:00Z",
     "updated_after=2026-01-11T00:00:00Z",
     "updated_before=2026-01-11T00:00:00Z",
+    "due=any",
+    "due_after=2026-03-01",
+    "due_before=2026-10-01T12:00:00",
+    "label=home",
     "completed=false&created_after=2026-01-01T12:00:00Z&updated_before=2026-01-11T12:00:00Z",
 ]
-ONE_FILTER = FILTERS[:-1]
+ONE_FILTER = [parameters for parameters in FILTERS[:-1] if "label" not in parameters]
+#: Filters that keep fewer tasks, down to 1 %.
+NARROW_FILTERS = [
+    "due=none",
+    "due_after=2026-12-29",
+    "due_before=2026-01-04",
+    "priority=none",
+    "priority=low",
+    "priority=medium",
+    "priority=high",
+    "label=label%207",
+    "label=no%20task%20has%20it",
+    "completed_after=2026-01-11T00:00:00Z",
+    "completed_before=2026-01-10T12:00:00Z",
+    "due=any&priority=high&label=home&completed_after=2026-01-10T00:00:00Z",
+]
 INDEXES = {
     "": ("task_list", "Forward"),
     "ordering=-created_at": ("task_list", "Forward"),
@@ -51,6 +77,10 @@ INDEXES = {
     "ordering=updated_at": ("task_updated", "Backward"),
     "ordering=title": ("task_title", "Forward"),
     "ordering=-title": ("task_title", "Backward"),
+    "ordering=due": ("task_due", "Forward"),
+    "ordering=-due": ("task_due", "Backward"),
+    "ordering=priority": ("task_priority", "Forward"),
+    "ordering=-priority": ("task_priority", "Backward"),
 }
 
 
@@ -127,6 +157,19 @@ def test_page_walks_index_of_its_order(asked, parameters, ordering, expected):
     assert_walks(explain(statement), *expected, after=True)
 
 
+@pytest.mark.parametrize("ordering", INDEXES)
+@pytest.mark.parametrize("parameters", NARROW_FILTERS)
+def test_narrow_filter_reads_only_tasks_of_caller(asked, parameters, ordering):
+    statement, _ = asked("/api/tasks?" + "&".join(filter(None, ["limit=20", parameters, ordering])))
+    assert_reads_only_tasks_of_caller(explain(statement))
+
+
+@pytest.mark.parametrize("parameters", [*FILTERS, *NARROW_FILTERS, "q=milk"])
+def test_count_reads_only_tasks_of_caller(asked, parameters):
+    statement, _ = asked(f"/api/tasks/count?{parameters}")
+    assert_reads_only_tasks_of_caller(explain(statement))
+
+
 @pytest.mark.parametrize(("ordering", "expected"), INDEXES.items())
 def test_whole_list_walks_index_of_its_order(asked, ordering, expected):
     statement, _ = asked(f"/api/tasks?{ordering}")
@@ -175,7 +218,7 @@ def test_search_for_rare_word_uses_trigrams(asked, monkeypatch):
 def test_prepared_statement_walks_index_of_its_order(asked, monkeypatch, parameters, ordering, expected):
     """After some executions PostgreSQL may plan a statement for any values.
 
-    Not with ``q``, because a plan for any word costs more than one for the word.
+    Not with ``q`` and ``label``, because a plan for any word or label costs more than one for the value.
     """
     if connection.pg_version < 160000:
         pytest.skip("PostgreSQL before 16 does not explain a generic plan")
