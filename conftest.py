@@ -149,7 +149,7 @@ def client():
 
 @pytest.fixture(autouse=True)
 def free_slots():
-    """Free the slots of this process, because a test that does not read a streamed response would keep one."""
+    """Free the slots of this process, because an unread streamed response would keep one."""
     from throttling.concurrency import worker_slots
 
     worker_slots.cache_clear()
@@ -164,7 +164,7 @@ def fail_with(settings, monkeypatch):
 
 @pytest.fixture
 def got_request_exceptions():
-    """Yield the requests that Django has sent ``got_request_exception`` for; error trackers listen to that signal."""
+    """Yield the requests for which Django has sent ``got_request_exception``, which error trackers use."""
     requests = []
 
     def receive(request, **_):

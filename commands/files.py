@@ -59,7 +59,7 @@ def open_report(path: Path, source: IO[bytes]) -> IO[str]:
 
 
 def follow_links(path: Path) -> Path:
-    """Return the file behind ``path``, and refuse what somebody else may have put in the way in a shared directory.
+    """Return the file behind ``path``, and refuse links of other users in a shared directory.
 
     A link or a named pipe must belong to this user, to root or to the owner of its directory. Linux has the same rule
     for links in ``/tmp`` (``fs.protected_symlinks``), but not for other shared directories.

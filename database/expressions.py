@@ -100,7 +100,10 @@ class IsText(StoredAsDjangoWrites):
 
 
 class IsUTF8(Func):
-    """A test for text that is valid UTF-8, for verification; a constraint can only use SQLite's own functions."""
+    """A test for valid UTF-8.
+
+    Only verification uses the test, because a constraint can only use SQLite's own functions.
+    """
 
     output_field = BooleanField()
 

@@ -52,7 +52,10 @@ class AddConstraints(Operation):
 
 
 class ValidateConstraints(Operation):
-    """Check the stored rows against constraints of ``AddConstraints``; PostgreSQL blocks no writer meanwhile."""
+    """Check the stored rows against constraints of ``AddConstraints``.
+
+    PostgreSQL blocks no writer meanwhile.
+    """
 
     reversible = True
 

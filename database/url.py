@@ -72,7 +72,10 @@ class PostgreSQLClient:
         return {**options, "pool": self.pool()} if self.serving else options
 
     def _session_settings(self) -> str:
-        """Return server settings for each session; a pooler refuses them, so ``todo_project/checks.py`` checks them."""
+        """Return server settings for each session.
+
+        A pooler refuses these settings, so ``todo_project/checks.py`` checks them instead.
+        """
         if self.pooled_externally:
             return ""
         sessions = f"{SESSION_SETTINGS} {PLANNING}"

@@ -26,7 +26,7 @@ def complaints():
 
 @pytest.fixture
 def open_page(browser, server, complaints):
-    """Open a page of the service, with options of a browser context; at the end there must be no complaint."""
+    """Open a page of the service with options of a browser context, and refuse complaints at the end."""
     contexts = []
 
     def listen(page):

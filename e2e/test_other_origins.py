@@ -38,7 +38,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Serve the files of a directory on another port than the service, and yield the directory and the port."""
+    """Serve the files of a directory on a port of its own, and yield the directory and the port."""
     directory = tmp_path_factory.mktemp("pages")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=directory))
     thread = Thread(target=server.serve_forever)

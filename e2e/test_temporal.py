@@ -1,4 +1,4 @@
-"""Due dates, compared with what Temporal reads: ECMAScript's dates and times, in the polyfill of its authors.
+"""Due dates, compared with the readings of Temporal in the polyfill of its authors.
 
 ``make test-e2e`` installs the polyfill, which needs Node 20 or newer. Node has another version of the IANA database. So
 most zones are compared from 1970 to 2025 only, where both versions agree.
@@ -66,7 +66,7 @@ def offset_of(zone, wall_time):
 
 
 def in_zone(zone, wall_time):
-    """Return a wall time in a zone: without offset, with Z, with an offset that mostly fits, and with another."""
+    """Return a wall time in a zone, without offset, with Z, with a likely offset or with another."""
     another_hour = (datetime.fromisoformat(wall_time) + timedelta(hours=RANDOM.choice([-1, 1]))).isoformat()
     yield f"{wall_time}[{zone}]"
     yield f"{wall_time}{RANDOM.choice(FRACTIONS)}Z[{zone}]"
@@ -181,7 +181,7 @@ def test_temporal_reads_what_each_stored_form_means(compared):
 
 
 def test_temporal_reads_the_same_in_what_was_sent(compared):
-    """In a fold the offset is dropped, so a zoned text may mean an hour earlier or later than what is stored."""
+    """A zoned text may mean an hour more or less than its stored form, because a fold drops the offset."""
     accepted = [(text, meaning(answer), reading) for text, answer, reading in compared if not is_refusal(answer)]
     assert len(accepted) > 15_000
     for text, stored, reading in accepted:

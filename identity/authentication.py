@@ -62,7 +62,9 @@ SINGLE_USER = Caller(SINGLE_USER_ID)
 
 
 class SingleUserAuthentication(BaseAuthentication):
-    """``AUTH_MODE=single-user``: every task belongs to ``default``; only with ``API_TOKEN`` a request needs a token.
+    """The authentication of single-user mode, where only ``API_TOKEN`` makes a token necessary.
+
+    Every task belongs to ``default``.
 
     Raises:
         NotAuthenticated: the request has no bearer token.

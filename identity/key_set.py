@@ -209,7 +209,7 @@ def read_keys(body: bytes) -> Keys:
 
 
 def _read_keys_of(member: Any) -> list[PyJWK]:
-    """Return the key of a JWK for each ``alg`` that its tokens may have; without a usable key, return ``[]``."""
+    """Return the key of a JWK for each ``alg`` that its tokens may have, or ``[]`` without a usable key."""
     try:
         named_by_curve = member.get("alg") in EDDSA_CURVES and member["alg"] == member["crv"]
         key = PyJWK(member, "EdDSA" if named_by_curve else None)

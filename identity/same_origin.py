@@ -39,7 +39,7 @@ def same_origin_middleware(
 
 
 def is_of_other_origin(meta: Mapping[str, Any]) -> bool:
-    """Return whether a page of another origin, which ``CORS_ALLOWED_ORIGINS`` does not name, sent a request.
+    """Return whether a page of another origin sent a request, except those in ``CORS_ALLOWED_ORIGINS``.
 
     ``Sec-Fetch-Site`` decides (https://w3c.github.io/webappsec-fetch-metadata/). A browser omits that header over http,
     except to this machine. Then ``Origin`` decides. A client that is no browser sends neither.
@@ -53,7 +53,10 @@ def is_of_other_origin(meta: Mapping[str, Any]) -> bool:
 
 
 def has_host(origin: str, host: str) -> bool:
-    """Return whether an ``Origin`` has the host and port of a ``Host``; the scheme may differ behind a proxy."""
+    """Return whether an ``Origin`` has the host and port of a ``Host``.
+
+    The scheme may differ behind a proxy.
+    """
     parts = ORIGIN.fullmatch(origin.lower())
     if parts is None:
         return False

@@ -1,1 +1,1 @@
-"""The scenarios behind ``docs/reliability.md``, each with real faults. Run them with ``make test-faults``."""
+"""The scenarios behind ``docs/reliability.md``, with real faults: ``make test-faults``."""

@@ -23,7 +23,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def open_socket(**changes: str) -> socket.socket:
-    """Open a listening socket on a free port, with the options of ``deploy/todo.socket``: systemd.socket(5)."""
+    """Open a listening socket on a free port, with the options of ``deploy/todo.socket``.
+
+    systemd.socket(5) describes the options.
+    """
     unit = ConfigParser(interpolation=None)
     unit.read(ROOT / "deploy" / "todo.socket")
     options = {**unit["Socket"], **changes}

@@ -1,4 +1,4 @@
-"""Writes that read a task, change it in memory and save the whole row: the control without atomic writes."""
+"""The control without atomic writes: read a task, change it in memory, and save the whole row."""
 
 from typing import Any
 

@@ -46,7 +46,7 @@ def send_and_discard(port, path, headers):
 
 
 def observe(port, number, path, headers, report_result):
-    """Let clients of one address send the same request again and again, and another one probes and reads a page."""
+    """Let clients of one address repeat a request, while another address probes and reads a page."""
 
     def send(*_):
         return [send_and_discard(port, path, headers)]
@@ -134,7 +134,7 @@ CREATE TRIGGER sleep AFTER INSERT ON tasks_task FOR EACH ROW EXECUTE FUNCTION sl
 
 @pytest.fixture
 def probe_while_all_threads_write(postgresql, database_name, database_url, report_result):
-    """Return a function that counts the statuses of ``/readyz`` while each of four threads holds a connection."""
+    """Return a function that counts the statuses of ``/readyz`` while four threads hold connections."""
 
     def probe(connections):
         # Without --skip-checks, the service would refuse to start with as many connections as threads.

@@ -1,4 +1,4 @@
-"""The proxy compresses lists and the OpenAPI document, and a client that accepts gzip can use If-Match."""
+"""Compression by the proxy: of lists and the OpenAPI document, and of no response with an ``ETag``."""
 
 import gzip
 from contextlib import closing
@@ -17,7 +17,10 @@ USUAL_COMPRESSION = {"    gzip off;\n": "    gzip on;\n"}
 
 @pytest.fixture
 def run_session(database_url):
-    """Return a function that changes a task twice, and returns status, ``ETag`` and encoding of each response."""
+    """Return a function that changes a task twice.
+
+    The function returns status, ``ETag`` and encoding of each response.
+    """
 
     def run_session(replacements=None):
         records = []

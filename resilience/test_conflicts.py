@@ -46,7 +46,7 @@ def lock_task(session, path):
 
 @pytest.fixture
 def toggle_with_deadlocks(postgresql, database_name):
-    """Return a function that toggles a task with an ``Idempotency-Key`` during deadlocks, and again afterwards."""
+    """Return a function that toggles a task with a key during deadlocks, and again afterwards."""
 
     def toggle_with_deadlocks(port, times):
         opened = open_sessions(postgresql, database_name, 1)

@@ -105,7 +105,10 @@ def test_control_without_atomic_writes_toggles_are_lost(server_with_races, repor
 
 
 def toggle_record(start, end, status, version=None):
-    """Record a toggle; the task was created with version 1, so it is completed at version 2 and not at version 3."""
+    """Record a toggle of a task that was created with version 1.
+
+    So the task is completed at version 2, and not at version 3.
+    """
     body = {"version": version, "title": TITLE, "completed": version == 2}
     return RequestRecord("POST", "/api/tasks/1/toggle", None, start, end, status, {}, body)
 

@@ -27,7 +27,7 @@ def wait_for_writes(writers):
 
 
 def kill_during_writes(server, postgresql, url, kills, kill_also=lambda number: None):
-    """Return the acknowledged writes, the lost ones, and the longest time until all writers were served again."""
+    """Return the acknowledged writes, the lost writes, and the longest pause of a writer."""
     recoveries = []
     with BackgroundClients(server.port, WRITERS, create_and_change) as writers:
         for number in range(kills):

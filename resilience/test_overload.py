@@ -1,4 +1,4 @@
-"""At ten times the load that the service can carry, the excess gets 503 in time, and ``/healthz`` stays fast."""
+"""Ten times the possible load: the excess gets 503 in time, and ``/healthz`` stays fast."""
 
 import time
 from concurrent.futures import ProcessPoolExecutor

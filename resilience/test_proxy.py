@@ -164,7 +164,7 @@ CREATE TRIGGER sleep AFTER UPDATE ON tasks_task FOR EACH ROW EXECUTE FUNCTION sl
 
 @pytest.fixture
 def delete_during_kill(postgresql, database_name, database_url):
-    """Return a function that kills an instance while it deletes four tasks, and counts the clients' statuses.
+    """Return a function that kills an instance during four deletes, and counts the clients' statuses.
 
     PostgreSQL completes the slow deletes, whether or not a client still waits.
     """

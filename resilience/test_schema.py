@@ -1,4 +1,4 @@
-"""schemathesis generates requests from the OpenAPI document, and finds no response that contradicts the document.
+"""Requests that schemathesis generates from the OpenAPI document, and their responses.
 
 All checks of schemathesis run, and it follows the document's links. ``schemathesis.toml`` and
 ``schemathesis_hooks.py`` list the exceptions.

@@ -17,7 +17,7 @@ MOMENTS = pytest.mark.parametrize("idle", [False, True], ids=["under load", "idl
 
 
 def get_around_end_of_sessions(server, postgresql, idle):
-    """End all sessions while clients send GETs, or if ``idle`` between two series of GETs; return the records."""
+    """Return the records of GETs while sessions end, or of GETs before and after it if ``idle``."""
     with RecordingClient(server.port) as client:
         path = create_task(client)
 
@@ -58,7 +58,7 @@ def test_control_without_connection_check_clients_get_503(serve_without, postgre
 
 @pytest.fixture
 def get_after_idle_timeout(postgresql, database_name):
-    """Make PostgreSQL end idle sessions, and return a function that sends five GETs, each after such an end."""
+    """Make PostgreSQL end idle sessions, and return a function that sends five GETs after such ends."""
     postgresql.execute(f"ALTER DATABASE {database_name} SET idle_session_timeout = '300ms'")
 
     def get_after_idle_timeout(server):

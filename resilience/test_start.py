@@ -10,7 +10,7 @@ from testing.process_tree import kill_tree
 
 
 def stop(postgresql):
-    """Let the database refuse connections, as while its machine starts; return the function that ends the fault."""
+    """Let the database refuse connections, as during its start, and return the end of the fault."""
     postgresql.stop()
     return postgresql.start
 

@@ -42,7 +42,7 @@ def sqlite_url():
 
 @contextmanager
 def starting(url, command=SERVE_COMMAND, port=None, directory=ROOT):
-    """Start a server in a process group of its own, yield server and process, and kill the group at the end."""
+    """Start a server in its own process group, yield server and process, and kill the group at the end."""
     port = port or free_port()
     variables = service_environment(DATABASE_URL=url, HOST=HOST, PORT=str(port), WORKERS="2", LOG_LEVEL="CRITICAL")
     process = subprocess.Popen(
@@ -85,7 +85,7 @@ def running(url, command=SERVE_COMMAND, port=None, directory=ROOT):
 
 
 def seconds_to_stop(server, process, send, timeout=30):
-    """Send a signal, and return how long the server takes until all its processes have ended and its port is free."""
+    """Send a signal, and return the seconds until all processes have ended and the port is free."""
     pids = process_tree(process.pid)
     sent = time.monotonic()
     send(process.pid)
@@ -340,7 +340,10 @@ def test_server_runs_in_any_directory(sqlite_url, tmp_path):
 
 
 def count_ready_servers(commands, port, url):
-    """Start servers on one port, and return how many are there when one is ready and another has had time to end."""
+    """Start servers on one port, and return how many run after one is ready.
+
+    The others have had time to end.
+    """
     with ExitStack() as stack:
         processes = [stack.enter_context(starting(url, command, port))[1] for command in commands]
         wait_for(lambda: is_ready(Server(port, 0)), "a server is ready", timeout=60)

@@ -1,4 +1,4 @@
-"""While the database is unavailable, every operation returns 503 in time; afterwards the service recovers."""
+"""An unavailable database: every operation returns 503 in time, and the service recovers."""
 
 import json
 import time
@@ -250,7 +250,7 @@ def read_interrupted_list(server, postgresql):
 
 
 def test_interrupted_list_is_invalid_json(server, postgresql, database_name, report_result):
-    """The status has been sent, and granian ends the chunked body properly, so only the missing bracket tells."""
+    """Only the missing bracket tells of the failure, because granian ends the chunked body normally."""
     insert_tasks(postgresql, database_name)
     status, body = read_interrupted_list(server, postgresql)
     report_result(f"{status}, and {len(body):,} bytes that end with {body[-2:]!r}")

@@ -145,7 +145,7 @@ def test_control_without_deferred_accept_request_is_lost(database_url):
 
 
 def test_control_without_proxy_restart_breaks_requests(database_url, report_result):
-    """A client may send on a persistent connection just when the server closes it, so several restarts are needed."""
+    """Restart several times, because a request must meet the moment when the server closes its connection."""
     with open_socket() as listening:
         instance = Instance(database_url, listening, WORKERS="1")
         with BackgroundClients(instance.port, CLIENTS, create_and_change) as clients:

@@ -1,4 +1,4 @@
-"""Limit the length of a request's head, because Django and the standard library parse some headers in quadratic time.
+"""Limit the length of a request's head, because some headers are parsed in quadratic time.
 
 This module imports no other one of the service, because ``todo_project/wsgi.py`` needs it before the settings exist.
 """

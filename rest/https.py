@@ -14,7 +14,7 @@ from rest.problems.types import PermissionDenied
 def https_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Answer an API request over http with 403, and keep the method in the redirects of ``SecurityMiddleware``.
+    """Answer an API request over http with 403, and keep the method in redirects of pages.
 
     A client that follows a redirect sends its token over http each time, and many clients turn a POST into a GET.
     """

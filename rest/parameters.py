@@ -123,7 +123,7 @@ def _single_text(texts: list[str]) -> str:
 
 
 def unknown_parameter(name: str, known: Iterable[str] = ()) -> Fault:
-    """Return the fault of a parameter that the endpoint, which has the parameters ``known``, does not have."""
+    """Return the fault of a parameter that is not among the endpoint's ``known`` parameters."""
     if UNDECODED_BYTE.search(name):
         return invalid_parameter(name, ENCODING_RULE)
     advice = f"known are {', '.join(sorted(known))}" if known else "this request takes none"

@@ -115,7 +115,10 @@ class WallClock(Transform):
 
 @DueField.register_lookup
 class IsMissing(Transform):
-    """Whether a task has no due date; unlike ``isnull``, the value can be a parameter of a compiled statement."""
+    """A test for a task without a due date.
+
+    Unlike with ``isnull``, the value can be a parameter of a compiled statement.
+    """
 
     lookup_name = "is_missing"
     output_field = BooleanField()

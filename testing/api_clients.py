@@ -80,7 +80,7 @@ class RecordingClient:
 
 
 class BackgroundClients:
-    """Clients in threads, each of which calls ``send_requests`` again and again until the ``with`` block ends.
+    """Clients in threads, which call ``send_requests`` repeatedly until the ``with`` block ends.
 
     ``send_requests`` takes a client and its number, and returns the records of the requests that it sent.
     """
@@ -120,7 +120,7 @@ class BackgroundClients:
         return [record for records in self.records_by_client for record in records]
 
     def all_received(self, since: float, *statuses: int) -> bool:
-        """Tell whether each client started a request after ``since`` that was answered with one of ``statuses``."""
+        """Tell whether each client started a request after ``since`` and got one of ``statuses``."""
         return all(
             any(record.start >= since and record.status in statuses for record in records[-9:])
             for records in self.records_by_client

@@ -45,9 +45,9 @@ def run_command(name, *arguments):
 
 
 def start_command(database_url, name, *arguments, encoding="utf-8", variables=None, **streams):
-    """Start a command that writes in ``encoding``, with ``variables`` as further settings; read its output as UTF-8.
+    """Start a command that writes in ``encoding``, and read its output as UTF-8.
 
-    If the tests measure coverage, the process of the command does too.
+    ``variables`` are further settings. If the tests measure coverage, the process of the command does too.
     """
     coverage = {name: os.environ[name] for name in ("COVERAGE_PROCESS_CONFIG",) if name in os.environ}
     return subprocess.Popen(

@@ -56,7 +56,10 @@ def new_postgresql_database() -> Iterator[str]:
 
 @contextmanager
 def postgresql_database(server_url: str, template: str = "template1", options: str = "") -> Iterator[str]:
-    """Yield the URL of a new database that begins as a copy of ``template``; ``options`` are those of the statement."""
+    """Yield the URL of a new database, which begins as a copy of ``template``.
+
+    ``options`` are options of the statement ``CREATE DATABASE``.
+    """
     name = f"todo_{uuid4().hex}"
     maintenance_url = urlsplit(server_url)._replace(path="/postgres").geturl()
     with psycopg.connect(maintenance_url, autocommit=True) as connection:

@@ -26,7 +26,7 @@ server_login_retry = 1
 
 @contextmanager
 def running_pgbouncer(host: str, port: int = 5432, size: int = 20, role: str = "postgres") -> Iterator[int]:
-    """Yield the port of a pooler for the server at ``host``: a host name, or the directory of a Unix socket."""
+    """Yield the port of a pooler for the server at ``host``, a host name or a socket's directory."""
     program = find_program("pgbouncer", "pgbouncer")
     user = Path(host).owner() if os.geteuid() == 0 and Path(host).is_dir() else unprivileged_user()
     with directory_owned_by(user) as home:

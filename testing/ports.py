@@ -15,7 +15,7 @@ def client_address(number: int) -> str:
 
 
 def free_port() -> int:
-    """Return a free port that Linux gives to no client, so that a server can start there, stop and start again."""
+    """Return a free port outside Linux's range for clients, so that a server can start there again."""
     lowest_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while is_open(port := random.randrange(10_000, lowest_ephemeral)):
         pass

@@ -20,9 +20,9 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "DB_POOLER")
 
 
 def run_python(*arguments: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
-    """Run Python with ``arguments``, and with only ``environment`` as its variables; ``None`` omits a variable.
+    """Run Python with ``arguments``, and with ``environment`` as its only variables.
 
-    If the tests measure coverage, the process does too.
+    A variable of ``None`` is omitted. If the tests measure coverage, the process does too.
     """
     coverage = os.environ.get("COVERAGE_PROCESS_CONFIG")
     variables = {"ENV_FILE": os.devnull, "COVERAGE_PROCESS_CONFIG": coverage, **environment}
@@ -46,7 +46,7 @@ def json_output_of(code: str, **environment: str | None) -> Any:
 
 
 def service_environment(**variables: str) -> dict[str, str]:
-    """Return the environment of a service or command: the required settings, ``variables``, and the kept ones."""
+    """Return the environment of a process: required settings, ``variables`` and kept variables."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return {**kept, "ENV_FILE": os.devnull, **REQUIRED_SETTINGS, "LOG_LEVEL": "WARNING", **variables}
 

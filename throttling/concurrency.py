@@ -114,7 +114,7 @@ def worker_slots() -> Slots:
 
 
 class RefusalLog:
-    """The log of refused requests, with one warning in ``WARNING_SECONDS``, because there may be thousands."""
+    """The log of refused requests: one warning in ``WARNING_SECONDS``, because there may be thousands."""
 
     last_warning = -float(WARNING_SECONDS)
 
@@ -127,7 +127,9 @@ class RefusalLog:
 
 
 def enter(request: HttpRequest, client: str) -> None:
-    """Take a slot for a request, which ``concurrency_middleware`` gives back, and then read a chunked body.
+    """Take a slot for a request, and then read a chunked body.
+
+    ``concurrency_middleware`` gives the slot back.
 
     Raises:
         Busy: no slot became free in time.

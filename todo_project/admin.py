@@ -1,4 +1,4 @@
-"""The admin's lists of log entries, users and groups, which accept no lookup except those of their filters."""
+"""The admin's lists of log entries, users and groups, with their own filters only."""
 
 import logging
 from typing import ClassVar
@@ -15,7 +15,7 @@ from todo_project.admin_sessions import end_sessions
 
 
 class AllowedLookups:
-    """A mixin that refuses the lookups of Django's admin, because a regular expression can occupy a worker forever."""
+    """A mixin that refuses the lookups of Django's admin, because a regular expression can hang a worker."""
 
     allowed_lookups: ClassVar[frozenset[str]] = frozenset()
 

@@ -26,7 +26,7 @@ def start_session(request: HttpRequest, **_: Any) -> None:
 def session_lifetime_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """End a session that is too old or has been unused for too long, or else write the time of its last use."""
+    """End a session that is too old or was unused for too long, or else write the time of its use."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(settings.ADMIN_PREFIX) and SESSION_KEY in request.session:

@@ -84,7 +84,7 @@ class RedocView(PublicPage, SpectacularRedocView):
     """Redoc, a page on which people read the OpenAPI document."""
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
-        """Add the admin's Content-Security-Policy, and allow the styles and the worker that Redoc makes itself."""
+        """Add the admin's Content-Security-Policy, and allow the styles and the worker of Redoc."""
         response = super().finalize_response(*args, **kwargs)
         own = {"style-src": "'unsafe-inline'", "worker-src": "blob:", "img-src": "data:"}
         response.headers["Content-Security-Policy"] = build_policy(update=own)

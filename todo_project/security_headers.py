@@ -18,7 +18,7 @@ NO_CONTENT_POLICY = (
 def security_headers_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Add a Content-Security-Policy to responses without one, and keep other sites from embedding any response.
+    """Add a Content-Security-Policy to responses without one, and refuse embedding by other sites.
 
     ``Cross-Origin-Resource-Policy`` does not concern the requests of ``CORS_ALLOWED_ORIGINS``, which use CORS.
     """

@@ -50,7 +50,10 @@ class Environment(FileAwareEnv):
         self._environ |= {line.key: line.value for line in bindings if line.key and line.value is not None}
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:
-        """Return a number in ASCII digits; Python's ``int`` also reads ``1_0`` and the digits of other scripts."""
+        """Return a whole number in ASCII digits.
+
+        Python's ``int`` also reads ``1_0`` and the digits of other scripts.
+        """
         text = self.str(name, str(default))
         if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise ImproperlyConfigured(f"Set {name} to a whole number from {least} to {most}")

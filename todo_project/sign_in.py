@@ -77,7 +77,7 @@ class SignInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is untyp
 
 
 def find_lock(request: Any, username: str | None) -> Limit | None:
-    """Return the limit that refuses attempts for this name from this client, and keep it for ``locked_page``."""
+    """Return the limit that refuses attempts for this name and client, and keep it for ``locked_page``."""
     values = {"username": username, "ip_address": counted_address(request)}
     for limit in (PAIR, ADDRESS, NAME) if is_address_of_one_client(request) else (PAIR,):
         same = {field: values[field] for field in limit.fields}
@@ -103,7 +103,7 @@ def counted_address(request: HttpRequest) -> str | None:
 
 
 def network_of(address: str) -> str | None:
-    """Return an IPv4 address, or the first address of an IPv6 network, or ``None`` if ``address`` is invalid."""
+    """Return an IPv4 address or the first address of an IPv6 network, or ``None`` for a bad address."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -14,7 +14,10 @@ from testing.databases import new_sqlite_database, sqlite_path
 
 @pytest.fixture
 def database():
-    """Yield the path of a database whose only row is in the write-ahead log, and a connection that keeps it there."""
+    """Yield the path of a database and a connection to it.
+
+    The connection keeps the only row in the write-ahead log.
+    """
     with new_sqlite_database() as url, closing(sqlite3.connect(sqlite_path(url))) as writer:
         writer.execute("PRAGMA journal_mode=WAL").fetchall()
         writer.execute("CREATE TABLE example (number)")

@@ -1,4 +1,4 @@
-"""Migrations while the API serves, on a real PostgreSQL, beside an open transaction that has read the table."""
+"""Migrations while the API serves, on PostgreSQL, beside an open transaction that has read the table."""
 
 import subprocess
 import sys

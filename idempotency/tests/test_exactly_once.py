@@ -1,4 +1,4 @@
-"""``Idempotency-Key`` through the running service: 50 retries at once, and workers that are killed meanwhile."""
+"""``Idempotency-Key`` through the running service: 50 retries at once, and killed workers."""
 
 import json
 import os
@@ -134,7 +134,7 @@ def test_50_different_requests_with_one_key_are_one_write(server):
 
 
 def test_writes_during_kills_of_workers_are_carried_out_once(database_url):
-    """Workers are killed before, during and after their transactions, and each client sends its toggle again."""
+    """Kill workers before, during and after their transactions, while each client retries its toggle."""
     answered = Semaphore(0)
     with running_service(database_url, WORKERS="4") as server:
         (method, path, body), _ = prepare(server, "toggle")

@@ -44,7 +44,7 @@ STALE = {"If-Match": '"9"'}
 
 
 class Operation(NamedTuple):
-    """A request that is kept, and the status of its response; ``place`` names the task in the fixture ``tasks``."""
+    """A request that is kept, with its status; ``place`` names the task in the fixture ``tasks``."""
 
     route: Route
     place: str
@@ -423,7 +423,10 @@ def test_expired_key_is_free_for_different_request(perform):
 
 @pytest.fixture
 def old_keys():
-    """Store 15 expired responses of the caller, and others; return the keys, the oldest of the caller's first."""
+    """Store 15 expired responses of the caller, and others.
+
+    Return the keys of these 15, the oldest first.
+    """
     now = timezone.now()
     for hours in range(24, 39):
         KeptResponseFactory(key=f"expired-{hours}", created_at=now - timedelta(hours=hours))

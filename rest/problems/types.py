@@ -128,9 +128,9 @@ class AuthenticationFailed(Problem):
 
 
 class PermissionDenied(Problem):
-    """A page of another origin sent the request in single-user mode, or the request came over http instead of https.
+    """A page of another origin sent the request, or the request came over http instead of https.
 
-    `detail` says which, and what to change.
+    Only single-user mode refuses other origins. `detail` says which, and what to change.
     """
 
     status_code = 403

@@ -1,4 +1,4 @@
-"""The values of ``Accept`` (RFC 9110, section 12.5.1) and ``Content-Type`` (section 8.3) that are taken.
+"""The accepted values of ``Accept`` and ``Content-Type`` (RFC 9110, sections 12.5.1 and 8.3).
 
 ``tasks/tests/api/refusals.py`` has the values that are refused.
 """

@@ -80,7 +80,9 @@ SENTENCES = (
 
 @dataclass(frozen=True)
 class SampleTasks:
-    """The random tasks of a seed; ``first(20)`` begins with the tasks of ``first(10)``, ids and times included.
+    """The random tasks of a seed.
+
+    ``first(20)`` begins with the tasks of ``first(10)``, ids and times included.
 
     Attributes:
         seed: selects the tasks, together with the owners and the ratio.

@@ -16,7 +16,10 @@ def can_have_trigrams(schema_editor):
 
 
 def create_indexes(apps, schema_editor):
-    """The expressions are those of ``icontains``; without these indexes the same search reads the caller's tasks."""
+    """Create the indexes of a search, with the expressions of ``icontains``.
+
+    Without these indexes a search reads all tasks of the caller.
+    """
     if can_have_trigrams(schema_editor):
         schema_editor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         for index, column in INDEXES.items():

@@ -11,7 +11,10 @@ import database.expressions
 
 
 def write_the_table_anew(apps, schema_editor):
-    """SQLite has no other way to add a constraint, and adds all of the model's by it; PostgreSQL's stay as they are."""
+    """Copy the table on SQLite, which cannot add a constraint otherwise.
+
+    The copy has all constraints of the model. PostgreSQL's constraints stay as they are.
+    """
     if schema_editor.connection.vendor == "sqlite":
         task = apps.get_model("tasks", "Task")
         schema_editor.add_constraint(task, task._meta.constraints[0])

@@ -19,7 +19,10 @@ SELECT id FROM batch ORDER BY id DESC LIMIT 1
 
 
 def set_completed_at(apps, schema_editor):
-    """Take the last write of a completed task as the time of its completion; SQLite's tasks have it already."""
+    """Take the last write of a completed task as its completion.
+
+    The tasks on SQLite have this time already.
+    """
     if schema_editor.connection.vendor != "postgresql":
         return
     with schema_editor.connection.cursor() as cursor:

@@ -3,7 +3,7 @@ import pytest
 
 @pytest.fixture
 def stored(db):
-    """Return a function that reads every column of all tasks. Equal results before and after mean: no write."""
+    """Return a function that reads every column of all tasks, so that equal results mean no write."""
     from tasks.models import Task
 
     return lambda: list(Task.objects.order_by("id").values())

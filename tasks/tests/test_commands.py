@@ -1,4 +1,4 @@
-"""Commands in processes of their own: pipes, terminals, signals, full disks and an unavailable database."""
+"""Commands in separate processes: pipes, terminals, signals, full disks, unavailable databases."""
 
 import json
 import os

@@ -276,7 +276,10 @@ FRACTIONS = st.sampled_from(["", ".0", ".5", ".999999999999"])
 
 @cache
 def transitions(name, year):
-    """Return the first instants after the changes of a zone's clocks in a year, or its days if there is none."""
+    """Return the first instant after each change of a zone's clocks in a year.
+
+    Without a change, return each day.
+    """
     midnight = datetime(year, 1, 1, tzinfo=UTC)
     days = [midnight + timedelta(days=day) for day in range(367)]
     return [

@@ -107,7 +107,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _drop_shared_socket(self) -> None:
-        """Close the main process's sockets, so that the kernel refuses connections when the workers close theirs."""
+        """Close the main process's sockets, so that the workers' sockets are the last ones."""
         for descriptor in self.descriptors:
             os.close(descriptor)
 
@@ -130,7 +130,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         self.main_loop_interrupt.set()
 
     def _finish(self) -> None:
-        """Leave a complete database file, and the exit code 0 after a stop, even if a worker got the signal first."""
+        """Leave a complete database file, and exit with 0 after a stop, even if a worker stopped first."""
         fold_in(self.sqlite_file, timeout=1)
         if self.stopped_at is not None:
             self.interrupt_children.clear()

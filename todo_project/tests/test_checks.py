@@ -70,7 +70,7 @@ def test_jwt_mode_on_other_hosts_has_no_message(settings):
 
 @pytest.fixture
 def pool_of(settings, monkeypatch):
-    """Return a function that sets the pool's size and the threads; ``None`` means SQLite, which has no pool."""
+    """Return a function that sets the pool's size, or SQLite for ``None``, and the threads."""
 
     def set_both(connections, threads):
         monkeypatch.setattr(connection, "vendor", "sqlite" if connections is None else "postgresql")

@@ -1,4 +1,4 @@
-"""A ``SIGHUP`` while the server starts: with and without a terminal that could send the signal when it closes."""
+"""A ``SIGHUP`` during the start of the server, with and without a terminal."""
 
 import pytest
 

@@ -17,7 +17,7 @@ from commands.files import refuse_database
 
 
 class Command(OperatorCommand):
-    """A command that copies one moment of the database, with the writes that are only in the write-ahead log.
+    """A command that copies one moment of the database, writes in the write-ahead log included.
 
     A copy of the files could mix several moments, or lack the log. https://www.sqlite.org/backup.html
     """
@@ -52,7 +52,7 @@ class Command(OperatorCommand):
 
 
 def back_up(file: Path) -> int:
-    """Replace ``file`` by a copy of the database when the copy is complete and on disk, and return its size.
+    """Replace ``file`` by a copy of the database that is complete and on disk, and return its size.
 
     A link at ``file`` is replaced too: somebody else may have put the link into a shared directory.
     """

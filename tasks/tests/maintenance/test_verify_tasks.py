@@ -30,7 +30,7 @@ parse_sql = cache(sqlparse.parse)
 
 @pytest.fixture(autouse=True)
 def cached_introspection(monkeypatch):
-    """Parse each ``CREATE TABLE`` once, because Django's introspection of SQLite takes most of these tests' time."""
+    """Parse each ``CREATE TABLE`` once, because Django's parser takes most of these tests' time."""
     monkeypatch.setattr("sqlparse.parse", parse_sql)
 
 

@@ -16,7 +16,9 @@ from throttling.models import Window
 
 
 class Command(OperatorCommand):
-    """A removal from every table with data of users, in batches; an operator can run an interrupted one again.
+    """A removal from every table with data of users, in batches.
+
+    An operator can run an interrupted removal again.
 
     The log comes first, because a removed task no longer tells whose title its log entries quote.
     """
@@ -52,7 +54,7 @@ class Command(OperatorCommand):
         return self.print_summary(f"Erased of {user_id}: {numbers}")
 
     def count_log(self, user_id: str, batch_size: int, *, erase: bool) -> tuple[int, int]:
-        """Return how many log entries are of the user, and how many have the title of a removed task; erase both."""
+        """Count the user's log entries and the titles of removed tasks there, and erase both if asked."""
         entries = titles = 0
         for found in pause_between(find_entries(user_id, batch_size)):
             entries += len(found.of_user)
