@@ -7,6 +7,8 @@ every machine has the same answers: docs/decisions/0018-due-dates.md.
 """
 
 import re
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -85,6 +87,19 @@ def canonical_due(text: str) -> str:
 def wall_clock(due: str) -> str:
     """Return the date, or the date and the time, that a stored form shows."""
     return due[: len("2026-12-24T18:00:00")]
+
+
+def wall_clocks(moments: Sequence[datetime], local: ZoneInfo) -> dict[tuple[str, ...], list[str]]:
+    """Return what the clocks show at some moments, with the endings of the due dates that mean these clocks.
+
+    A date or a local time, which has no ending, means the clocks of the time zone ``local``.
+    """
+    zones = {"": local, "Z": UTC, **{f"[{name}]": _load_time_zone(name) for name in sorted(time_zone_names())}}
+    clocks = defaultdict(list)
+    for ending, zone in zones.items():
+        shown = tuple(f"{moment.astimezone(zone):%Y-%m-%dT%H:%M:%S}" for moment in moments)
+        clocks[shown].append(ending)
+    return clocks
 
 
 def parse_wall_clock(text: str) -> str:

@@ -114,6 +114,15 @@ class WallClock(Transform):
 
 
 @DueField.register_lookup
+class ZoneSuffix(Transform):
+    """The part of a due date after its wall clock: ``Z``, a time zone in brackets, or nothing."""
+
+    lookup_name = "zone_suffix"
+    output_field = CharField()
+    template = "SUBSTR(%(expressions)s, 20)"
+
+
+@DueField.register_lookup
 class IsMissing(Transform):
     """A test for a task without a due date.
 

@@ -1,9 +1,10 @@
 """Sets of tasks, and the one way to write them."""
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db import connections, models
 from django.db.models import Case, Expression, F, Func, Q, Value, When
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from database.compiled_statements import Parameter
 from database.expressions import CodePoints
+from tasks.due import wall_clocks
 from tasks.fields import LabelCount, LabelsField, PatchedLabels, WallClock
 from tasks.rules import LABELS_MAX_NUMBER
 
@@ -92,6 +94,26 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def trashed_before(self, moment: datetime) -> Self:
         """Keep the tasks that went to the trash before ``moment``."""
         return self.filter(deleted_at__lt=moment)
+
+    def overdue(self, now: datetime, zone: ZoneInfo) -> Self:
+        """Keep the open tasks whose due date is over; a date and a local time count by the clocks of ``zone``."""
+        over = Q()
+        for (clock,), endings in wall_clocks([now], zone).items():
+            # A day is not over at its own times, although its text comes before them.
+            day = clock[: len("2026-12-24")]
+            before = Q(due__wall_clock__lt=day) | Q(due__wall_clock__gt=day, due__wall_clock__lt=clock)
+            over |= Q(due__zone_suffix__in=endings) & before
+        return self.filter(over, completed=False)
+
+    def due_on(self, first: date, number_of_days: int, zone: ZoneInfo) -> Self:
+        """Keep the tasks that are due on one of the days, which begin and end by the clocks of ``zone``."""
+        midnights = [datetime.combine(first + timedelta(days=days), time(), zone) for days in (0, number_of_days)]
+        within = Q()
+        for clocks, endings in wall_clocks(midnights, zone).items():
+            # Without a midnight's zeros, the text also comes before the day itself.
+            start, end = (clock.removesuffix("T00:00:00") for clock in clocks)
+            within |= Q(due__zone_suffix__in=endings, due__wall_clock__gte=start, due__wall_clock__lt=end)
+        return self.filter(within)
 
     def addressed(self, id: UUID, versions: Collection[int] | None = None) -> Self:
         """Keep the task with this id, if its version is one of ``versions``; ``None`` admits any version."""

@@ -21,6 +21,7 @@ from environs import EnvError, FileAwareEnv
 from environs import validate as must
 
 from database.url import PostgreSQLClient, django_database
+from tasks.due import time_zone_names
 from throttling.quotas import parse_quota
 from todo_project import __version__
 
@@ -385,6 +386,10 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
+# Django's TIME_ZONE would change every time that the admin shows.
+DUE_TIME_ZONE = env.str("TIME_ZONE", "UTC")
+if DUE_TIME_ZONE not in time_zone_names():
+    raise ImproperlyConfigured("Set TIME_ZONE to the IANA name of a time zone, such as Europe/Berlin")
 FORMAT_MODULE_PATH = "todo_project.date_formats"
 USE_TZ = True
 

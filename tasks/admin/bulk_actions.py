@@ -9,8 +9,9 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -23,9 +24,12 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
 from database.connections import release_connection
+from tasks.admin.form_fields import NO_PRIORITY, LabelFormField, PriorityFormField
 from tasks.admin.selected_tasks import build_log_entry, selected_ids, selects_all
+from tasks.fields import label_patch
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
+from tasks.rules import LABELS_MAX_NUMBER, Priority
 from tasks.statistics import EXACT_LIMIT, TaskCount, count_or_estimate
 
 #: The tasks of a batch. PostgreSQL locks them for about 50 ms, so no API request waits longer for a task.
@@ -42,28 +46,25 @@ LINE = '<li class="{}"><progress max="{}" value="{}" aria-label="Progress"></pro
 logger = logging.getLogger(__name__)
 
 
+class Result(NamedTuple):
+    """How many tasks an action has written, and how many it has left out because of a limit."""
+
+    written: int = 0
+    at_limit: int = 0
+
+
 @dataclass(frozen=True)
-class TaskAction:
-    """An action of Django's admin that writes tasks.
+class Action:
+    """What Django's admin reads of an action.
 
     Attributes:
         label: the imperative that operators choose.
-        outcome: the participle for written tasks, as in “3 tasks completed”.
-        skip_reason: the state of tasks that the action skips.
         permission: the permission that the action needs.
-        select: narrows a set to the tasks that the action writes.
-        write: writes every task of a set, and returns their number.
-        is_irreversible: whether the action asks for a confirmation of every selection.
     """
 
     name: str
     label: str
-    outcome: str
-    skip_reason: str
     permission: str
-    select: Callable[[TaskQuerySet], TaskQuerySet]
-    write: Callable[[TaskQuerySet], int]
-    is_irreversible: bool = False
 
     # Without this, a template would call an action instead of reading its label.
     do_not_call_in_templates = True
@@ -82,6 +83,27 @@ class TaskAction:
         """Return the permission, by the name that Django looks up."""
         return [self.permission]
 
+
+@dataclass(frozen=True)
+class TaskAction(Action):
+    """An action that writes tasks.
+
+    Attributes:
+        outcome: the participle for written tasks, as in “3 tasks completed”.
+        skip_reason: the state of tasks that the action skips.
+        select: narrows a set to the tasks that the action writes.
+        write: writes every task of a set, and returns their number.
+        is_irreversible: whether the action asks for a confirmation of every selection.
+        limit_reason: the limit for which ``write`` leaves out selected tasks, if it does.
+    """
+
+    outcome: str
+    skip_reason: str
+    select: Callable[[TaskQuerySet], TaskQuerySet]
+    write: Callable[[TaskQuerySet], int]
+    is_irreversible: bool = False
+    limit_reason: str = ""
+
     def __call__(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
     ) -> HttpResponseBase | None:
@@ -91,41 +113,37 @@ class TaskAction:
             return self.ask_for_confirmation(model_admin, request, tasks)
         if everything:
             return self.stream_progress(model_admin, request, tasks)
-        number = max(self.run(request, tasks), default=0)
-        skipped = len(selected_ids(request)) - number
-        level = messages.SUCCESS if number else messages.WARNING
-        model_admin.message_user(request, self.summarize(number, skipped), level)
+        result = max(self.run(request, tasks), default=Result())
+        skipped = len(selected_ids(request)) - sum(result)
+        level = messages.SUCCESS if result.written else messages.WARNING
+        model_admin.message_user(request, self.summarize(result, skipped), level)
         return None
 
-    def run(self, request: HttpRequest, tasks: TaskQuerySet) -> Iterator[int]:
-        """Run the action, and yield after each batch how many tasks it has written so far."""
+    def run(self, request: HttpRequest, tasks: TaskQuerySet) -> Iterator[Result]:
+        """Run the action, and yield after each batch what it has done so far."""
         entry = build_log_entry(request, self.label, DELETION if self.is_irreversible else CHANGE)
-        number = 0
+        written = at_limit = 0
         for batch in self.select(tasks).in_batches(BATCH_SIZE):
             with transaction.atomic():
-                number += self.write(batch.order_by())
-                entry.object_repr = self.summarize(number)
+                selected = batch.order_by().count() if self.limit_reason else 0
+                written_now = self.write(batch.order_by())
+                written, at_limit = written + written_now, at_limit + max(selected - written_now, 0)
+                entry.object_repr = self.summarize(Result(written, at_limit))
                 entry.save(update_fields=["object_repr"] if entry.pk else None)
-            yield number
+            yield Result(written, at_limit)
 
-    def summarize(self, number: int, skipped: int = 0) -> str:
+    def summarize(self, result: Result, skipped: int = 0) -> str:
         """Return how many tasks the action has written and skipped: “3 tasks completed, 2 skipped (…)”."""
-        reason = f", {skipped:,} skipped ({self.skip_reason})" if skipped else ""
-        return f"{TaskCount(number)} {self.outcome}{reason}"
+        reasons = ((result.at_limit, self.limit_reason), (skipped, self.skip_reason))
+        parts = (f", {number:,} skipped ({reason})" for number, reason in reasons if number)
+        return f"{TaskCount(result.written)} {self.outcome}{''.join(parts)}"
 
     def ask_for_confirmation(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
     ) -> TemplateResponse:
         """Return a page that shows how many tasks the action will write, and a few examples."""
-        to_write = self.select(tasks)
-        context = {
-            **self._build_context(model_admin, request),
-            "task_count": count_or_estimate(to_write, EXACT_LIMIT),
-            "examples": list(to_write[:EXAMPLES]),
-            "everything": selects_all(request),
-            "ids": ",".join(selected_ids(request)),
-            "checkbox_name": ACTION_CHECKBOX_NAME,
-        }
+        context = {**build_context(self, model_admin, request), **describe_selection(request, self.select(tasks))}
+        context = {**context, "skip_reason": self.skip_reason}
         return TemplateResponse(request, "admin/tasks/task/confirm_action.html", context)
 
     def stream_progress(
@@ -133,37 +151,75 @@ class TaskAction:
     ) -> StreamingHttpResponse:
         """Return a page that grows by a line of progress with each batch."""
         expected = count_or_estimate(self.select(tasks), EXACT_LIMIT)
-        context = {**self._build_context(model_admin, request), "placeholder": PLACEHOLDER}
+        context = {**build_context(self, model_admin, request), "placeholder": PLACEHOLDER}
         page = render_to_string("admin/tasks/task/progress.html", context, request)
         lines = self._render_lines(self.run(request, tasks), expected, request.get_full_path())
         # Without this header nginx would collect the response and show nothing until the end.
         return StreamingHttpResponse(fill_placeholder(page, lines), headers={"X-Accel-Buffering": "no"})
 
-    def _render_lines(self, numbers: Iterator[int], expected: TaskCount, list_url: str) -> Iterator[str]:
+    def _render_lines(self, results: Iterator[Result], expected: TaskCount, list_url: str) -> Iterator[str]:
         """Yield a line after each batch and one at the end; the style sheet shows the last line only."""
-        number, started = 0, time.monotonic()
+        result, started = Result(), time.monotonic()
         try:
-            for number in numbers:
-                sentence = describe_progress(number, expected, time.monotonic() - started)
-                yield format_html(LINE, "", expected.number, number, sentence)
+            for result in results:
+                sentence = describe_progress(sum(result), expected, time.monotonic() - started)
+                yield format_html(LINE, "", expected.number, sum(result), sentence)
             release_connection()
         except Error:
-            logger.exception("%s stopped after %d tasks", self.name, number)
-            sentence = f"Stopped by a database error: {self.summarize(number)}. Run the action again to continue."
-            yield format_html(LINE, "stopped", expected.number, number, sentence)
+            logger.exception("%s stopped after %d tasks", self.name, result.written)
+            sentence = f"Stopped by a database error: {self.summarize(result)}. Run the action again to continue."
+            yield format_html(LINE, "stopped", expected.number, sum(result), sentence)
         else:
-            yield format_html(LINE, "done", 1, 1, f"Done: {self.summarize(number)}.")
+            yield format_html(LINE, "done", 1, 1, f"Done: {self.summarize(result)}.")
         yield format_html('<li class="back"><a class="button" href="{}">Back to the tasks</a></li>', list_url)
 
-    def _build_context(self, model_admin: "ModelAdmin[Task]", request: HttpRequest) -> dict[str, Any]:
-        return {
-            **model_admin.admin_site.each_context(request),
-            "title": self.label,
-            "opts": model_admin.opts,
-            "media": model_admin.media,
-            "action": self,
-            "list_url": request.get_full_path(),
-        }
+
+@dataclass(frozen=True)
+class ValueAction(Action):
+    """An action that asks for a value, and then runs as the ``TaskAction`` of this value.
+
+    Attributes:
+        build_field: makes the field that reads the value.
+        bind: returns the action of a value.
+    """
+
+    build_field: Callable[[], forms.Field]
+    bind: Callable[[Any], TaskAction]
+
+    def __call__(
+        self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
+    ) -> HttpResponseBase | None:
+        """Ask for the value, or run the action; return ``None`` to redirect to the list."""
+        form = forms.Form(request.POST if "confirmed" in request.POST else None)
+        form.fields["value"] = self.build_field()
+        if form.is_valid():
+            return self.bind(form.cleaned_data["value"])(model_admin, request, tasks)
+        context = {**build_context(self, model_admin, request), **describe_selection(request, tasks.live())}
+        context = {**context, "form": form, "skip_reason": "in the trash"}
+        return TemplateResponse(request, "admin/tasks/task/confirm_action.html", context)
+
+
+def build_context(action: Action, model_admin: "ModelAdmin[Task]", request: HttpRequest) -> dict[str, Any]:
+    """Return what each page of an action needs."""
+    return {
+        **model_admin.admin_site.each_context(request),
+        "title": action.label,
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "action": action,
+        "list_url": request.get_full_path(),
+    }
+
+
+def describe_selection(request: HttpRequest, tasks: TaskQuerySet) -> dict[str, Any]:
+    """Return the number of the tasks to write, a few examples, and the fields that repeat the selection."""
+    return {
+        "task_count": count_or_estimate(tasks, EXACT_LIMIT),
+        "examples": list(tasks[:EXAMPLES]),
+        "everything": selects_all(request),
+        "ids": ",".join(selected_ids(request)),
+        "checkbox_name": ACTION_CHECKBOX_NAME,
+    }
 
 
 def describe_progress(number: int, expected: TaskCount, seconds: float) -> str:
@@ -179,6 +235,47 @@ def fill_placeholder(page: str, parts: Iterator[str]) -> Iterator[str]:
     yield before
     yield from parts
     yield after
+
+
+def set_priority(priority: int) -> TaskAction:
+    """Return the action that gives tasks a priority."""
+    word = f"“{Priority(priority).label}”" if priority else NO_PRIORITY
+    return TaskAction(
+        name="set_priority",
+        label=f"Set priority {word}",
+        outcome=f"set to priority {word}",
+        skip_reason="already of this priority or in the trash",
+        permission="change",
+        select=lambda tasks: tasks.live().exclude(priority=priority),
+        write=lambda tasks: tasks.change(priority=priority),
+    )
+
+
+def add_label(name: str) -> TaskAction:
+    """Return the action that adds a label."""
+    return TaskAction(
+        name="add_label",
+        label=f"Add label “{name}”",
+        outcome=f"labelled “{name}”",
+        skip_reason="already with this label or in the trash",
+        permission="change",
+        select=lambda tasks: tasks.live().exclude(labels__has_label=name),
+        write=lambda tasks: tasks.change(label_patch=label_patch({name: True})),
+        limit_reason=f"already with {LABELS_MAX_NUMBER} labels",
+    )
+
+
+def remove_label(name: str) -> TaskAction:
+    """Return the action that removes a label."""
+    return TaskAction(
+        name="remove_label",
+        label=f"Remove label “{name}”",
+        outcome=f"freed of label “{name}”",
+        skip_reason="without this label or in the trash",
+        permission="change",
+        select=lambda tasks: tasks.live().filter(labels__has_label=name),
+        write=lambda tasks: tasks.change(label_patch=label_patch({name: None})),
+    )
 
 
 ACTIONS = (
@@ -199,6 +296,27 @@ ACTIONS = (
         permission="change",
         select=lambda tasks: tasks.live().filter(completed=True),
         write=lambda tasks: tasks.change(completed=False),
+    ),
+    ValueAction(
+        name="set_priority",
+        label="Set priority …",
+        permission="change",
+        build_field=lambda: PriorityFormField(required=True),
+        bind=set_priority,
+    ),
+    ValueAction(
+        name="add_label",
+        label="Add label …",
+        permission="change",
+        build_field=LabelFormField,
+        bind=add_label,
+    ),
+    ValueAction(
+        name="remove_label",
+        label="Remove label …",
+        permission="change",
+        build_field=LabelFormField,
+        bind=remove_label,
     ),
     TaskAction(
         name="move_to_trash",

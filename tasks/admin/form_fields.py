@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from tasks.due import canonical_due, time_zone_names, wall_clock
+from tasks.models import Task
 from tasks.rules import MESSAGES, Priority, clean_label
 
 #: The choice of no priority.
@@ -99,6 +100,16 @@ def due_fault(code: str) -> ValidationError:
     return ValidationError(DUE_FAULTS[code], code=code)
 
 
+class LabelFormField(forms.CharField):
+    """One label."""
+
+    def __init__(self) -> None:
+        super().__init__(label="Label", error_messages={"required": MESSAGES["labels"]["blank"]})
+
+    def clean(self, value: Any) -> str:
+        return clean_label(super().clean(value))
+
+
 class LabelsFormField(forms.Field):
     """A set of labels, typed as names between commas."""
 
@@ -131,8 +142,15 @@ def label_names(labels: frozenset[str]) -> str:
 
 
 class PriorityFormField(forms.TypedChoiceField):
-    """A choice of a priority; nothing chosen is none."""
+    """A choice of a priority; unless a choice is required, no choice is none."""
 
-    def __init__(self, **options: Any) -> None:
-        choices = [(level.value, level.label if level else NO_PRIORITY) for level in Priority]
-        super().__init__(choices=choices, coerce=int, empty_value=Priority.NONE, required=False, **options)  # type: ignore[arg-type]  # expects text
+    def __init__(self, *, required: bool = False) -> None:
+        super().__init__(
+            choices=[(level.value, level.label if level else NO_PRIORITY) for level in Priority],
+            coerce=int,
+            empty_value=Priority.NONE,  # type: ignore[arg-type]  # expects text
+            required=required,
+            label="Priority",
+            help_text=Task._meta.get_field("priority").help_text,
+            error_messages=dict.fromkeys(("required", "invalid_choice"), MESSAGES["priority"]["invalid"]),
+        )

@@ -48,10 +48,7 @@ def form_messages(messages: dict[str, str]) -> dict[str, str]:
 class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # has no __class_getitem__
     """The form that adds a task."""
 
-    priority = PriorityFormField(
-        help_text=Task._meta.get_field("priority").help_text,
-        error_messages={"invalid_choice": MESSAGES["priority"]["invalid"]},
-    )
+    priority = PriorityFormField()
 
     class Meta:
         model = Task

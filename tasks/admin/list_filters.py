@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 
+from tasks.due import time_zone
 from tasks.querysets import TaskQuerySet
+from tasks.rules import Priority, clean_label
 
 
 class ChoiceFilter(SimpleListFilter):
@@ -68,6 +73,71 @@ class CreatedFilter(ChoiceFilter):
         if value is None:
             return queryset
         return queryset.filter(created_at__gte=timezone.now() - timedelta(days=self.days[value]))
+
+
+class PriorityFilter(ChoiceFilter):
+    """Tasks with one priority, or without."""
+
+    title = parameter_name = "priority"
+    options = {level.label: level.label.capitalize() for level in reversed(Priority)}
+
+    def queryset(self, request: HttpRequest, queryset: TaskQuerySet) -> TaskQuerySet:  # type: ignore[override]
+        word = self.value()
+        return queryset if word is None else queryset.filter(priority=Priority[word.upper()])
+
+
+class DueFilter(ChoiceFilter):
+    """Open tasks whose due date is over, and tasks by their due date. The days are those of ``TIME_ZONE``."""
+
+    title = parameter_name = "due"
+    options = {"overdue": "Overdue", "today": "Today", "week": "Next 7 days", "none": "No due date"}
+    days = {"today": 1, "week": 7}
+
+    def queryset(self, request: HttpRequest, queryset: TaskQuerySet) -> TaskQuerySet:  # type: ignore[override]
+        value = self.value()
+        if value is None:
+            return queryset
+        if value == "none":
+            return queryset.filter(due=None)
+        now, zone = timezone.now(), cast("ZoneInfo", time_zone(settings.DUE_TIME_ZONE))
+        if value == "overdue":
+            return queryset.overdue(now, zone)
+        return queryset.due_on(now.astimezone(zone).date(), self.days[value], zone)
+
+
+class LabelFilter(SimpleListFilter):
+    """Tasks with one label, typed as a whole name, because nothing lists the labels of all tasks.
+
+    Raises:
+        IncorrectLookupParameters: the name breaks a rule.
+    """
+
+    title = parameter_name = "label"
+    template = "admin/tasks/task/label_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return []
+
+    def has_output(self) -> bool:
+        return True
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """Yield the name, the address without it, and the other parameters."""
+        others = {name: value for name, value in changelist.params.items() if name != self.parameter_name}
+        yield {
+            "value": self.value() or "",
+            "others": others.items(),
+            "url": changelist.get_query_string(remove=[self.parameter_name]),
+        }
+
+    def queryset(self, request: HttpRequest, queryset: TaskQuerySet) -> TaskQuerySet:  # type: ignore[override]
+        name = self.value()
+        if not name:
+            return queryset
+        try:
+            return queryset.filter(labels__has_label=clean_label(name))
+        except ValidationError as error:
+            raise IncorrectLookupParameters from error
 
 
 class OwnerFilter(SimpleListFilter):

@@ -44,5 +44,5 @@ def _find_in_batch(batch: list[LogEntry], user_id: str) -> FoundEntries:
 
 def _names_user(entry: LogEntry, user_id: str) -> bool:
     """Return whether the entry's action ran on all tasks of a list that was filtered by the user."""
-    _, _, address = entry.change_message.partition(". All of ")
+    _, _, address = entry.change_message.rpartition(". All of ")
     return user_id in dict(parse_qsl(urlsplit(address).query)).values()

@@ -16,7 +16,8 @@ from django.db import connection
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.html import format_html
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from database.cursors import search, without_prepared_plan
@@ -24,21 +25,35 @@ from tasks.admin.bulk_actions import ACTIONS
 from tasks.admin.changelist import TaskChangeList
 from tasks.admin.export_actions import EXPORTS
 from tasks.admin.forms import TaskChangeForm, TaskForm
-from tasks.admin.list_filters import CreatedFilter, OwnerFilter, TrashFilter
+from tasks.admin.list_filters import CreatedFilter, DueFilter, LabelFilter, OwnerFilter, PriorityFilter, TrashFilter
 from tasks.admin.selected_tasks import parse_uuid, selected_ids, selects_all
+from tasks.due import wall_clock
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
 
 COMPLETED_ICON = mark_safe('<span class="state done" role="img" aria-label="completed"></span>')
 OPEN_ICON = mark_safe('<span class="state" role="img" aria-label="open"></span>')
 
+#: The methods that show a field which Django would show as a number, or as Python writes it.
+READ_ONLY_NAMES = {"priority": "priority_word", "labels": "label_links"}
+
 
 @admin.register(Task)
 class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
     """Every user's tasks. Deleting moves a live task to the trash; a task in the trash is read-only."""
 
-    list_display = ("title", "owner_link", "completed_icon", "created", "updated", "trashed")
-    list_filter = (TrashFilter, "completed", CreatedFilter, OwnerFilter)
+    list_display = (
+        "title",
+        "owner_link",
+        "completed_icon",
+        "due_text",
+        "priority_word",
+        "label_links",
+        "created",
+        "updated",
+        "trashed",
+    )
+    list_filter = (TrashFilter, "completed", DueFilter, PriorityFilter, LabelFilter, CreatedFilter, OwnerFilter)
     show_facets = admin.ShowFacets.NEVER  # each choice would count the whole table
     search_fields = ("title__mentions", "description__mentions")
     search_help_text = (
@@ -60,6 +75,23 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
     def completed_icon(self, task: Task) -> SafeString:
         """Return the icon of a completed or an open task."""
         return COMPLETED_ICON if task.completed else OPEN_ICON
+
+    @admin.display(description="due", empty_value="")
+    def due_text(self, task: Task) -> str | None:
+        """Return the due date to the minute."""
+        return render_due(task.due) if task.due else None
+
+    @admin.display(description="priority", empty_value="")
+    def priority_word(self, task: Task) -> str | None:
+        """Return the word of a priority."""
+        return task.get_priority_display() if task.priority else None
+
+    @admin.display(description="labels", empty_value="")
+    def label_links(self, task: Task) -> SafeString | None:
+        """Return a link for each label to the list of its tasks."""
+        url = reverse("admin:tasks_task_changelist")
+        links = ((url, urlencode({"label": name}), name) for name in sorted(task.labels))
+        return format_html_join(" ", '<a class="label" href="{}?{}">{}</a>', links) or None
 
     @admin.display(ordering="id")  # an id begins with the time of creation
     def created(self, task: Task) -> str:
@@ -99,7 +131,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return ("created", "trashed") if request.GET.get("where") == "trash" else ("created",)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in {"where", "created", "owner", "completed__exact"}
+        return lookup in {"where", "created", "owner", "completed__exact", "due", "priority", "label"}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search for a task by id, regardless of the filters, or for an owner's tasks, or for words."""
@@ -148,7 +180,8 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
             return self.fields
         trashed = ("deleted_at",) if obj.deleted_at else ()
         version = ("seen_version",) if self.has_change_permission(request, obj) else ()
-        return tuple(dict.fromkeys((*self.fields, *Task.PUBLIC_FIELDS, *trashed, *version)))
+        names = dict.fromkeys((*self.fields, *Task.PUBLIC_FIELDS, *trashed, *version))
+        return tuple(names if version else (READ_ONLY_NAMES.get(name, name) for name in names))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Return the fields that the form cannot change; a new task has none."""
@@ -178,6 +211,14 @@ def owns_tasks(user_id: str) -> bool:
     """Return whether a user owns a task, with one query for each index that begins with the owner."""
     tasks = Task.objects.owned_by(user_id)
     return tasks.live().exists() or tasks.in_trash().exists()
+
+
+def render_due(due: str) -> str:
+    """Return a due date to the minute, with the stored text in its tooltip."""
+    day, _, time = wall_clock(due).partition("T")
+    suffix = due[len(f"{day}T{time}") :] if time else ""
+    place = {"": "", "Z": "UTC"}.get(suffix, suffix.strip("[]"))
+    return format_html('<span class="due" title="{}">{}</span>', due, " ".join(filter(None, (day, time[:5], place))))
 
 
 def render_time(time: datetime) -> str:

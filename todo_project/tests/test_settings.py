@@ -126,6 +126,10 @@ INVALID_SETTINGS = [
         {"ENV_FILE": "/nowhere/env"},
         "Set ENV_FILE to a file that exists, or unset ENV_FILE to read .env",
     ),
+    *(
+        ({"TIME_ZONE": name}, "Set TIME_ZONE to the IANA name of a time zone, such as Europe/Berlin")
+        for name in ("Berlin", "europe/berlin", "+01:00", "../etc/passwd")
+    ),
     ({"DB_ROW_SECURITY": "on"}, "Set DB_ROW_SECURITY=off: only PostgreSQL has row-level security"),
     ({"DATABASE_URL": "garbage"}, SET_DATABASE_URL),
     ({"DATABASE_URL": "postgresql://host"}, SET_DATABASE_URL.replace("a URL", "a URL that names a database")),

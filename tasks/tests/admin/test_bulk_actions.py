@@ -8,6 +8,8 @@ from django.db import OperationalError
 
 from tasks.admin import bulk_actions
 from tasks.models import Task
+from tasks.querysets import TaskQuerySet
+from tasks.rules import MESSAGES
 from tasks.tests.admin.admin_pages import (
     LIST,
     UNUSED_ID,
@@ -59,6 +61,16 @@ ACTIONS = {
         "Delete for good",
     ),
 }
+ALL_ACTIONS = [
+    "complete",
+    "reopen",
+    "set_priority",
+    "add_label",
+    "remove_label",
+    "move_to_trash",
+    "restore",
+    "delete_for_good",
+]
 EACH_ACTION = pytest.mark.parametrize(
     ("action", "after", "message", "label"), [(name, *rest) for name, rest in ACTIONS.items()], ids=ACTIONS
 )
@@ -240,10 +252,141 @@ def test_database_error_during_action_is_shown(admin_client, monkeypatch, caplog
     assert [summary for summary, _ in log_entries()] == ["4 tasks completed"]
 
 
+# Actions that ask for a value.
+
+NO_PLAN = (0, frozenset(), 1)
+FULL = frozenset(f"Label {number}" for number in range(20))
+VALUE_ACTIONS = {
+    "high": (
+        "set_priority",
+        "3",
+        {"Plain": (3, frozenset(), 2), "Full": (3, FULL, 2)},
+        "2 tasks set to priority “high”",
+        "2 skipped (already of this priority or in the trash)",
+        "Set priority “high”",
+    ),
+    "none": (
+        "set_priority",
+        "0",
+        {"Planned": (0, frozenset({"home", "work"}), 2)},
+        "1 task set to priority —",
+        "3 skipped (already of this priority or in the trash)",
+        "Set priority —",
+    ),
+    "add": (
+        "add_label",
+        " home ",
+        {"Plain": (0, frozenset({"home"}), 2)},
+        "1 task labelled “home”, 1 skipped (already with 20 labels)",
+        "2 skipped (already with this label or in the trash)",
+        "Add label “home”",
+    ),
+    "remove": (
+        "remove_label",
+        "home",
+        {"Planned": (3, frozenset({"work"}), 2)},
+        "1 task freed of label “home”",
+        "3 skipped (without this label or in the trash)",
+        "Remove label “home”",
+    ),
+}
+EACH_VALUE_ACTION = pytest.mark.parametrize(
+    ("action", "value", "written", "summary", "skipped", "label"), VALUE_ACTIONS.values(), ids=VALUE_ACTIONS
+)
+
+
+@pytest.fixture
+def planned_tasks(db):
+    return [
+        TaskFactory(title="Planned", priority=3, labels=frozenset({"home", "work"})),
+        TaskFactory(title="Plain"),
+        TaskFactory(title="Full", labels=FULL),
+        TaskFactory(title="Trashed", trashed=True),
+    ]
+
+
+PLANS = {"Planned": (3, frozenset({"home", "work"}), 1), "Plain": NO_PLAN, "Full": (0, FULL, 1), "Trashed": NO_PLAN}
+
+
+def stored_plans():
+    return {task.title: (task.priority, task.labels, task.version) for task in Task.objects.order_by("id")}
+
+
+@EACH_VALUE_ACTION
+def test_value_action_asks_for_its_value(admin_client, planned_tasks, action, value, written, summary, skipped, label):
+    response = run_action(admin_client, action, planned_tasks)
+    assert f"{label.split()[0]} {label.split()[1]}: 3 tasks ." in text_of(response)
+    content = response.content.decode()
+    assert re.findall('<label for="id_value">([^<]*)</label>', content) == [f"{action.split('_')[1].title()}:"]
+    assert (stored_plans(), log_entries()) == (PLANS, [])
+
+
+@EACH_VALUE_ACTION
+def test_value_action_on_checked_tasks_writes_and_reports(
+    admin_client, planned_tasks, action, value, written, summary, skipped, label
+):
+    response = run_action(admin_client, action, planned_tasks, confirmed="yes", value=value)
+    assert (response.status_code, response.headers["Location"]) == (302, f"{LIST}?where=both")
+    assert shown_messages(response) == [("success", f"{summary}, {skipped}")]
+    assert stored_plans() == {**PLANS, **written}
+    ids = ", ".join(str(task.pk) for task in planned_tasks)
+    assert log_entries() == [(summary, f"{label}. Ids: {ids}")]
+
+
+@EACH_VALUE_ACTION
+def test_value_action_on_all_tasks_shows_progress(
+    admin_client, planned_tasks, monkeypatch, action, value, written, summary, skipped, label
+):
+    monkeypatch.setattr(bulk_actions, "BATCH_SIZE", 1)
+    assert "on all pages of the list." in text_of(run_action_on_all(admin_client, action))
+    content = run_action_on_all(admin_client, action, confirmed="yes", value=value).getvalue().decode()
+    assert shown_progress(content)[1] == f"Done: {summary}."
+    assert stored_plans() == {**PLANS, **written}
+    assert log_entries() == [(summary, f"{label}. All of {LIST}?where=both")]
+
+
+@pytest.mark.parametrize(
+    ("action", "value", "message"),
+    [
+        ("set_priority", "4", MESSAGES["priority"]["invalid"]),
+        ("set_priority", "", MESSAGES["priority"]["invalid"]),
+        ("add_label", "", "A label must not be blank"),
+        ("add_label", "a,b", MESSAGES["labels"]["forbidden_character"].replace('"', "&quot;")),
+        ("add_label", "a" * 51, MESSAGES["labels"]["max_length"]),
+        ("remove_label", "__proto__", MESSAGES["labels"]["reserved"]),
+    ],
+)
+def test_value_action_refuses_an_invalid_value(admin_client, planned_tasks, action, value, message):
+    response = run_action(admin_client, action, planned_tasks, confirmed="yes", value=value)
+    assert response.status_code == 200
+    assert message in text_of(response)
+    assert (stored_plans(), log_entries()) == (PLANS, [])
+
+
+def test_value_action_on_trashed_tasks_says_so(admin_client, planned_tasks):
+    text = text_of(run_action(admin_client, "add_label", planned_tasks[3:]))
+    assert "Nothing to do: the selected tasks are in the trash." in text
+
+
+def test_label_is_added_beside_a_label_of_another_writer(admin_client, monkeypatch):
+    """The statement adds to the labels of the moment, and not to labels that were read before."""
+    task = TaskFactory()
+    change = Task.objects.all().change_query
+
+    def change_after_another(tasks, *args, **values):
+        monkeypatch.undo()
+        Task.objects.change(label_patch='{"other":true}')
+        return change.__func__(tasks, *args, **values)
+
+    monkeypatch.setattr(TaskQuerySet, "change_query", change_after_another)
+    run_action(admin_client, "add_label", [task], confirmed="yes", value="home")
+    assert Task.objects.get().labels == {"home", "other"}
+
+
 # Permissions.
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", ALL_ACTIONS)
 def test_viewer_cannot_run_an_action(as_member, tasks, action):
     client = as_member("viewer")
     assert run_action(client, action, tasks.values(), confirmed="yes").status_code == 403
@@ -257,7 +400,7 @@ def test_operator_can_run_an_action(as_member, tasks, action, after, message, la
     assert shown_messages(response) == [("success", message)]
 
 
-@pytest.mark.parametrize(("group", "writing"), [("viewer", []), ("operator", [*ACTIONS])])
+@pytest.mark.parametrize(("group", "writing"), [("viewer", []), ("operator", ALL_ACTIONS)])
 def test_list_offers_only_permitted_actions(as_member, tasks, group, writing):
     content = as_member(group).get(LIST).content.decode()
     assert re.findall(r'<option value="(\w+)">', content) == [*writing, "export_csv", "export_jsonl"]

@@ -23,7 +23,7 @@ def test_list_shows_live_tasks_of_all_owners_newest_first(admin_client):
     TaskFactory(title="Trashed", trashed=True)
     assert listed_titles(admin_client) == ["Buy rye", "Buy milk"]
     response = admin_client.get(LIST)
-    assert "Title Owner Completed Created Updated Trashed" in text_of(response)
+    assert "Title Owner Completed Due Priority Labels Created Updated Trashed" in text_of(response)
     assert "2 tasks" in text_of(response)
     assert re.findall('aria-label="(completed|open)"', response.content.decode()) == ["completed", "open"]
 
@@ -71,6 +71,37 @@ def test_action_beyond_answer_timeout_is_completed(admin_client, settings, monke
     assert Task.objects.get().completed is True
 
 
+@pytest.mark.parametrize(
+    ("due", "shown"),
+    [
+        ("2026-12-24", "2026-12-24"),
+        ("2026-12-24T18:00:30", "2026-12-24 18:00"),
+        ("2026-12-24T17:00:00Z", "2026-12-24 17:00 UTC"),
+        ("2026-12-24T18:00:00[Europe/Berlin]", "2026-12-24 18:00 Europe/Berlin"),
+    ],
+)
+def test_due_date_is_shown_to_the_minute(admin_client, due, shown):
+    TaskFactory(due=due)
+    assert f'<span class="due" title="{due}">{shown}</span>' in admin_client.get(LIST).content.decode()
+
+
+def test_priority_and_labels_are_shown_as_words(admin_client):
+    TaskFactory(priority=3, labels=frozenset({"work", "<b>&"}))
+    content = admin_client.get(LIST).content.decode()
+    assert '<td class="field-priority_word">high</td>' in content
+    assert re.findall('<a class="label" href="([^"]*)">([^<]*)</a>', content) == [
+        (f"{LIST}?label=%3Cb%3E%26", "&lt;b&gt;&amp;"),
+        (f"{LIST}?label=work", "work"),
+    ]
+
+
+def test_task_without_plan_has_empty_columns(admin_client):
+    TaskFactory()
+    content = admin_client.get(LIST).content.decode()
+    columns = ("due_text", "priority_word", "label_links")
+    assert [re.search(f'<td class="field-{name}">(.*?)</td>', content)[1] for name in columns] == ["", "", ""]
+
+
 # Queries.
 
 
@@ -90,6 +121,7 @@ def test_list_of_one_page_takes_3_queries(admin_client, django_assert_num_querie
         ("?created=day&where=both", 4),
         ("?owner=default", 4),
         ("?p=2", 3),
+        ("?due=none&priority=none", 4),
         ("?q=task", 6),
         ("?q=default", 5),
         (f"?q={UNUSED_ID}", 6),
@@ -222,7 +254,71 @@ def test_created_filter_keeps_the_last_days(admin_client, value, found):
     assert [int(title) for title in listed_titles(admin_client, f"?created={value}")] == found
 
 
-@pytest.mark.parametrize("query", ["?where=nowhere", "?created=yesterday", "?completed__exact=perhaps", "?owner=%00"])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?priority=high", ["High"]),
+        ("?priority=low", ["Low"]),
+        ("?priority=none", ["None"]),
+        ("?label=home", ["Low", "High"]),
+        ("?label=%20home%20", ["Low", "High"]),
+        ("?label=Home", []),
+        ("?label=hom", []),
+        ("?label=%C3%A4%25", ["High"]),
+        ("?label=home&priority=low", ["Low"]),
+        ("?label=", ["None", "Low", "High"]),
+    ],
+)
+def test_priority_and_label_filters_narrow_the_list(admin_client, query, found):
+    TaskFactory(title="High", priority=3, labels=frozenset({"home", "ä%"}))
+    TaskFactory(title="Low", priority=1, labels=frozenset({"home"}))
+    TaskFactory(title="None")
+    assert listed_titles(admin_client, query) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("overdue", ["-1"]), ("today", ["0"]), ("week", ["6", "0"]), ("none", ["None"])],
+)
+def test_due_filter_narrows_the_list(admin_client, value, found):
+    today = timezone.now().date()
+    for days in (-1, 0, 6, 7):
+        TaskFactory(title=f"{days}", due=f"{today + timedelta(days=days)}")
+    TaskFactory(title="Completed", due=f"{today - timedelta(days=1)}", completed=True)
+    TaskFactory(title="None")
+    assert listed_titles(admin_client, f"?due={value}") == found
+
+
+@pytest.mark.parametrize(("zone", "found"), [("Etc/GMT+12", []), ("Pacific/Kiritimati", ["Due"])])
+def test_due_filter_counts_days_by_the_time_zone_setting(admin_client, settings, zone, found):
+    """Kiritimati is 26 hours ahead of GMT+12, so its date is always later."""
+    settings.DUE_TIME_ZONE = zone
+    behind = timezone.now() - timedelta(hours=12)
+    TaskFactory(title="Due", due=f"{behind:%Y-%m-%d}")
+    assert listed_titles(admin_client, "?due=overdue") == found
+
+
+def test_label_filter_keeps_the_other_filters(admin_client):
+    content = admin_client.get(f"{LIST}?label=%3Cb%3E&completed__exact=0").content.decode()
+    form = re.search('<form method="get" class="label-filter">.*?</details>', content, re.S)[0]
+    assert re.findall(r'name="(\w+)" value="([^"]*)"', form) == [("label", "&lt;b&gt;"), ("completed__exact", "0")]
+    assert '<a href="?completed__exact=0">All</a>' in form
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?where=nowhere",
+        "?created=yesterday",
+        "?completed__exact=perhaps",
+        "?owner=%00",
+        "?due=tomorrow",
+        "?priority=3",
+        "?label=a,b",
+        "?label=%20",
+        "?label=%00",
+    ],
+)
 def test_invalid_filter_value_redirects_to_the_list(admin_client, query):
     """Django's answer to such an address."""
     TaskFactory()
@@ -258,18 +354,20 @@ def test_only_columns_with_an_index_are_sortable(admin_client, query, sortable):
 @pytest.mark.parametrize(
     ("order", "found"),
     [
-        ("4", "ABC"),
-        ("1.4", "ABC"),
-        ("-4", "CBA"),
+        ("7", "ABC"),
+        ("1.7", "ABC"),
+        ("-7", "CBA"),
         ("1", "CBA"),
         ("2", "CBA"),
+        ("4", "CBA"),
         ("5", "CBA"),
+        ("6", "CBA"),
         ("99", "CBA"),
         ("x", "CBA"),
     ],
 )
 def test_order_of_a_column_without_an_index_is_ignored(admin_client, order, found):
-    """Column 4 is the time of creation; otherwise the newest tasks come first."""
+    """Column 7 is the time of creation; otherwise the newest tasks come first."""
     TaskFactory(title="A", user_id="c")
     TaskFactory(title="B", user_id="b")
     TaskFactory(title="C", user_id="a")
@@ -281,7 +379,7 @@ def test_order_of_a_column_without_an_index_is_ignored(admin_client, order, foun
     [
         ("", ("created", "descending")),
         ("?where=trash", ("trashed", "descending")),
-        ("?where=trash&o=4", ("created", "ascending")),
+        ("?where=trash&o=7", ("created", "ascending")),
     ],
 )
 def test_sorted_column_is_marked(admin_client, query, sorted_column):
@@ -296,7 +394,7 @@ def test_trash_is_sorted_by_time_of_deletion(admin_client):
     Task.objects.addressed(second.pk).move_to_trash()
     Task.objects.addressed(first.pk).move_to_trash()
     assert listed_titles(admin_client, "?where=trash") == ["A", "B"]
-    assert listed_titles(admin_client, "?where=trash&o=6") == ["B", "A"]
+    assert listed_titles(admin_client, "?where=trash&o=9") == ["B", "A"]
 
 
 # Pages and counts.
@@ -326,8 +424,8 @@ def test_page_after_the_last_shows_the_first(admin_client, numbered_tasks, page)
 
 
 def test_page_links_keep_the_filter(admin_client, numbered_tasks):
-    content = admin_client.get(f"{LIST}?completed__exact=0&owner=default&o=-4").content.decode()
-    assert '<a href="?completed__exact=0&amp;o=-4&amp;owner=default&amp;p=2">2</a>' in content
+    content = admin_client.get(f"{LIST}?completed__exact=0&owner=default&o=-7").content.decode()
+    assert '<a href="?completed__exact=0&amp;o=-7&amp;owner=default&amp;p=2">2</a>' in content
 
 
 def test_count_and_pages_end_at_the_limit(admin_client, numbered_tasks, monkeypatch):

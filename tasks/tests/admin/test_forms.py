@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from tasks.admin.form_fields import DUE_FAULTS
 from tasks.admin.forms import DAMAGED_MESSAGE, describe_value
 from tasks.admin.task_admin import TaskAdmin
 from tasks.models import Task
@@ -277,6 +278,182 @@ def test_viewer_sees_the_task_and_cannot_change_it(as_member, task, stored):
     assert stored() == before
 
 
+# Due date, priority and labels.
+
+EMPTY_DUE = {"due_date": "", "due_time": "", "due_clock": "local", "due_zone": ""}
+
+#: The controls of the form for each form of a due date.
+DUES = {
+    "2026-12-24": {**EMPTY_DUE, "due_date": "2026-12-24"},
+    "2026-12-24T18:00:00": {**EMPTY_DUE, "due_date": "2026-12-24", "due_time": "18:00:00"},
+    "2026-12-24T17:00:05Z": {**EMPTY_DUE, "due_date": "2026-12-24", "due_time": "17:00:05", "due_clock": "utc"},
+    "0001-01-01T18:00:00[Europe/Berlin]": {
+        "due_date": "0001-01-01",
+        "due_time": "18:00:00",
+        "due_clock": "zone",
+        "due_zone": "Europe/Berlin",
+    },
+}
+
+
+def due_controls(values):
+    return {name: value for name, value in values.items() if name.startswith("due_")}
+
+
+@pytest.mark.parametrize("due", DUES)
+def test_form_shows_each_form_of_a_due_date(admin_client, stored, due):
+    task = TaskFactory(due=due)
+    before = stored()
+    values = read_form(admin_client, change_url(task))
+    assert due_controls(values) == DUES[due]
+    assert admin_client.post(change_url(task), values).status_code == 302
+    assert stored() == before
+
+
+@pytest.mark.parametrize("due", DUES)
+def test_form_writes_each_form_of_a_due_date(admin_client, task, due):
+    values = {**read_form(admin_client, change_url(task)), **DUES[due]}
+    assert_saved(admin_client.post(change_url(task), values), "The task “Buy milk” was changed successfully.")
+    assert (Task.objects.get().due, Task.objects.get().version) == (due, 2)
+    assert log_entries() == [("Buy milk", "Changed Due.")]
+
+
+def test_time_without_seconds_is_completed(admin_client, task):
+    typed = {**EMPTY_DUE, "due_date": " 2026-12-24 ", "due_time": "18:00"}
+    admin_client.post(change_url(task), {**read_form(admin_client, change_url(task)), **typed})
+    assert Task.objects.get().due == "2026-12-24T18:00:00"
+
+
+def test_zone_counts_only_if_it_is_chosen(admin_client, task):
+    """The browser hides the zone until it is chosen."""
+    typed = {**EMPTY_DUE, "due_date": "2026-12-24", "due_time": "18:00", "due_zone": "Europe/Berlin"}
+    admin_client.post(change_url(task), {**read_form(admin_client, change_url(task)), **typed})
+    assert Task.objects.get().due == "2026-12-24T18:00:00"
+
+
+def test_due_date_is_removed_with_its_date_and_time(admin_client):
+    task = TaskFactory(due="2026-12-24T18:00:00[Europe/Berlin]")
+    values = fill_in(read_form(admin_client, change_url(task)), due_date="", due_time="")
+    assert admin_client.post(change_url(task), values).status_code == 302
+    assert (Task.objects.get().due, Task.objects.get().version) == (None, 2)
+
+
+INVALID_DUES = {
+    "no-date": ({"due_time": "18:00"}, DUE_FAULTS["no_date"]),
+    "no-time": ({"due_date": "2026-12-24", "due_clock": "utc"}, DUE_FAULTS["no_time"]),
+    "no-zone": ({"due_date": "2026-12-24", "due_time": "18:00", "due_clock": "zone"}, DUE_FAULTS["no_zone"]),
+    "date": ({"due_date": "24.12.2026"}, DUE_FAULTS["invalid"]),
+    "no-such-date": ({"due_date": "2026-02-30"}, DUE_FAULTS["invalid"]),
+    "year-zero": ({"due_date": "0000-01-01"}, DUE_FAULTS["invalid"]),
+    "instant-as-date": ({"due_date": "2026-12-24T17:00:00Z"}, DUE_FAULTS["invalid"]),
+    "time": ({"due_date": "2026-12-24", "due_time": "6 pm"}, DUE_FAULTS["invalid"]),
+    "hour-24": ({"due_date": "2026-12-24", "due_time": "24:00"}, DUE_FAULTS["invalid"]),
+    "offset": ({"due_date": "2026-12-24", "due_time": "18:00:00+01:00"}, DUE_FAULTS["invalid"]),
+    "zone": (
+        {"due_date": "2026-12-24", "due_time": "18:00", "due_clock": "zone", "due_zone": "Europe/Berln"},
+        MESSAGES["due"]["unknown_time_zone"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("typed", "message"), INVALID_DUES.values(), ids=INVALID_DUES)
+def test_form_names_the_fault_of_a_due_date(admin_client, task, stored, typed, message):
+    values = {**read_form(admin_client, change_url(task)), **typed}
+    assert_refused(admin_client, task, values, stored, {"due": [message]})
+
+
+def test_each_control_of_the_due_date_has_a_label(admin_client):
+    content = admin_client.get(ADD).content.decode()
+    assert re.findall(r'<label for="id_due_([0-9])">([^<]*)</label><[a-z]+[^>]* name="(\w+)"', content) == [
+        ("0", "Date", "due_date"),
+        ("1", "Time (optional)", "due_time"),
+        ("2", "The time is", "due_clock"),
+        ("3", "Time zone", "due_zone"),
+    ]
+    assert '<option value="Europe/Berlin"></option>' in content
+
+
+@pytest.mark.parametrize(
+    ("typed", "labels"),
+    [
+        ("home", {"home"}),
+        (" work ,home,, ", {"home", "work"}),
+        ("Zähler ablesen, 買い物", {"Zähler ablesen", "買い物"}),
+        (", ".join(f"{number}" for number in range(20)), {f"{number}" for number in range(20)}),
+    ],
+)
+def test_form_writes_labels_between_commas(admin_client, task, typed, labels):
+    values = {**read_form(admin_client, change_url(task)), "labels": typed}
+    assert admin_client.post(change_url(task), values).status_code == 302
+    assert (Task.objects.get().labels, Task.objects.get().version) == (labels, 2)
+    assert log_entries() == [("Buy milk", "Changed Labels.")]
+    assert read_form(admin_client, change_url(task))["labels"] == ", ".join(sorted(labels))
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "name"),
+    [
+        ("home, home", "duplicate", ": “home”"),
+        ("home, " + "a" * 51, "max_length", f": “{'a' * 51}”"),
+        ('home, "work"', "forbidden_character", ": “&quot;work&quot;”"),
+        ("home, \u200b", "blank", ": “\u200b”"),
+        ("__proto__", "reserved", ": “__proto__”"),
+        (",".join(f"{number}" for number in range(21)), "max_number", ""),
+    ],
+)
+def test_form_names_the_label_that_is_wrong(admin_client, task, stored, typed, code, name):
+    before = stored()
+    values = {**read_form(admin_client, change_url(task)), "labels": typed}
+    response = admin_client.post(change_url(task), values)
+    message = MESSAGES["labels"][code] + name.replace("&quot;", '"')
+    assert form_errors(response) == {"labels": [message]}
+    assert (Form(response).values["labels"], stored()) == (typed, before)
+
+
+@pytest.mark.parametrize("priority", [0, 1, 2, 3])
+def test_priority_is_a_choice(admin_client, priority):
+    task = TaskFactory(priority=priority)
+    response = admin_client.get(change_url(task))
+    select = re.search('<select name="priority".*?</select>', response.content.decode(), re.S)[0]
+    assert re.findall('<option value="([0-9])"[^>]*>([^<]*)<', select) == [
+        ("0", "—"),
+        ("1", "low"),
+        ("2", "medium"),
+        ("3", "high"),
+    ]
+    values = Form(response).values
+    assert values["priority"] == f"{priority}"
+    other = (priority + 1) % 4
+    assert admin_client.post(change_url(task), {**values, "priority": f"{other}"}).status_code == 302
+    assert (Task.objects.get().priority, log_entries()) == (other, [(task.title, "Changed Priority.")])
+
+
+def test_form_refuses_an_unknown_priority(admin_client, task, stored):
+    before = stored()
+    values = {**read_form(admin_client, change_url(task)), "priority": "4"}
+    errors = {"priority": [MESSAGES["priority"]["invalid"]]}
+    assert form_errors(admin_client.post(change_url(task), values)) == errors
+    assert stored() == before
+
+
+@pytest.mark.parametrize("options", [{}, {"trashed": True}], ids=["viewer", "trashed"])
+def test_read_only_page_shows_words(as_member, options):
+    task = TaskFactory(due="2026-12-24", priority=3, labels=frozenset({"work", "home"}), completed=True, **options)
+    text = text_of(as_member("viewer").get(change_url(task)))
+    assert re.search(r"Due: 2026-12-24 .*Priority: high .*Labels: home work ", text)
+    assert f"Completed at: {task.completed_at:%Y-%m-%d %H:%M:%S} UTC" in text
+
+
+def test_completed_at_is_read_only(admin_client):
+    task = TaskFactory(completed=True)
+    values = read_form(admin_client, change_url(task))
+    forged = {"completed_at": "2026-01-11", "completed_at_0": "2026-01-11", "completed_at_1": "09:30"}
+    assert values.keys() & forged.keys() == set()
+    admin_client.post(change_url(task), {**values, **forged, "title": "Buy rye"})
+    after = Task.objects.get()
+    assert (after.title, after.completed_at) == ("Buy rye", task.completed_at)
+
+
 # A task that changed after the page was opened.
 
 
@@ -315,6 +492,29 @@ def test_stale_form_is_refused_and_shows_current_values(admin_client, task, stor
     values = fill_in(read_form(admin_client, change_url(task)), **typed)
     Task.objects.addressed(task.pk).change(**change)
     assert_refused(admin_client, task, values, stored, {**STALE, **messages})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"due": "2026-12-24T18:00:00[Europe/Berlin]"}, "It is now “2026-12-24T18:00:00[Europe/Berlin]”."),
+        ({"priority": 3}, "It is now “high”."),
+        ({"labels": frozenset({"work", "home"})}, "It is now “home, work”."),
+    ],
+    ids=["due", "priority", "labels"],
+)
+def test_stale_form_shows_words_and_not_numbers(admin_client, task, stored, change, message):
+    values = read_form(admin_client, change_url(task))
+    Task.objects.addressed(task.pk).change(**change)
+    assert_refused(admin_client, task, values, stored, {**STALE, **{name: [message] for name in change}})
+
+
+def test_stale_form_says_which_plan_is_now_empty(admin_client, stored):
+    task = TaskFactory(due="2026-12-24", priority=3, labels=frozenset({"home"}))
+    values = read_form(admin_client, change_url(task))
+    Task.objects.addressed(task.pk).change(due=None, priority=0, labels=frozenset())
+    empty = {name: ["It is now empty."] for name in ("due", "priority", "labels")}
+    assert_refused(admin_client, task, values, stored, {**STALE, **empty})
 
 
 @pytest.mark.parametrize(
