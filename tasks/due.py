@@ -38,6 +38,11 @@ _ZONE_NAME = f"[A-Za-z][A-Za-z0-9_+/-]{{0,{ZONE_NAME_MAX_LENGTH - 1}}}"
 #: Python needs ``fullmatch``, because its ``$`` also matches before a last line feed.
 DUE_FORMS = rf"^{_DATE}(T{_TIME}(Z|\[{_ZONE_NAME}\])?)?$"
 
+#: The shape of the accepted forms, in the same syntax.
+ACCEPTED_DUE_FORMS = (
+    rf"^{_DATE}(T{_TIME}((\.[0-9]+)?(Z|(?!-00:00)[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?(\[{_ZONE_NAME}\])?)?$"
+)
+
 DUE_EXAMPLES = [
     "2026-12-24",
     "2026-12-24T18:00:00",

@@ -35,8 +35,8 @@ TRASHED = Q(deleted_at__isnull=False)
 NEWEST_FIRST = "-created_at"
 LAST_WRITTEN_FIRST = "-updated_at"
 
-#: The sort key of tasks without a due date: due dates begin with digits, which sort before ``~``. The key is part of the
-#: SQL, because PostgreSQL's plan for any parameter could not use the index.
+#: The sort key of tasks without a due date: due dates begin with digits, which sort before ``~``. The key is not a
+#: parameter, because PostgreSQL's plan for any parameters could not use the index.
 AFTER_EVERY_DUE = Func(template="'~'", output_field=models.CharField())
 
 #: The expressions that a list can sort by. A nullable column needs ``Coalesce`` with a stand-in for ``NULL``.

@@ -6,8 +6,9 @@ from django.core.exceptions import ValidationError
 
 from rest.openapi import text_pattern
 from rest.parameters import BOOLEAN, TIMESTAMP, ParameterType, one_of
+from tasks.api.serializers import LABEL_SCHEMA
 from tasks.due import WALL_CLOCK_FORMS, parse_wall_clock
-from tasks.rules import INVISIBLE, LABEL_FORBIDDEN, NUL, WHITE_SPACE, Priority, clean_label
+from tasks.rules import NUL, WHITE_SPACE, Priority, clean_label
 
 MAX_SEARCH_LENGTH = 200
 
@@ -31,11 +32,7 @@ def _parse_label(text: str) -> str:
 WITHOUT_DUE = one_of({"any": False, "none": True}, example="any")
 WALL_CLOCK = ParameterType(parse_wall_clock, {"type": "string", "pattern": WALL_CLOCK_FORMS}, "2026-12-24")
 PRIORITY = one_of({priority.label: priority.value for priority in Priority}, example="high")
-LABEL = ParameterType(
-    _parse_label,
-    {"type": "string", "minLength": 1, "pattern": text_pattern(forbidden=LABEL_FORBIDDEN, invisible=INVISIBLE)},
-    "home",
-)
+LABEL = ParameterType(_parse_label, LABEL_SCHEMA, "home")
 
 FILTERS = {
     "completed": Filter("completed", BOOLEAN, "Only tasks that are done (`true`), or only open ones (`false`)."),

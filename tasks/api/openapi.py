@@ -20,9 +20,10 @@ from rest.openapi import text_pattern
 from tasks.api.filters import FILTERS
 from tasks.api.listing import PARAMETERS, SELECTION
 from tasks.api.serializers import LABEL_SCHEMA, LABELS_SCHEMA, TaskSerializer
+from tasks.due import ACCEPTED_DUE_FORMS
 from tasks.models import Task
 from tasks.querysets import LAST_WRITTEN_FIRST, NEWEST_FIRST
-from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, TITLE_FORBIDDEN
+from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, LABELS_MAX_NUMBER, TITLE_FORBIDDEN
 
 _EXAMPLE = {
     "id": "019bac10-5b00-7000-8000-000000000000",
@@ -286,15 +287,20 @@ class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
             schema["description"] = "Read-only fields are accepted and ignored. Unknown fields are refused."
             properties["title"]["pattern"] = TITLE_PATTERN
             properties["labels"] = _labels_request(partial=self.target.partial)
+            properties["due"]["pattern"] = ACCEPTED_DUE_FORMS
+            del properties["due"]["maxLength"]
             properties["description"] |= {"type": ["string", "null"], "pattern": DESCRIPTION_PATTERN}
         return schema
 
 
 def _labels_request(*, partial: bool) -> dict[str, Any]:
     """Return the schema of labels in a request; a change may remove labels."""
-    values = {"enum": [True, None]} if partial else {"const": True}
-    names = {"type": "array", "items": LABEL_SCHEMA, "uniqueItems": True}
-    return {"anyOf": [{**LABELS_SCHEMA, "additionalProperties": values}, names, {"type": "null"}]}
+    labels = {**LABELS_SCHEMA}
+    if partial:
+        labels["additionalProperties"] = {"enum": [True, None]}
+        del labels["maxProperties"]  # the limit is for the labels after the change
+    names = {"type": "array", "items": LABEL_SCHEMA, "uniqueItems": True, "maxItems": LABELS_MAX_NUMBER}
+    return {"anyOf": [labels, names, {"type": "null"}]}
 
 
 #: The operations that can follow on the task of a response.

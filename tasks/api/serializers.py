@@ -19,7 +19,16 @@ from tasks import fields
 from tasks.due import DUE_EXAMPLES, DUE_FORMS, DUE_MAX_LENGTH, canonical_due
 from tasks.fields import label_patch
 from tasks.models import Task
-from tasks.rules import INVISIBLE, LABEL_FORBIDDEN, LABELS_MAX_NUMBER, MESSAGES, WHITE_SPACE, Priority, clean_label
+from tasks.rules import (
+    INVISIBLE,
+    LABEL_FORBIDDEN,
+    LABEL_MAX_LENGTH,
+    LABELS_MAX_NUMBER,
+    MESSAGES,
+    WHITE_SPACE,
+    Priority,
+    clean_label,
+)
 
 LABEL_PATTERN = text_pattern(forbidden=LABEL_FORBIDDEN, invisible=INVISIBLE)
 
@@ -99,7 +108,7 @@ class PriorityField(serializers.Field[int, str | None, str | None, Any]):
         return Priority(value).label if value else None
 
 
-LABEL_SCHEMA = {"type": "string", "minLength": 1, "pattern": LABEL_PATTERN}
+LABEL_SCHEMA = {"type": "string", "minLength": 1, "maxLength": LABEL_MAX_LENGTH, "pattern": LABEL_PATTERN}
 LABELS_SCHEMA = {
     "type": "object",
     "maxProperties": LABELS_MAX_NUMBER,

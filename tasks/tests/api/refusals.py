@@ -488,6 +488,64 @@ PARAMETERS = [
 ]
 
 
+WALL_CLOCK = "must be a date such as 2026-12-24, or a local time such as 2026-12-24T18:00:00"
+TIME = "must be an RFC 3339 date and time with an offset, of the years 0001 to 9999"
+PLUS = "must have %2B for the + of its offset; send %2B01:00"
+PRIORITY = "must be one of none, low, medium, high"
+LABEL = "must be a label: A label"
+
+#: Queries that lists and the count refuse, with the parameter and the rule.
+REFUSED_QUERIES = [
+    ("due=soon", "due", "must be one of any, none"),
+    ("due=null", "due", "must be one of any, none"),
+    ("due=2026-12-24", "due", "must be one of any, none"),
+    ("due_after=today", "due_after", WALL_CLOCK),
+    ("due_after=2026-02-30", "due_after", WALL_CLOCK),
+    ("due_after=2026-12-24T18:00", "due_after", WALL_CLOCK),
+    ("due_after=2026-12-24T17:00:00Z", "due_after", WALL_CLOCK),
+    ("due_before=2026-12-24T18:00:00%5BEurope/Berlin%5D", "due_before", WALL_CLOCK),
+    ("due_before=2026-12-24T24:00:00", "due_before", WALL_CLOCK),
+    ("due_before=2026-12-24%20", "due_before", WALL_CLOCK),
+    ("due_before=2026-12-24%0A", "due_before", WALL_CLOCK),
+    ("priority=urgent", "priority", PRIORITY),
+    ("priority=High", "priority", PRIORITY),
+    ("priority=null", "priority", PRIORITY),
+    ("priority=3", "priority", PRIORITY),
+    ("priority=low,high", "priority", PRIORITY),
+    ("label=%20", "label", f"{LABEL} must not be blank"),
+    ("label=%E2%80%8B", "label", f"{LABEL} must not be blank"),
+    (f"label={'x' * 51}", "label", f"{LABEL} exceeds the maximum length of 50 characters"),
+    *(
+        (
+            f"label=a{character}b",
+            "label",
+            f'{LABEL} must not contain ", \\, commas, control characters, line breaks or lone surrogates',
+        )
+        for character in ("%22", "%5C", ",", "%00", "%0A", "%C2%85", "%E2%80%A8")
+    ),
+    ("label=__proto__", "label", f"{LABEL} must not be __proto__"),
+    ("label=home&label=work", "label", "must appear only once"),
+    ("completed_after=2026-01-11", "completed_after", TIME),
+    ("completed_after=null", "completed_after", TIME),
+    ("completed_before=2026-01-11T09:30:00", "completed_before", TIME),
+    ("completed_before=2026-01-11T09:30:00+01:00", "completed_before", PLUS),
+]
+PARAMETERS += [
+    refuse(f"{name}: ?{query[:40]}", "validation_error", name, query=f"?{query}", errors=[invalid_parameter(*fault)])
+    for name in ("list", "list-trash", "count")
+    for query, *fault in REFUSED_QUERIES
+] + [
+    refuse(
+        f"count: ?{name}",
+        "validation_error",
+        "count",
+        query=f"?{name}={value}",
+        errors=[unknown_parameter(name, ROUTES["count"])],
+    )
+    for name, value in (("limit", "5"), ("cursor", "x"), ("ordering", "title"))
+]
+
+
 # Bodies
 
 LARGE = [
@@ -521,6 +579,12 @@ DESCRIPTION_CHARACTER = invalid(
 )
 COMPLETED_NULL = invalid("completed", "null", "Completed must be true or false")
 COMPLETED_NO_BOOLEAN = invalid("completed", "invalid", "Completed must be true or false")
+DUE_INVALID = invalid("due", "invalid", "Due must be a date, a local time, an instant or a local time with a zone")
+DUE_ZONE = invalid("due", "unknown_time_zone", "Due names an unknown time zone")
+DUE_OFFSET = invalid("due", "wrong_offset", "Due has an offset that its time zone does not have then")
+PRIORITY_INVALID = invalid("priority", "invalid", "Priority must be low, medium, high or null")
+LABELS_INVALID = invalid("labels", "invalid", "Labels must be an object of names to true, or an array of names")
+TOO_MANY_LABELS = invalid("labels", "max_number", "Labels exceed the maximum number of 20")
 NOT_AN_OBJECT = fault("not_an_object", "The body must be a JSON object", pointer="#")
 
 EMOJI = "\N{PILE OF POO}"
@@ -545,6 +609,110 @@ INVALID_VALUES = [
     ("description", DESCRIPTION_CHARACTER, [*"\0\x08\x0b\x0c\x1b\x7f\x85\x9f\udc00\udfff"]),
     ("completed", COMPLETED_NULL, [None]),
     ("completed", COMPLETED_NO_BOOLEAN, ["yes", "on", "true", "", 0, 1, 1.0, [], {}]),
+    (
+        "due",
+        DUE_INVALID,
+        [
+            *(1, 1.5, True, [], {}, "", " ", "now", "x" * 60_000),
+            # Dates
+            *(
+                "2026-12",
+                "20261224",
+                "2026-W52-4",
+                "2026-358",
+                "24.12.2026",
+                "2026-12-24 ",
+                " 2026-12-24",
+                "2026-12-24\n",
+            ),
+            *("2026-00-24", "2026-13-24", "2026-12-00", "2026-12-32", "2026-02-30", "2025-02-29", "1900-02-29"),
+            *("0000-12-24", "10000-12-24", "-2026-12-24", "2026-12-24\0", "\N{ARABIC-INDIC DIGIT TWO}026-12-24"),
+            # Local times
+            *("2026-12-24T18:00", "2026-12-24T18", "2026-12-24t18:00:00", "2026-12-24 18:00:00", "T18:00:00"),
+            *("2026-12-24T24:00:00", "2026-12-24T18:60:00", "2026-12-24T23:59:60", "2026-12-24T18:00:00.5"),
+            # Instants
+            *("2026-12-24Z", "2026-12-24T17:00:00z", "2026-12-24T17:00:00-00:00", "2026-12-24T17:00:00+01"),
+            *("2026-12-24T17:00:00+0100", "2026-12-24T17:00:00+24:00", "2026-12-24T17:00:00+01:60"),
+            *("2026-12-24T17:00:00.Z", "2026-12-24T17:00:00,5Z", "2026-12-31T23:59:60Z", "2026-12-24T17:00Z"),
+            *("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "2026-12-24T18:00:00\N{MINUS SIGN}01:00"),
+            # Local times with a zone
+            *("2026-12-24[Europe/Berlin]", "2026-12-24T18:00[Europe/Berlin]", "2026-12-24T18:00:00[]"),
+            *("2026-12-24T18:00:00[Europe/Berlin", "2026-12-24T18:00:00 [Europe/Berlin]", "2026-12-24T18:00:00.5[UTC]"),
+            *("2026-12-24T18:00:00[Europe/Berlin]Z", "2026-12-24T18:00:00[Europe/Berlin][u-ca=hebrew]"),
+            *("9999-12-31T23:59:59Z[Europe/Berlin]", "0001-01-01T00:00:00Z[America/New_York]"),
+        ],
+    ),
+    (
+        "due",
+        DUE_ZONE,
+        [
+            f"2026-12-24T18:00:00[{zone}]"
+            for zone in (
+                *("Europe/Atlantis", "Europe", "europe/berlin", "Europe/Berlin ", "EUROPE/BERLIN", "CEST", "localtime"),
+                *("Factory", "posix/Europe/Berlin", "right/UTC", "+01:00", "Z", "!Europe/Berlin", "u-ca=hebrew"),
+                *(
+                    "GMT+2",
+                    "/usr/share/zoneinfo/UTC",
+                    "../zoneinfo/UTC",
+                    "Europe/../UTC",
+                    "Europe\\Berlin",
+                    "\0",
+                    "x" * 9999,
+                ),
+            )
+        ],
+    ),
+    (
+        "due",
+        DUE_OFFSET,
+        [
+            "2026-12-24T18:00:00+02:00[Europe/Berlin]",
+            "2026-12-24T18:00:00-01:00[Europe/Berlin]",
+            "2026-10-25T02:30:00+00:00[Europe/Berlin]",
+            "2026-03-29T02:30:00+01:00[Europe/Berlin]",
+            "2026-03-29T02:30:00+02:00[Europe/Berlin]",
+        ],
+    ),
+    (
+        "priority",
+        PRIORITY_INVALID,
+        ["", "none", "urgent", "High", "LOW", " high", 0, 1, 3, 1.0, True, [], {}, ["high"]],
+    ),
+    ("labels", LABELS_INVALID, ["", "home", 1, 1.5, True, [1], [None], ["home", 1], [["home"]], [{"home": True}]]),
+    ("labels", TOO_MANY_LABELS, [[str(number) for number in range(21)], dict.fromkeys(map(str, range(21)), True)]),
+]
+
+
+def label_fault(code, detail, escaped):
+    return invalid(f"labels/{escaped}", code, f"A label {detail}")
+
+
+NO_LABEL_CHARACTER = 'must not contain ", \\, commas, control characters, line breaks or lone surrogates'
+
+#: Names that no label may have: the code and the detail of the fault, and how a JSON pointer escapes each name.
+INVALID_NAMES = [
+    ("blank", "must not be blank", {"": "", " ": "%20", "\u200b": "%E2%80%8B", "\t\n": "%09%0A", "\0": "%00"}),
+    (
+        "max_length",
+        "exceeds the maximum length of 50 characters",
+        {"x" * 51: "x" * 51, "\N{PILE OF POO}" * 51: "%F0%9F%92%A9" * 51},
+    ),
+    (
+        "forbidden_character",
+        NO_LABEL_CHARACTER,
+        {
+            'a"b': "a%22b",
+            "a\\b": "a%5Cb",
+            "a,b": "a,b",
+            "a\nb": "a%0Ab",
+            "a\0b": "a%00b",
+            "a\x7fb": "a%7Fb",
+            "a\x85b": "a%C2%85b",
+            "a\u2028b": "a%E2%80%A8b",
+            "a/~,b": "a~1~0,b",
+        },
+    ),
+    ("reserved", "must not be __proto__", {"__proto__": "__proto__", " __proto__ ": "%20__proto__%20"}),
 ]
 #: Names of unknown fields, and how a JSON pointer escapes them.
 UNKNOWN_FIELDS = {
@@ -582,6 +750,29 @@ INVALID_BODIES = {
         f"unknown field {name!a}": (body_of(title="x", **{name: 1}), unknown_field(escaped))
         for name, escaped in UNKNOWN_FIELDS.items()
     },
+    **{
+        f"label {name!a:.20} in {kind}": (
+            body_of(title="x", labels=labels),
+            label_fault(code, detail, escaped if kind == "object" else "0"),
+        )
+        for code, detail, names in INVALID_NAMES
+        for name, escaped in names.items()
+        for kind, labels in (("object", {name: True}), ("array", [name]))
+    },
+    "label twice in object": (
+        body_of(title="x", labels={"a": True, " a": True}),
+        label_fault("duplicate", "must appear only once", "%20a"),
+    ),
+    "label twice in array": (
+        body_of(title="x", labels=["b", "a", "b ", "a"]),
+        label_fault("duplicate", "must appear only once", "2"),
+        label_fault("duplicate", "must appear only once", "3"),
+    ),
+    "every label": (
+        body_of(title="x", labels={"a,": True, "b": True, "": True}),
+        label_fault("forbidden_character", NO_LABEL_CHARACTER, "a,"),
+        label_fault("blank", "must not be blank", ""),
+    ),
     "one good field and one bad": (body_of(title="x", completed="on"), COMPLETED_NO_BOOLEAN),
     "every field": (
         body_of(y=1, completed="yes", description="x" * 2001, title=" "),
@@ -596,6 +787,23 @@ INVALID_NEW = {
     "empty object": (b"{}", TITLE_REQUIRED),
     "no title": (b'{"description": "x"}', TITLE_REQUIRED),
     "32 objects": (objects(32), TITLE_REQUIRED, unknown_field("a")),
+}
+
+NO_TRUE = [False, 0, 1, 1.0, "true", "", [], {}]
+INVALID_NEW |= {
+    f"label with {value!a}": (
+        body_of(title="x", labels={"a/b": value}),
+        label_fault("not_true", "must have the value true", "a~1b"),
+    )
+    for value in [None, *NO_TRUE]
+}
+#: Bodies that a change may not have.
+INVALID_CHANGES = {
+    f"label with {value!a}": (
+        body_of(labels={"a/b": value}),
+        label_fault("not_true_or_null", "must have the value true, or null to remove it", "a~1b"),
+    )
+    for value in NO_TRUE
 }
 
 UNREADABLE_REQUESTS = [
@@ -615,7 +823,7 @@ UNREADABLE_REQUESTS = [
 ]
 INVALID_REQUESTS = [
     refuse(f"{name}: {text}", "validation_error", name, body=body, errors=errors)
-    for name, bodies in (("create", INVALID_BODIES | INVALID_NEW), ("update", INVALID_BODIES))
+    for name, bodies in (("create", INVALID_BODIES | INVALID_NEW), ("update", INVALID_BODIES | INVALID_CHANGES))
     for text, (body, *errors) in bodies.items()
 ]
 EMPTY_REQUESTS = [
