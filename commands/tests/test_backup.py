@@ -51,6 +51,17 @@ def test_backup_has_rows_of_the_write_ahead_log(database, tmp_path):
 
 
 @pytest.mark.once
+def test_backup_has_other_fingerprint(database, tmp_path):
+    """So the service that starts with the restored copy lets clients of the change feed start again."""
+    versions = set()
+    for name in ("one", "two"):
+        back_up(database, tmp_path / name)
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            versions.add(connection.execute("PRAGMA user_version").fetchone())
+    assert len(versions - {(0,)}) == 2
+
+
+@pytest.mark.once
 def test_control_without_backup_copy_lacks_the_rows(database):
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         rows(database)

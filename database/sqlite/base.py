@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from django.db.backends.sqlite3 import base, features
+from django.db.backends.sqlite3 import base, features, schema
 
 #: The file of the database, and the files that SQLite makes beside it.
 SUFFIXES = ("", "-wal", "-shm", "-journal")
@@ -26,10 +26,26 @@ class DatabaseFeatures(features.DatabaseFeatures):
     minimum_database_version = (3, 35)
 
 
+class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
+    """A schema editor that keeps the triggers of a table; Django drops them when it writes the table again."""
+
+    def _remake_table(self, *args: Any, **options: Any) -> None:
+        """Write a table again without triggers, because SQLite checks even those of other tables, and restore them."""
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+        for name, _ in triggers:
+            self.execute(f"DROP TRIGGER {self.quote_name(name)}")
+        super()._remake_table(*args, **options)  # type: ignore[misc]
+        for _, sql in triggers:
+            self.execute(sql, params=None)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection that makes the database's files private before SQLite opens them."""
 
     features_class = DatabaseFeatures
+    SchemaEditorClass = DatabaseSchemaEditor
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
         """Open the database; SQLite gives the files beside it the mode of the database's file."""

@@ -14,6 +14,7 @@ from django.db import connection
 
 from commands.base import ExitCode, OperatorCommand
 from commands.files import refuse_database
+from database.fingerprint import mark_copy
 
 
 class Command(OperatorCommand):
@@ -65,6 +66,8 @@ def back_up(file: Path) -> int:
             connection.connection.backup(target)
             # Without this, the copy would need a log of its own, and a directory to write the log to.
             target.execute("PRAGMA journal_mode=DELETE").fetchall()
+            mark_copy(target)
+            target.commit()
         with copy.open("rb") as written:
             os.fsync(written.fileno())
         copy.replace(file)
