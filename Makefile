@@ -12,10 +12,10 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 PRODUCTION := ENV_FILE=/dev/null AUTH_MODE=single-user HTTPS=on ALLOWED_HOSTS=todo.example.org \
 	SECRET_KEY=only-for-make-check-0123456789-abcdefghijklmnopqrstuvwxyz
 
-PACKAGES := commands database idempotency identity observability rest tasks throttling todo_project
+PACKAGES := changes commands database idempotency identity observability rest tasks throttling todo_project
 
 # Tests cover every branch of these modules, because they handle errors, identity and writes.
-FULLY_COVERED := commands/*.py,database/*.py,idempotency/*.py,identity/*.py,observability/*.py,rest/*.py,rest/problems/*.py,$\
+FULLY_COVERED := changes/*.py,commands/*.py,database/*.py,idempotency/*.py,identity/*.py,observability/*.py,rest/*.py,rest/problems/*.py,$\
 	tasks/*.py,tasks/admin/*.py,tasks/api/*.py,tasks/maintenance/*.py,tasks/transfer/*.py,throttling/*.py,$\
 	todo_project/*.py,todo_project/server/*.py
 

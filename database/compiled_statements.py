@@ -23,6 +23,8 @@ from database.row_security import rows_of
 
 P = ParamSpec("P")
 SQL = tuple[str, tuple[Any, ...]]
+#: The names of a statement's values, each with the shape that ``_flatten`` returns.
+Shape = tuple[tuple[str, Hashable], ...]
 Query = QuerySet[Any] | InsertQuery | UpdateQuery | DeleteQuery
 
 #: The fields that convert values of each type for the database.
@@ -102,9 +104,8 @@ class CompiledStatement(Generic[P]):
             rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
-    def _compile(self, args: tuple[Any, ...], shape: tuple[tuple[str, Hashable], ...]) -> SQL:
-        position = iter(range(1_000_000))
-        query: Any = self.build(*args, **{name: _parameters(part, position) for name, part in shape})
+    def _compile(self, args: tuple[Any, ...], shape: Shape) -> SQL:
+        query: Any = self.build(*args, **parameters_of(shape))
         columns = self.columns(*args)
         connection = connections[DEFAULT_DB_ALIAS]
         if isinstance(query, QuerySet):
@@ -135,7 +136,7 @@ class JoinedStatement(CompiledStatement[P]):
         "sqlite": "JSON_EXTRACT(JSON_GROUP_ARRAY({column}), '$[#-1]')",
     }
 
-    def _compile(self, args: tuple[Any, ...], shape: tuple[tuple[str, Hashable], ...]) -> SQL:
+    def _compile(self, args: tuple[Any, ...], shape: Shape) -> SQL:
         statement, params = super()._compile(args, shape)
         vendor = connections[DEFAULT_DB_ALIAS].vendor
         first, *others = self.columns(*args)
@@ -170,6 +171,12 @@ def _flatten(value: Any, flat: list[Any]) -> Hashable:
     flat.append(value)
     kind: type = type(value)
     return kind
+
+
+def parameters_of(shape: Shape) -> dict[str, Any]:
+    """Return the values of a statement by name, with a parameter for each single value."""
+    positions = iter(range(1_000_000))
+    return {name: _parameters(part, positions) for name, part in shape}
 
 
 def _parameters(shape: Any, positions: Iterator[int]) -> Any:

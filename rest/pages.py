@@ -55,7 +55,7 @@ class Cursors:
             InvalidRequest: the cursor is broken, or belongs to another list.
         """
         try:
-            key, id_ = json.loads(cipher(settings.SECRET_KEY).decrypt(_decode(cursor), self.bound_to))
+            key, id_ = json.loads(cipher(settings.SECRET_KEY).decrypt(decode(cursor), self.bound_to))
         except (ValueError, InvalidTag):
             fault = invalid_parameter(
                 "cursor", "is broken, or belongs to another list; take it from a Link of this list"
@@ -70,7 +70,7 @@ def cipher(secret_key: str) -> AESSIV:
     return AESSIV(salted_hmac("rest.pages.Cursors", "", secret_key, algorithm="sha512").digest())
 
 
-def _decode(cursor: str) -> bytes:
+def decode(cursor: str) -> bytes:
     """Decode base64 strictly, because Python ignores characters that base64 does not have."""
     decoded = b64_decode(cursor.encode())
     if b64_encode(decoded).decode() != cursor:

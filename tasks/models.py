@@ -52,7 +52,8 @@ class Task(models.Model):
     Attributes:
         PUBLIC_FIELDS: the fields of each endpoint, export and import, in this order.
         WRITABLE_FIELDS: the fields that the owner and operators may change.
-        INTERNAL_FIELDS: the fields that no endpoint shows.
+        INTERNAL_FIELDS: the fields that no endpoint shows; files have them.
+        TRIGGER_FIELDS: the fields that triggers set, which neither endpoints nor files show.
     """
 
     PUBLIC_FIELDS = (
@@ -71,6 +72,7 @@ class Task(models.Model):
     )
     WRITABLE_FIELDS = ("title", "description", "completed", "due", "priority", "labels")
     INTERNAL_FIELDS = ("deleted_at",)
+    TRIGGER_FIELDS = ("change_number",)
 
     id = models.UUIDField(
         primary_key=True, default=uuid7, editable=False, help_text="A UUID of version 7, made by the server."
@@ -140,6 +142,13 @@ class Task(models.Model):
         help_text="When the task went to the trash; empty while the task is live.",
     )
 
+    change_number = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="The place of the last write in the change feed; a trigger sets it with every write.",
+    )
+
     objects = TaskQuerySet.as_manager()
 
     class Meta:
@@ -158,6 +167,7 @@ class Task(models.Model):
             models.Index("user_id", "priority", "id", condition=LIVE, name="task_priority"),
             models.Index("user_id", F("updated_at").desc(), F("id").desc(), condition=TRASHED, name="task_trash"),
             models.Index("deleted_at", condition=TRASHED, name="task_deleted"),
+            models.Index(fields=("user_id", "change_number", "id"), name="task_changes"),
         ]
         constraints = [
             models.CheckConstraint(

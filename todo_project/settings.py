@@ -234,6 +234,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "todo_project",
     "commands",
+    "changes",
     "idempotency",
     "tasks",
     "throttling",

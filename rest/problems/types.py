@@ -175,6 +175,18 @@ class Conflict(Problem):
     default_detail = "The task is not in a state that allows this"
 
 
+class StateExpired(Problem):
+    """The `state` in `since` is too old, or from before the database was restored or failed over.
+
+    Start again: send the request without `since`, and replace everything that you have stored.
+    """
+
+    status_code = 410
+    default_code = "state_expired"
+    title = "State Expired"
+    default_detail = "The changes since this state are not known; start again without since"
+
+
 class PreconditionFailed(Problem):
     """`If-Match` does not name the task's current version. Nothing was changed. `ETag` has the version."""
 

@@ -29,7 +29,7 @@ def _field(name: str) -> "Field[Any, Any] | None":
 
 
 def _check_declarations() -> Iterator[checks.CheckMessage]:
-    declared = (*Task.PUBLIC_FIELDS, *Task.INTERNAL_FIELDS)
+    declared = (*Task.PUBLIC_FIELDS, *Task.INTERNAL_FIELDS, *Task.TRIGGER_FIELDS)
     for field in Task._meta.concrete_fields:
         if declared.count(field.name) != 1:
             yield checks.Error(

@@ -38,7 +38,12 @@ FILTERS = {
     "completed": Filter("completed", BOOLEAN, "Only tasks that are done (`true`), or only open ones (`false`)."),
     "created_after": Filter("created_at__gte", TIMESTAMP, "Only tasks created at this instant or later."),
     "created_before": Filter("created_at__lt", TIMESTAMP, "Only tasks created before this instant."),
-    "updated_after": Filter("updated_at__gte", TIMESTAMP, "Only tasks last written at this instant or later."),
+    "updated_after": Filter(
+        "updated_at__gte",
+        TIMESTAMP,
+        "Only tasks last written at this instant or later. No way to synchronise, because it skips a write that "
+        "commits late: use `/api/tasks/changes`.",
+    ),
     "updated_before": Filter("updated_at__lt", TIMESTAMP, "Only tasks last written before this instant."),
     "due": Filter(
         "due__is_missing", WITHOUT_DUE, "Only tasks with a due date (`any`), or only tasks without one (`none`)."

@@ -14,6 +14,8 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
+from changes.openapi import DESCRIPTION as FEED_DESCRIPTION
+from changes.openapi import FEED_PARAMETERS, STATE_EXAMPLE, feed_schema
 from identity.user_ids import USER_ID_MAX_LENGTH
 from rest.entity_tags import ENTITY_TAGS, OBS_TEXT
 from rest.openapi import text_pattern
@@ -46,6 +48,15 @@ CHANGED = {
     "updated_at": "2026-01-11T09:31:12.345678Z",
     "completed_at": "2026-01-11T09:31:12.345678Z",
     "version": 2,
+}
+
+FEED = {
+    "changes": [
+        {"id": TASK["id"], "state": "live", "task": TASK},
+        {"id": ANOTHER["id"], "state": "removed", "task": None},
+    ],
+    "state": STATE_EXAMPLE,
+    "more": False,
 }
 
 #: In ASCII, because the server refuses other bytes in headers.
@@ -178,6 +189,16 @@ document_tasks = extend_schema_view(
         extensions=problem_codes(),
         responses=OpenApiResponse(
             COUNT_SCHEMA, "The number of tasks.", [OpenApiExample("Three tasks", {"count": 3}, response_only=True)]
+        ),
+    ),
+    changes=extend_schema(
+        tags=["tasks"],
+        operation_id="listChanges",
+        description=FEED_DESCRIPTION,
+        parameters=FEED_PARAMETERS,
+        extensions=problem_codes("state_expired"),
+        responses=OpenApiResponse(
+            feed_schema("task", "Task"), "The changes.", [OpenApiExample("Two changes", FEED, response_only=True)]
         ),
     ),
     create=extend_schema(

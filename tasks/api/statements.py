@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 from uuid import UUID
 
-from django.db.models import Count, F
+from django.db.models import Case, Count, F, Value, When
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 
+from changes.statements import FeedStatement
 from database.compiled_statements import NOW, CompiledStatement, JoinedStatement, Query
 from database.expressions import Unconverted
 from tasks.api.representation import representation
 from tasks.models import Task
-from tasks.querysets import Position, TaskQuerySet, sort_key
+from tasks.querysets import LIVE, Position, TaskQuerySet, sort_key
 
 P = ParamSpec("P")
 
@@ -87,6 +88,10 @@ def remove(*, user_id: str, id: UUID, versions: Versions = None) -> DeleteQuery:
     return _tasks_of(user_id, trashed=True).addressed(id, versions).remove_query()
 
 
+def _state() -> Case:
+    return Case(When(LIVE, then=Value("live")), default=Value("trashed"))
+
+
 def _chunk(
     trashed: bool,  # noqa: FBT001
     ordering: str,
@@ -125,3 +130,6 @@ chunk = CompiledStatement(_chunk, _json_and_position)
 
 #: One row: the JSON of the tasks joined by commas, their number, and the sort key and the id of the last task.
 joined_chunk = JoinedStatement(_chunk, _json_and_position)
+
+#: The changes of a user's tasks, in the order of the feed.
+changes = FeedStatement(Task, "task", _state, representation)

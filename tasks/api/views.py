@@ -13,6 +13,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from changes.feed import Feed
 from database.compiled_statements import CompiledStatement
 from idempotency.viewsets import IdempotentViewSet
 from rest.entity_tags import entity_tag
@@ -90,7 +91,7 @@ class TaskEndpoints(IdempotentViewSet[Task]):
 class TaskViewSet(TaskEndpoints):
     """The caller's tasks outside the trash."""
 
-    actions_with_parameters = ("list", "count")
+    actions_with_parameters = ("list", "count", "changes")
 
     def create(self, request: Request) -> HttpResponse:
         """Store a new task."""
@@ -100,6 +101,12 @@ class TaskViewSet(TaskEndpoints):
         task = Task(user_id=self.user_id, **NEW_TASK.run_validation(self.request.data))
         [(text, version)] = statements.create.fetch(user_id=self.user_id, columns=task.columns())
         return self.respond(text, version, http.HTTP_201_CREATED, {"Location": f"{self.request.path_info}/{task.id}"})
+
+    @action(detail=False)
+    def changes(self, request: Request) -> HttpResponse:
+        """Answer with what has changed since a state that an earlier answer named."""
+        feed = Feed(statements.changes, self.user_id, query_parameters(request))
+        return HttpResponse(feed.page(), content_type=JSON)
 
     def partial_update(self, request: Request, id: UUID) -> HttpResponse:
         """Change only the fields in the body."""

@@ -27,7 +27,16 @@ OTHER_NAMES = {
     *("PS512", "RS384", "RS512", "jwks_uri", "user.id"),  # identity providers
     *("r",),  # RateLimit
     *("ARRAY_TO_STRING", "CONCAT", "GREATEST", "LOWER", "OVERLAY", "json_build_object", "row_to_json"),  # SQL
-    *("pg_rewind", "plan_cache_mode", "standby.signal"),  # PostgreSQL
+    *(
+        "IMMUTABLE",
+        "idle_in_transaction_session_timeout",
+        "pg_restore",
+        "pg_rewind",
+        "pg_upgrade",
+        "plan_cache_mode",
+        "psql",
+    ),
+    *("standby.signal", "xid8"),  # PostgreSQL
     *("RAW_URI", "REQUEST_URI"),  # other WSGI servers
     *("CST6CDT", "EST5EDT", "MST7MDT", "PST8PDT"),  # IANA
     *("Instant", "Object.hasOwn", "PlainDateTime", "Temporal.PlainDate", "ZonedDateTime", "constructor"),  # JavaScript

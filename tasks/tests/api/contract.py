@@ -73,6 +73,7 @@ class Route(NamedTuple):
 ROUTES = {
     "list": Route("GET", "/api/tasks"),
     "count": Route("GET", "/api/tasks/count"),
+    "changes": Route("GET", "/api/tasks/changes"),
     "create": Route("POST", "/api/tasks", b'{"title": "Buy milk"}', status=201),
     "retrieve": Route("GET", "/api/tasks/{id}"),
     "update": Route("PATCH", "/api/tasks/{id}", b'{"title": "Buy bread"}', versions=1),
@@ -129,6 +130,7 @@ ORDERINGS += ["-due", "due", "-priority", "priority"]
 ALLOW = {
     "/api/tasks": "GET, POST, HEAD, OPTIONS",
     "/api/tasks/count": "GET, HEAD, OPTIONS",
+    "/api/tasks/changes": "GET, HEAD, OPTIONS",
     "/api/tasks/{id}": "GET, PATCH, DELETE, HEAD, OPTIONS",
     "/api/tasks/{id}/toggle": "POST, OPTIONS",
     "/api/tasks/{id}/restore": "POST, OPTIONS",
@@ -147,6 +149,7 @@ PROBLEMS = {
     "method_not_allowed": (405, "Method Not Allowed", "This method is not allowed here"),
     "not_acceptable": (406, "Not Acceptable", "Only application/json and application/problem+json can be answered"),
     "conflict": (409, "Conflict", "The task is not in a state that allows this"),
+    "state_expired": (410, "State Expired", "The changes since this state are not known; start again without since"),
     "precondition_failed": (412, "Precondition Failed", "The task has changed since the version that If-Match names"),
     "payload_too_large": (413, "Payload Too Large", "The body is larger than 64 KiB"),
     "unsupported_media_type": (
@@ -262,6 +265,8 @@ def known_parameters(route):
     """Return the parameters of a route; a count has the filters of a list."""
     if route == COUNT:
         return sorted(COUNT_PARAMETERS)
+    if route == ROUTES["changes"]:
+        return ["limit", "since"]
     return sorted([*LIST_PARAMETERS, "cursor"]) if route in LISTS.values() else []
 
 

@@ -11,6 +11,8 @@ from itertools import combinations
 from typing import NamedTuple
 from uuid import UUID
 
+from changes.models import BEGINNING
+from changes.states import State
 from identity.same_origin import DETAIL
 from rest.tests.json_texts import REPEATED_KEY, REPEATED_KEYS, UNREADABLE, arrays, objects
 from tasks.tests.api.contract import (
@@ -36,6 +38,9 @@ from tasks.tests.api.contract import (
 LIVE_ID = "019bac32-0000-7000-8000-00000000abcd"
 TRASHED_ID = "019bac32-0000-7000-8000-00000000dcba"
 USED_KEY = "used-before"
+
+#: A state of ``default`` in another database.
+OTHER_HISTORY = State(bytes(8), BEGINNING, BEGINNING).write("default")
 
 TOO_LARGE = b" " * (MAX_BODY_BYTES + 1)
 EMPTY_BODY = "The body is empty, and a JSON object is needed"
@@ -114,7 +119,7 @@ def wrong_header(name, value, error):
 
 def not_utf_8(route):
     """Return queries that are not percent-encoded UTF-8, and the errors; not every route knows ``q``."""
-    value = invalid_parameter("q", ENCODING) if "q" in known_parameters(route) else unknown_parameter("q")
+    value = invalid_parameter("q", ENCODING) if "q" in known_parameters(route) else unknown_parameter("q", route)
     return [("?q=%FF", value), ("?%FF=1", invalid_parameter("%FF", ENCODING))]
 
 
@@ -159,6 +164,7 @@ def faults(route):
             Fault("field", "validation_error", {"body": b'{"title": "x", "y": 1}'}, (unknown_field("y"),)),
         ]
         * has_body,
+        [Fault("state", "state_expired", {"query": f"?since={OTHER_HISTORY}"})] * (route == ROUTES["changes"]),
         [Fault(name, "not_found", {"id": f"{{{name}}}"}) for name in ("absent", "foreign")] * route.has_id,
         [Fault("live task", "conflict", {"id": "{live}"}, detail=NOT_IN_TRASH)] * (route == ROUTES["restore"]),
         [Fault("version", "precondition_failed", {"headers": {"If-Match": '"9"'}})] * conditional,

@@ -13,6 +13,8 @@ from django.core.management import CommandError
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from changes.epoch import renew_epoch_of_copy
+from changes.models import Epoch, Forgotten, Removal
 from database.row_security import is_active, rows_of
 from idempotency.models import KeptResponse
 from tasks.models import Task
@@ -23,8 +25,9 @@ from testing.commands import CommandResult, run_command
 from testing.identity_provider import AUDIENCE, ISSUER
 from testing.pgbouncer import running_pgbouncer
 from testing.ports import HOST
+from testing.python_processes import python_output
 from testing.servers import running_service
-from todo_project.management.commands.serve import refuse_wrong_role
+from todo_project.management.commands.serve import expire_states_of_other_database, refuse_wrong_role
 
 pytestmark = [
     pytest.mark.django_db,
@@ -149,6 +152,32 @@ def test_server_with_web_role_starts(web_role):
         refuse_wrong_role()
 
 
+def test_server_with_web_role_refuses_restored_database(web_role):
+    Epoch.objects.update(fingerprint="another database")
+    with web(), pytest.raises(CommandError) as refusal:
+        expire_states_of_other_database()
+    assert str(refusal.value) == (
+        "The database was restored or copied; run manage.py migrate with the role that owns the tables"
+    )
+    renew_epoch_of_copy()
+    with web():
+        expire_states_of_other_database()
+
+
+def test_removals_are_hidden_from_other_users(two_tasks):
+    alices, _ = two_tasks
+    with web():
+        with rows_of("alice"):
+            assert Task.objects.all().remove() == 1
+            assert [removal.row_id for removal in Removal.objects.all()] == [alices.id]
+        with rows_of("bob"):
+            assert not Removal.objects.exists()
+    Removal.objects.all().delete()
+    Forgotten.objects.create(user_id="alice", change_number=1, row_id=alices.id)
+    with web(), rows_of("bob"):
+        assert not Forgotten.objects.exists()
+
+
 # The running service, whose role logs in
 
 
@@ -156,6 +185,7 @@ def test_server_with_web_role_starts(web_role):
 def web_url(database_url, pytestconfig):
     """Make a role for the service, and return the URL with which it connects, through PgBouncer if the suite does."""
     role = f"web_{uuid4().hex}"
+    python_output("manage.py", "migrate", "--verbosity=0", DATABASE_URL=database_url)  # the database is a copy
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(WEB_ROLE.replace("todo_web", role))
         owner.execute(f"ALTER ROLE {role} PASSWORD 'web'")
@@ -218,6 +248,8 @@ def test_service_with_web_role_serves_users(web_url, provider):
             assert bob("GET", "/api/tasks") == (200, [])
             assert bob("DELETE", path)[0] == 404
         assert alice("POST", f"{path}/toggle")[0] == 200
+        assert [change["id"] for change in alice("GET", "/api/tasks/changes")[1]["changes"]] == [task["id"]]
+        assert bob("GET", "/api/tasks/changes")[1]["changes"] == []
         assert alice("DELETE", path)[0] == 200
         for path in ("/admin", "/admin/", "/admin/login/"):
             status, problem = alice("POST", path, {"username": "olga"}, {"Cookie": "sessionid=aaaaaaaa"})

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.admin.models import LogEntry
 
+from changes.models import Removal
 from commands.base import OperatorCommand, format_count, pause_between
 from idempotency.models import KeptResponse
 from tasks.admin.log_entries import find_entries
@@ -48,6 +49,9 @@ class Command(OperatorCommand):
             return self.print_summary(f"Would erase of {user_id}: {numbers}")
         logged = self.count_log(user_id, batch_size, erase=True)
         removed = self.add_up(remove_in_batches(tasks, batch_size), tasks.count)
+        # After the tasks, because each removed task leaves a removal.
+        for _batch in pause_between(Removal.objects.erase_in_batches(user_id, batch_size)):
+            pass
         batches = pause_between(responses.delete_in_batches(batch_size))
         deleted = self.add_up(batches, responses.count, unit=" responses")
         numbers = describe(removed, deleted, windows.delete()[0], *logged)
@@ -72,6 +76,11 @@ def remove_in_batches(tasks: TaskQuerySet, batch_size: int) -> Iterator[int]:
 
 def describe(tasks: int, responses: int, windows: int, actions: int, titles: int) -> str:
     """Return the parts of the summary."""
-    counts = {"task": tasks, "kept response": responses, "rate limit window": windows, "logged action": actions}
+    counts = {
+        "task": tasks,
+        "kept response": responses,
+        "rate limit window": windows,
+        "logged action": actions,
+    }
     parts = [format_count(number, noun) for noun, number in counts.items()]
     return f"{', '.join(parts)} and {format_count(titles, 'title')} of removed tasks"

@@ -14,6 +14,7 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
 
+from changes.epoch import is_epoch_current, renew_epoch_of_copy
 from commands.base import ExitCode
 from database import row_security
 from database.connections import lacks_migrations
@@ -53,7 +54,7 @@ class Command(BaseCommand):
         become_server(sockets)
 
     def refuse_unusable_database(self) -> None:
-        """Check migrations, role and limits of the database.
+        """Check migrations, role and limits of the database, and note that it was restored.
 
         Raises:
             CommandError: the service could not run on this database.
@@ -66,6 +67,7 @@ class Command(BaseCommand):
                 "The database lacks migrations; run manage.py migrate", returncode=ExitCode.DATABASE_FAILED
             )
         refuse_wrong_role()
+        expire_states_of_other_database()
 
     def print_addresses(self, host: str, port: int) -> None:
         """Print the addresses to standard error, because the log uses standard output."""
@@ -95,6 +97,19 @@ def refuse_wrong_role() -> None:
             "DATABASE_URL to another role: docs/decisions/0010-row-security.md"
         )
     raise CommandError("Row-level security hides all tasks from the role of DATABASE_URL; set DB_ROW_SECURITY=on")
+
+
+def expire_states_of_other_database() -> None:
+    """Begin a new epoch of the change feed if the database was restored or copied.
+
+    Raises:
+        CommandError: the role does not own the tables, so that ``manage.py migrate`` must do it.
+    """
+    if settings.DB_ROW_SECURITY and not is_epoch_current():
+        raise CommandError(
+            "The database was restored or copied; run manage.py migrate with the role that owns the tables"
+        )
+    renew_epoch_of_copy()
 
 
 def open_sockets() -> list[socket.socket]:

@@ -1,0 +1,56 @@
+"""Answer a request for the changes since a state."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from changes.models import BEGINNING, Position, Removal
+from changes.statements import FeedStatement
+from changes.states import State, digest, read_state
+from database.compiled_statements import python_value
+from rest.pages import LIMIT as LIST_LIMIT
+from rest.parameters import ParameterType, read_parameters
+from rest.problems.types import StateExpired
+
+DEFAULT_LIMIT = 100
+LIMIT = LIST_LIMIT._replace(schema={**LIST_LIMIT.schema, "default": DEFAULT_LIMIT}, example=DEFAULT_LIMIT)
+SINCE = ParameterType(str, {"type": "string", "minLength": 1})
+
+
+class Feed:
+    """The changes of one user, from the state that the query parameters name.
+
+    Raises:
+        InvalidRequest: a parameter is refused.
+    """
+
+    def __init__(self, statement: FeedStatement, user_id: str, parameters: Mapping[str, list[str]]) -> None:
+        since = SINCE._replace(parse=partial(read_state, user_id=user_id))
+        values = read_parameters(parameters, {"since": since, "limit": LIMIT})
+        self.statement = statement
+        self.user_id = user_id
+        self.limit: int = values.get("limit", DEFAULT_LIMIT)
+        self.since: State | None = values.get("since")
+
+    def page(self) -> str:
+        """Return the changes, the new state, and whether changes were left out.
+
+        Raises:
+            StateExpired: changes since the state are not known.
+        """
+        after = self.since.position if self.since else BEGINNING
+        rows = self.statement.fetch(self.limit + 1, user_id=self.user_id, after=tuple(after))
+        *_, history, forgotten_number, forgotten_id = rows[0]
+        forgotten = BEGINNING if forgotten_number is None else _position(forgotten_number, forgotten_id)
+        since = self.since or State(digest(history.encode()), BEGINNING, forgotten)
+        if since.history != digest(history.encode()) or forgotten > max(since.position, since.forgotten):
+            raise StateExpired
+        changes = [row for row in rows[: self.limit] if row[0] is not None]
+        state = since._replace(position=_position(*changes[-1][1:3])) if changes else since
+        more = "true" if len(rows) > self.limit else "false"
+        return (
+            f'{{"changes":[{",".join(row[0] for row in changes)}],"state":"{state.write(self.user_id)}","more":{more}}}'
+        )
+
+
+def _position(number: int, id: object) -> Position:
+    return Position(number, python_value(id, Removal._meta.get_field("row_id")))

@@ -1,0 +1,151 @@
+"""Migration operations for the triggers that number each change and remember each removal.
+
+Triggers see every write: of the API, the admin, commands and ``psql``. docs/decisions/0019-changes.md
+"""
+
+from typing import Any
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import RunPython
+
+# STABLE and not IMMUTABLE, because a cached plan would keep the value of an immutable function.
+SET_OFFSET = """
+CREATE OR REPLACE FUNCTION {schema}.changes_offset() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE
+AS 'SELECT {offset}::bigint'
+"""
+
+
+# The number is the id of the writing transaction, and the offset lifts it above the numbers of a former cluster.
+# The functions name the schema, because pg_restore has another search_path.
+CREATE_FUNCTIONS = (
+    SET_OFFSET,
+    """
+    CREATE FUNCTION {schema}.changes_set_number() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.change_number := pg_current_xact_id()::text::bigint + {schema}.changes_offset();
+        RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE FUNCTION {schema}.changes_remember_deletions() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO {schema}.changes_removal (user_id, row_id, change_number, removed_at)
+        SELECT user_id, id, pg_current_xact_id()::text::bigint + {schema}.changes_offset(), now() FROM deleted
+        ON CONFLICT (user_id, row_id)
+        DO UPDATE SET change_number = excluded.change_number, removed_at = excluded.removed_at;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION {schema}.changes_remember_former_owner() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO {schema}.changes_removal (user_id, row_id, change_number, removed_at)
+        VALUES (OLD.user_id, OLD.id, pg_current_xact_id()::text::bigint + {schema}.changes_offset(), now())
+        ON CONFLICT (user_id, row_id)
+        DO UPDATE SET change_number = excluded.change_number, removed_at = excluded.removed_at;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION {schema}.changes_end_epoch() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        UPDATE {schema}.changes_epoch SET value = replace(gen_random_uuid()::text, '-', '');
+        RETURN NULL;
+    END $$
+    """,
+)
+DROP_FUNCTIONS = tuple(
+    f"DROP FUNCTION {{schema}}.changes_{name}()"
+    for name in ("set_number", "remember_deletions", "remember_former_owner", "end_epoch", "offset")
+)
+
+POSTGRESQL_TRIGGERS = {
+    "change_number": "BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.changes_set_number()",
+    "change_deletion": """
+        AFTER DELETE ON {table} REFERENCING OLD TABLE AS deleted
+        FOR EACH STATEMENT EXECUTE FUNCTION {schema}.changes_remember_deletions()
+    """,
+    "change_owner": """
+        AFTER UPDATE ON {table} FOR EACH ROW WHEN ((OLD.user_id, OLD.id) IS DISTINCT FROM (NEW.user_id, NEW.id))
+        EXECUTE FUNCTION {schema}.changes_remember_former_owner()
+    """,
+    "change_truncation": """
+        AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {schema}.changes_end_epoch()
+    """,
+}
+
+# SQLite has one writer at a time, so the numbers of a user are committed in their order.
+NEXT_NUMBER = """(
+    SELECT COALESCE(MAX(number), 0) + 1 FROM (
+        SELECT MAX(change_number) AS number FROM {table} WHERE user_id = {row}.user_id
+        UNION ALL SELECT MAX(change_number) FROM changes_removal WHERE user_id = {row}.user_id
+        UNION ALL SELECT change_number FROM changes_forgotten WHERE user_id = {row}.user_id
+        UNION ALL SELECT floor FROM changes_epoch
+        UNION ALL SELECT {row}.change_number
+    )
+)"""
+SET_NUMBER = "BEGIN UPDATE {table} SET change_number = {next_of_new} WHERE id = NEW.id; END"
+REMEMBER_OLD = """
+BEGIN
+    INSERT INTO changes_removal (user_id, row_id, change_number, removed_at)
+    VALUES (OLD.user_id, OLD.id, {next_of_old}, strftime('%Y-%m-%d %H:%M:%f', 'now'))
+    ON CONFLICT (user_id, row_id)
+    DO UPDATE SET change_number = excluded.change_number, removed_at = excluded.removed_at;
+END
+"""
+SQLITE_TRIGGERS = {
+    "change_insert": f"AFTER INSERT ON {{table}} {SET_NUMBER}",
+    # The condition excludes the triggers' own updates, which raise the number.
+    "change_update": f"AFTER UPDATE ON {{table}} WHEN NEW.change_number <= OLD.change_number {SET_NUMBER}",
+    "change_deletion": f"AFTER DELETE ON {{table}} {REMEMBER_OLD}",
+    "change_owner": f"""
+        AFTER UPDATE ON {{table}} WHEN OLD.user_id IS NOT NEW.user_id OR OLD.id IS NOT NEW.id {REMEMBER_OLD}
+    """,
+}
+
+
+def create_functions() -> RunPython:
+    """Return a migration operation that creates the functions of the triggers in PostgreSQL."""
+
+    def create(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            _execute(schema_editor, *CREATE_FUNCTIONS, offset=0)
+
+    def drop(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            _execute(schema_editor, *DROP_FUNCTIONS)
+
+    return RunPython(create, drop)
+
+
+def track_changes(table: str) -> RunPython:
+    """Return a migration operation that creates the triggers of a table.
+
+    The table has the columns ``id``, ``user_id`` and ``change_number``, and an index on ``user_id``, ``change_number``
+    and ``id``.
+    """
+
+    def create(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        numbers = {f"next_of_{row.lower()}": NEXT_NUMBER.format(table=table, row=row) for row in ("NEW", "OLD")}
+        triggers = _triggers(schema_editor)
+        statements = (f"CREATE TRIGGER {table}_{name} {body}" for name, body in triggers.items())
+        _execute(schema_editor, *statements, table=table, **numbers)
+
+    def drop(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        of_table = f" ON {table}" if schema_editor.connection.vendor == "postgresql" else ""
+        _execute(schema_editor, *(f"DROP TRIGGER {table}_{name}{of_table}" for name in _triggers(schema_editor)))
+
+    return RunPython(create, drop)
+
+
+def _triggers(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, str]:
+    return POSTGRESQL_TRIGGERS if schema_editor.connection.vendor == "postgresql" else SQLITE_TRIGGERS
+
+
+def _execute(schema_editor: BaseDatabaseSchemaEditor, *statements: str, **parts: object) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("SELECT quote_ident(current_schema())")
+            [parts["schema"]] = cursor.fetchone()
+    for statement in statements:
+        schema_editor.execute(statement.format(**parts), params=None)
