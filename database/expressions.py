@@ -10,9 +10,7 @@ from django.db.models.functions import Cast, Replace, Substr
 from django.db.models.lookups import IContains
 from django.db.models.sql.compiler import SQLCompiler
 
-from database.compiled_statements import Parameter
-
-SQL = tuple[str, tuple[Any, ...]]
+from database.compiled_statements import SQL, Parameter
 
 
 class Trim(Func):
@@ -47,7 +45,7 @@ class HasNul(Func):
 
 
 class RepeatingFunc(Func):
-    """A function whose template has its expressions more than once, and needs their parameters as often."""
+    """A function whose template repeats its expressions, so that their parameters are repeated too."""
 
     def as_sql(
         self,

@@ -45,7 +45,7 @@ def api_middleware(
 def header_limit_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Refuse a request head that is too large, before anything parses a header but ``Origin``.
+    """Refuse a request head that is too large, before anything else parses a header.
 
     The refusal has the CORS headers itself, because ``CorsMiddleware`` runs later and would accept a long preflight.
     """

@@ -41,7 +41,7 @@ def whole_number(least: int, most: int, example: int) -> ParameterType:
 
 
 def one_of(choices: Mapping[str, Any], example: str) -> ParameterType:
-    """Return the type of a parameter whose text is one of ``choices``, which have the values."""
+    """Return the type of a parameter whose text is a key of ``choices``, and whose value is the key's."""
     allowed = list(choices)
 
     def parse(text: str) -> Any:
@@ -79,9 +79,10 @@ LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def query_parameters(request: HttpRequest) -> dict[str, list[str]]:
-    """Return the texts of each query parameter by name; WSGI passes the query as Latin-1.
+    """Return the texts of each query parameter by name.
 
-    A text that is not percent-encoded UTF-8 has an ``UNDECODED_BYTE``, which ``read_parameters`` refuses.
+    WSGI passes the query as Latin-1. A text that is not percent-encoded UTF-8 has an ``UNDECODED_BYTE``, which
+    ``read_parameters`` refuses.
     """
     query = request.META["QUERY_STRING"].encode("latin-1").decode(errors="surrogateescape")
     return parse_qs(LONE_PERCENT.sub("\udc25", query), keep_blank_values=True, errors="surrogateescape")

@@ -36,12 +36,12 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def is_timestamp(text: str) -> bool:
-    """Tell whether ``text`` has the form of RFC 3339; the day may be none, such as 30 February."""
+    """Tell whether ``text`` has the form of RFC 3339, even if the calendar lacks its day."""
     return RFC_3339.fullmatch(text) is not None
 
 
 def _broken_rule(text: str) -> str:
-    """Return the rule that ``text`` breaks; many programs write an offset without a colon."""
+    """Return the rule that ``text`` breaks, because many programs write an offset without a colon."""
     offset = OFFSET_WITHOUT_COLON.search(text)
     if offset and is_timestamp(f"{text[: offset.start()]}Z"):
         return f"must have a colon in its offset; send {offset[1]}:{offset[2]}"

@@ -1,6 +1,6 @@
-"""The columns of a task that Django has no field for: due date, priority, labels.
+"""The fields of a task that Django lacks: due date, priority, labels.
 
-Each has the form of the API in JSON, and lookups for the filters of a list.
+Each field has an expression for its JSON and, for the filters of a list, its lookups.
 """
 
 import json
@@ -12,13 +12,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, CharField, Func, IntegerField, Lookup, Transform
 from django.db.models.sql.compiler import SQLCompiler
 
-from database.compiled_statements import FIELDS
+from database.compiled_statements import FIELDS, SQL
 from database.expressions import RepeatingFunc
 from database.json_expressions import JSON_VALUES, JSONValue
 from tasks.due import DUE_FORMS
 from tasks.rules import INVISIBLE, LABEL_FORBIDDEN, LABEL_MAX_LENGTH, NUL, RESERVED_LABEL, WHITE_SPACE, Priority
-
-SQL = tuple[str, tuple[Any, ...]]
 
 #: SQL cannot write NUL, and neither database stores it in JSON.
 _LABEL_FORBIDDEN = LABEL_FORBIDDEN.replace(NUL, "")
@@ -50,7 +48,7 @@ class LabelsField(models.JSONField):
         models.Field.validate(self, value, model_instance)  # JSONField's own check refuses a frozenset
 
     def value_to_string(self, obj: models.Model) -> Any:
-        return dict.fromkeys(in_order(self.value_from_object(obj)), True)
+        return dict.fromkeys(sort_labels(self.value_from_object(obj)), True)
 
     def formfield(self, **options: Any) -> Any:
         return models.Field.formfield(self, **options)
@@ -59,14 +57,14 @@ class LabelsField(models.JSONField):
 FIELDS[frozenset] = LabelsField()
 
 
-def in_order(names: Iterable[str]) -> list[str]:
+def sort_labels(names: Iterable[str]) -> list[str]:
     """Sort the names of labels as PostgreSQL does within JSON: by length in bytes, then by bytes."""
     return sorted(names, key=lambda name: (len(name.encode()), name.encode()))
 
 
 def labels_json(names: Iterable[str]) -> str:
     """Return the JSON object of a set of names, as both databases store it."""
-    return label_patch(dict.fromkeys(in_order(names), True))
+    return label_patch(dict.fromkeys(sort_labels(names), True))
 
 
 def label_patch(changes: Mapping[str, bool | None]) -> str:

@@ -50,9 +50,9 @@ SORT_KEYS: dict[str, F | Expression] = {
 ORDERINGS = [sign + name for name in SORT_KEYS for sign in ("-", "")]
 
 
-def as_expression(value: Any) -> Any:
-    """Return a value as an expression, and an expression as it is."""
-    return value if hasattr(value, "resolve_expression") else Value(value)
+def as_expression(value: Any, field: "models.Field[Any, Any] | None" = None) -> Any:
+    """Return a value of ``field`` as an expression, and an expression unchanged."""
+    return value if hasattr(value, "resolve_expression") else Value(value, field)
 
 
 def sort_key(ordering: str) -> F | Expression:
@@ -212,11 +212,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def change_query(
         self, now: datetime | Parameter, *, label_patch: str | Parameter | None = None, **values: Any
     ) -> UpdateQuery:
-        """Build the query that writes ``values``; no other code raises ``version`` and ``updated_at``.
+        """Build the query that writes ``values``.
 
-        ``updated_at`` grows with every write, even if the clock stops or goes back. ``completed_at`` moves only if
-        ``completed`` becomes true. ``label_patch`` adds and removes labels, as a merge patch (RFC 7396) in JSON. A task
-        that would get too many labels is not written.
+        No other code raises ``version`` and ``updated_at``. ``updated_at`` grows with every write, even if the clock
+        stops or goes back. ``completed_at`` moves only if ``completed`` becomes true. ``label_patch`` adds and removes
+        labels, as a merge patch (RFC 7396) in JSON. A task that would get too many labels is not written.
         """
         updated_at = Greatest(as_expression(now), F("updated_at") + timedelta(microseconds=1))
         if "completed" in values:
@@ -230,10 +230,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return query
 
     def with_room_for(self, labels: Any) -> Self:
-        """Keep the tasks that may have ``labels``, which is a set of names or an expression."""
-        expression = labels if hasattr(labels, "resolve_expression") else Value(labels, LabelsField())
-        number = LabelCount(Cast(expression, LabelsField()))
-        return self.filter(LessThanOrEqual(number, LABELS_MAX_NUMBER))
+        """Keep the tasks for which ``labels``, a set of names or an expression, are not too many."""
+        stored = Cast(as_expression(labels, LabelsField()), LabelsField())
+        return self.filter(LessThanOrEqual(LabelCount(stored), LABELS_MAX_NUMBER))
 
     def _run(self, query: UpdateQuery | DeleteQuery) -> int:
         """Run a query, and return how many rows it wrote."""

@@ -107,6 +107,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "not_true": "A label must have the value true",
         "not_true_or_null": "A label must have the value true, or null to remove it",
         "blank": "A label must not be blank",
+        "untrimmed": "A label must not begin or end with white space",
         "max_length": f"A label exceeds the maximum length of {LABEL_MAX_LENGTH} characters",
         "forbidden_character": (
             'A label must not contain ", \\, commas, control characters, line breaks or lone surrogates'
@@ -143,10 +144,10 @@ def validate_description(description: str) -> None:
 
 
 def validate_due(due: str) -> None:
-    """Refuse a due date that is not in canonical form.
+    """Refuse a due date that is not in its stored form.
 
     Raises:
-        ValidationError: the text is no due date, or has another canonical form.
+        ValidationError: the text is no due date, or has another stored form.
     """
     if canonical_due(due) != due:
         raise ValidationError(MESSAGES["due"]["invalid"], code="invalid")
@@ -185,7 +186,7 @@ def validate_labels(labels: frozenset[str]) -> None:
         raise ValidationError(MESSAGES["labels"]["max_number"], code="max_number")
     for name in labels:
         if clean_label(name) != name:
-            raise ValidationError(MESSAGES["labels"]["blank"], code="blank")
+            raise ValidationError(MESSAGES["labels"]["untrimmed"], code="untrimmed")
 
 
 def validate_user_id(user_id: str) -> None:

@@ -75,7 +75,7 @@ class Environment(FileAwareEnv):
             raise ImproperlyConfigured(f"Set {name} to on or off") from error
 
     def texts(self, name: str, default: list[str], form: str, advice: str) -> list[str]:
-        """Return the items of a list, each of which has the form of a regular expression."""
+        """Return the items of a list. Each item must match the regular expression ``form``."""
         items = [item.strip() for item in self.str(name, ",".join(default)).split(",")]
         if items == [""]:
             return []

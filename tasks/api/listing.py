@@ -33,7 +33,7 @@ PARAMETERS = {
 
 
 def conditions(values: Mapping[str, Any], user_id: str) -> dict[str, Any]:
-    """Return the values of a statement that reads the caller's tasks which the parameters select."""
+    """Return the values of a statement that reads the selected tasks of the caller."""
     filters = {FILTERS[name].lookup: value for name, value in values.items() if name in FILTERS}
     return {"user_id": user_id, "filters": filters, "words": values.get("q", [])}
 
@@ -73,7 +73,7 @@ class Listing:
         self.limit: int | None = values.get("limit")
         self.ordering: str = values.get("ordering", LAST_WRITTEN_FIRST if trashed else NEWEST_FIRST)
         self.conditions = conditions(values, user_id)
-        filters = sorted(item for item in self.sent.items() if item[0] not in {"limit", "cursor", "ordering"})
+        filters = sorted(item for item in self.sent.items() if item[0] in SELECTION)
         bound_to = ["tasks.listing", path, user_id, self.ordering, filters]
         self.cursors = Cursors(bound_to, sort_key_field(self.ordering))
         self.start: Position | None = self.cursors.read(values["cursor"]) if "cursor" in values else None

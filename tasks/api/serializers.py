@@ -30,8 +30,6 @@ from tasks.rules import (
     clean_label,
 )
 
-LABEL_PATTERN = text_pattern(forbidden=LABEL_FORBIDDEN, invisible=INVISIBLE)
-
 UNKNOWN_FIELD = ErrorDetail("This field is unknown", code="unknown_field")
 
 
@@ -108,7 +106,12 @@ class PriorityField(serializers.Field[int, str | None, str | None, Any]):
         return Priority(value).label if value else None
 
 
-LABEL_SCHEMA = {"type": "string", "minLength": 1, "maxLength": LABEL_MAX_LENGTH, "pattern": LABEL_PATTERN}
+LABEL_SCHEMA = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LABEL_MAX_LENGTH,
+    "pattern": text_pattern(forbidden=LABEL_FORBIDDEN, invisible=INVISIBLE),
+}
 LABELS_SCHEMA = {
     "type": "object",
     "maxProperties": LABELS_MAX_NUMBER,
@@ -119,9 +122,9 @@ LABELS_SCHEMA = {
 
 @extend_schema_field(LABELS_SCHEMA)
 class LabelsField(serializers.Field[Any, Any, Any, Any]):
-    """Labels: an array or ``null`` is a new set of names, and so is an object in a new task.
+    """Labels: a frozenset, or a dict of the names that a change adds and removes.
 
-    The value is a frozenset. The value of an object in a change is a dict, which adds and removes names.
+    Only an object in a change gives a dict. An array, ``null`` or an object in a new task gives the whole set.
     """
 
     def run_validation(self, data: Any = empty) -> Any:
@@ -177,7 +180,7 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         models.DateTimeField: TimestampField,
     }
 
-    #: Fields that need no other options of the model's field than these.
+    #: The fields that take only ``own_options`` from the model's field.
     own_fields: ClassVar[dict[type, type[serializers.Field[Any, Any, Any, Any]]]] = {
         fields.DueField: DueField,
         fields.PriorityField: PriorityField,
