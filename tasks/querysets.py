@@ -159,19 +159,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
         Raises:
             IntegrityError: a task breaks a rule, or its id is in use.
         """
+        rows = [task.columns() for task in tasks]  # for SQLite too, because bulk_create does not set missing times
         connection = connections[self.db]
         if connection.vendor != "postgresql":
             self.bulk_create(tasks)
             return
         fields = self.model._meta.concrete_fields
         names = ", ".join(f'"{field.column}"' for field in fields)
-        rows = [
-            [field.get_db_prep_save(task.columns()[field.attname], connection) for field in fields] for task in tasks
-        ]
         statement = f'COPY "{self.model._meta.db_table}" ({names}) FROM STDIN'
         with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
             for row in rows:
-                copy.write_row(row)
+                copy.write_row([field.get_db_prep_save(row[field.attname], connection) for field in fields])
 
     def change(self, **values: Any) -> int:
         """Write the named columns; without any, write nothing."""
