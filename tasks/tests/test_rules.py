@@ -8,6 +8,7 @@ import unicodedata
 from collections import defaultdict
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from tasks import rules
 from tasks.rules import (
@@ -19,6 +20,7 @@ from tasks.rules import (
     SEPARATORS,
     TITLE_FORBIDDEN,
     WHITE_SPACE,
+    validate_labels,
 )
 
 EVERY_CHARACTER = [chr(point) for point in range(sys.maxunicode + 1)]
@@ -95,3 +97,17 @@ def test_set_has_no_character_twice(listed):
 )
 def test_characters_include_both_ends_of_range(ranges, expected):
     assert rules.characters(ranges) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({" home"}, "A label must not begin or end with white space"),
+        ({"home", "\u200b"}, "A label must not be blank"),
+        (map(str, range(21)), "Labels exceed the maximum number of 20"),
+    ],
+)
+def test_labels_that_break_a_rule_are_refused(names, message):
+    with pytest.raises(ValidationError) as refusal:
+        validate_labels(frozenset(names))
+    assert refusal.value.messages == [message]
