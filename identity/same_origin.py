@@ -18,7 +18,7 @@ from rest.problems.types import PermissionDenied
 
 DETAIL = "A page of another origin sent this request. CORS_ALLOWED_ORIGINS must name the page's origin"
 
-#: The origin of a page, with its scheme, and its host and port (RFC 6454, section 7).
+#: The origin of a page: its scheme, host and port (RFC 6454, section 7).
 ORIGIN = re.compile(r"(https?)://((?:[^][/?#@:,\s]+|\[[0-9a-f:.]+\])(?::[0-9]+)?)")
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
