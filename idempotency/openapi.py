@@ -7,7 +7,7 @@ from idempotency.models import KEPT_FOR, KEY_MAX_LENGTH
 from rest.openapi import problem_response
 from rest.problems.types import IdempotencyKeyReused
 
-WRITING = ("post", "patch", "delete")
+WRITING = ("post", "put", "patch", "delete")
 KEPT_STATUSES = ("200", "201", "404", "409", "412")
 
 HOURS = KEPT_FOR // timedelta(hours=1)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from rest_framework.request import Request
@@ -21,10 +20,10 @@ def is_body_larger(request: HttpRequest, limit: int) -> bool:
     return not re.fullmatch("0{0,99}[0-9]{1,9}", length) or int(length) > limit
 
 
-def refuse_large_body(request: Request) -> None:
+def refuse_large_body(request: Request, limit: int) -> None:
     """Refuse a body that is too large, even if the operation ignores bodies."""
-    if is_body_larger(request, settings.API_MAX_BODY_BYTES):
-        raise PayloadTooLarge
+    if is_body_larger(request, limit):
+        raise PayloadTooLarge(f"The body is larger than {limit // 1024} KiB")
 
 
 class HeaderReader:
@@ -44,10 +43,32 @@ class HeaderReader:
     def read(self, header: str, parse: Callable[[str | None], T]) -> T | None:
         """Return the parsed header; if ``parse`` raises ``ValueError``, add a fault and return ``None``."""
         try:
-            return parse(self.request.META.get(f"HTTP_{header.upper().replace('-', '_')}"))
+            return parse(self._value(header))
         except ValueError as error:
-            self.faults.append(Fault(header=header, code="malformed", detail=f"{header} {error}"))
+            self._add(header, "malformed", str(error))
             return None
+
+    def refuse(self, header: str, reason: str) -> None:
+        """Add a fault if the request has the header."""
+        if self._value(header) is not None:
+            self._add(header, "not_allowed", reason)
+
+    def require(self, header: str, value: str) -> None:
+        """Add a fault if the request has no such header, or another value in the header."""
+        sent = self._value(header)
+        if sent is None:
+            self._add(header, "required", f"is required; send {header}: {value}")
+        elif sent.strip(" \t") != value:
+            self._add(header, "invalid", f"must be {value}")
+
+    def _value(self, header: str) -> str | None:
+        value: str | None = self.request.META.get(f"HTTP_{header.upper().replace('-', '_')}")
+        return value
+
+    def _add(self, header: str, code: str, reason: str) -> None:
+        """Add a fault, unless the header has one."""
+        if all(fault["header"] != header for fault in self.faults):
+            self.faults.append(Fault(header=header, code=code, detail=f"{header} {reason}"))
 
     def refuse_faults(self) -> None:
         """Raise ``InvalidRequest`` if a header has a fault."""
@@ -66,10 +87,10 @@ def refuse_media_type(request: Request) -> None:
         request.negotiator.select_parser(request, request.parsers)  # type: ignore[union-attr,arg-type]
 
 
-def refuse_empty_body(request: Request) -> None:
+def refuse_empty_body(request: Request, needed: str) -> None:
     """Refuse a request without the body that its operation needs."""
     if not has_body(request):
-        raise UnreadableBody("The body is empty, and a JSON object is needed")
+        raise UnreadableBody(f"The body is empty, and {needed} is needed")
 
 
 def refuse_parameters(request: Request) -> None:

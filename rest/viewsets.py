@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from django.conf import settings
 from django.db.models import Model
 from django.http import HttpResponse, HttpResponseNotModified
 from rest_framework import status as http
@@ -27,13 +28,18 @@ class StrictViewSet(GenericViewSet[M]):
     Attributes:
         actions_with_body: the actions that read a body; other actions ignore a body.
         actions_with_parameters: the actions that take query parameters; other actions refuse parameters.
+        max_body_bytes: the size of the largest body of an action, even if the action ignores bodies.
+        body_form: the form of a body, in the words of a refusal.
         if_match: the versions that a write may change; ``None`` admits any.
         if_none_match: the versions that the client has.
     """
 
     format_kwarg = None
-    actions_with_body: ClassVar[Container[str]] = ("create", "partial_update")
+    actions_with_body: ClassVar[Container[str]] = ("create", "update", "partial_update", "bulk")
     actions_with_parameters: ClassVar[Container[str]] = ("list",)
+
+    max_body_bytes: int = settings.API_MAX_BODY_BYTES
+    body_form = "a JSON object"
 
     if_match: frozenset[int] | None
     if_none_match: Container[int]
@@ -57,7 +63,7 @@ class StrictViewSet(GenericViewSet[M]):
         self.check_permissions(request)
         self.check_throttles(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        request_checks.refuse_large_body(request)
+        request_checks.refuse_large_body(request, self.max_body_bytes)
         headers = HeaderReader(request)
         self.read_headers(headers)
         headers.refuse_faults()
@@ -74,7 +80,7 @@ class StrictViewSet(GenericViewSet[M]):
     def check_content(self) -> None:
         """Refuse a missing body, and parameters that the action does not take."""
         if self.action in self.actions_with_body:
-            request_checks.refuse_empty_body(self.request)
+            request_checks.refuse_empty_body(self.request, self.body_form)
         if self.action not in self.actions_with_parameters:
             request_checks.refuse_parameters(self.request)
 

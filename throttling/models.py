@@ -12,9 +12,9 @@ PURGE_BATCH_SIZE = 1000
 SCOPES = ("read", "write")
 
 COUNT_REQUEST = """
-INSERT INTO throttling_window AS stored (client, used, ends) VALUES (%(client)s, 1, %(ends)s)
+INSERT INTO throttling_window AS stored (client, used, ends) VALUES (%(client)s, %(number)s, %(ends)s)
 ON CONFLICT (client) DO UPDATE SET
-    used = CASE WHEN stored.ends <= %(now)s THEN 1 ELSE stored.used + 1 END,
+    used = CASE WHEN stored.ends <= %(now)s THEN %(number)s ELSE stored.used + %(number)s END,
     ends = CASE WHEN stored.ends <= %(now)s THEN excluded.ends ELSE stored.ends END
 RETURNING used, ends
 """
@@ -28,11 +28,11 @@ def hash_client(scope: str, identity: str) -> str:
 class WindowManager(models.Manager["Window"]):
     """The writes to the table of windows."""
 
-    def count_request(self, client: str, seconds: int) -> "Window":
-        """Count one request in the client's current window, or in a new one of ``seconds`` seconds."""
+    def count_request(self, client: str, seconds: int, number: int = 1) -> "Window":
+        """Count a request, as ``number`` requests, in the client's current window or a new one of ``seconds``."""
         now = time()
         with connection.cursor() as cursor:
-            cursor.execute(COUNT_REQUEST, {"client": client, "now": now, "ends": now + seconds})
+            cursor.execute(COUNT_REQUEST, {"client": client, "now": now, "ends": now + seconds, "number": number})
             used, ends = cursor.fetchone()
         return Window(client=client, used=used, ends=ends)
 

@@ -16,6 +16,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from rest.problems.types import Throttled
 from throttling.models import Window, hash_client
 
 if TYPE_CHECKING:  # rest_framework.views imports this module by DEFAULT_THROTTLE_CLASSES
@@ -34,17 +35,21 @@ class Throttle(BaseThrottle):
     last_purge = 0.0
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
+        return self.count(request)
+
+    def count(self, request: Request, number: int = 1) -> bool:
+        """Count a request as ``number`` requests, and return whether the quota allows them."""
         scope = "read" if request.method in SAFE_METHODS else "write"
         if scope not in settings.THROTTLES:
             return True
         quota, seconds = settings.THROTTLES[scope]
-        window = Window.objects.count_request(hash_client(scope, self.identify_client(request)), seconds)
+        window = Window.objects.count_request(hash_client(scope, self.identify_client(request)), seconds, number)
         self.seconds_left = max(1, ceil(window.ends - time()))
         request._request.rate_limit = {  # type: ignore[attr-defined]
             "RateLimit-Policy": f'"{scope}";q={quota};w={seconds}',
             "RateLimit": f'"{scope}";r={max(0, quota - window.used)};t={self.seconds_left}',
         }
-        if window.used == 1:
+        if window.used == number:
             self.purge_if_due()
         return window.used <= quota
 
@@ -70,6 +75,23 @@ class Throttle(BaseThrottle):
         if monotonic() - Throttle.last_purge > PURGE_INTERVAL_SECONDS:
             Throttle.last_purge = monotonic()
             Window.objects.purge()
+
+
+def count_writes(request: Request, number: int) -> None:
+    """Count further writes of a request that ``Throttle`` has counted as one write.
+
+    Raises:
+        Throttled: the quota does not allow them.
+    """
+    throttle = Throttle()
+    if number and not throttle.count(request, number):
+        raise Throttled(throttle.seconds_left)
+
+
+def max_writes() -> int | None:
+    """Return how many writes the quota allows in a window; ``None`` means any number."""
+    quota: tuple[int, int] | None = settings.THROTTLES.get("write")
+    return quota and quota[0]
 
 
 def address_or_network(address: str) -> str:

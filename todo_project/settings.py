@@ -243,6 +243,8 @@ INSTALLED_APPS = [
 API_PREFIX = "/api/"
 USER_DATA_PREFIX = "/api/tasks/"
 API_MAX_BODY_BYTES = 64 * 1024
+API_MAX_BULK_BODY_BYTES = 512 * 1024
+API_BULK_PATH = "/api/tasks/bulk"
 # Of the admin, with files: todo_project/admin_body_limit.py.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 ADMIN_PREFIX = "/admin/"

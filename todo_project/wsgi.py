@@ -45,16 +45,22 @@ class TolerantRequest(WSGIRequest):
     def read_chunked_body(self) -> None:
         """Read a chunked body (RFC 9112, section 7.1), because Django ignores one without ``Content-Length``.
 
-        One byte more than the limit is enough, because the service then refuses the body as too large. The caller
-        holds a slot of its client, so that the slow bodies of one client cannot occupy every thread.
+        One byte more than the limit is enough, because the service then refuses the body as too large. The
+        caller holds a slot of its client, so that the slow bodies of one client cannot occupy every thread.
         """
         if "HTTP_TRANSFER_ENCODING" not in self.environ or not self.environ.get("wsgi.input_terminated"):
             return
-        in_api = self.path_info.startswith(settings.API_PREFIX)
-        limit = settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = self.environ["wsgi.input"].read(limit + 1)
+        body = self.environ["wsgi.input"].read(max_body_bytes(self.path_info) + 1)
         self._stream = BytesIO(body)
         self.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def max_body_bytes(path: str) -> int:
+    """Return the limit of the bodies at a path."""
+    if path.removesuffix("/") == settings.API_BULK_PATH:
+        return settings.API_MAX_BULK_BODY_BYTES
+    in_api = path.startswith(settings.API_PREFIX)
+    return settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 django_application = get_wsgi_application()

@@ -9,7 +9,7 @@ from rest_framework.test import APIRequestFactory
 from identity.authentication import SINGLE_USER, Caller, SingleUserAuthentication
 from tasks.models import Task
 from tasks.tests.api.contract import ROUTES, headers, problem, problem_headers, send
-from tasks.tests.factories import TaskFactory
+from tasks.tests.factories import TaskFactory, make_task
 
 
 def test_every_request_authenticates_the_single_user():
@@ -96,7 +96,7 @@ def test_request_with_wrong_api_token_is_refused(client, api_token, token, caplo
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ROUTES)
 def test_every_route_needs_the_api_token(client, api_token, name):
-    task = TaskFactory(trashed=ROUTES[name].trashed)
+    task = make_task(ROUTES[name])
     assert send(client, ROUTES[name], task).status_code == 401
     assert send(client, ROUTES[name], task, Authorization=f"Bearer {TOKEN}").status_code == ROUTES[name].status
 

@@ -61,6 +61,7 @@ class Problem(APIException):
         detail: a sentence about this occurrence; by default the detail of the first fault, or ``default_detail``.
         faults: everything wrong with the request.
         headers: more headers of the response.
+        max_faults: the most faults that the response names.
     """
 
     title: ClassVar[str]
@@ -75,10 +76,11 @@ class Problem(APIException):
         detail: str | None = None,
         *,
         faults: Iterable[Fault] = (),
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        max_faults: int = MAX_FAULTS,
     ) -> None:
-        self.faults = list(islice(faults, MAX_FAULTS))
-        self.headers = dict(headers or {})
+        self.faults = list(islice(faults, max_faults))
+        self.headers = dict(headers)
         super().__init__(detail or next((fault["detail"] for fault in self.faults), None))
 
 
@@ -188,7 +190,10 @@ class StateExpired(Problem):
 
 
 class PreconditionFailed(Problem):
-    """`If-Match` does not name the task's current version. Nothing was changed. `ETag` has the version."""
+    """`If-Match` does not name the task's current version, or the id of a new task is in use. Nothing was changed.
+
+    `ETag` has the current version of the caller's task.
+    """
 
     status_code = 412
     default_code = "precondition_failed"
@@ -197,7 +202,7 @@ class PreconditionFailed(Problem):
 
 
 class PayloadTooLarge(Problem):
-    """The body is larger than 64 KiB."""
+    """The body is larger than 64 KiB, or than 512 KiB at `/api/tasks/bulk`."""
 
     status_code = 413
     default_code = "payload_too_large"

@@ -19,6 +19,7 @@ from changes.openapi import FEED_PARAMETERS, STATE_EXAMPLE, feed_schema
 from identity.user_ids import USER_ID_MAX_LENGTH
 from rest.entity_tags import ENTITY_TAGS, OBS_TEXT
 from rest.openapi import text_pattern
+from tasks.api.bulk import MAX_OPERATIONS
 from tasks.api.filters import FILTERS
 from tasks.api.listing import PARAMETERS, SELECTION
 from tasks.api.serializers import LABEL_SCHEMA, LABELS_SCHEMA, TaskSerializer
@@ -125,6 +126,51 @@ def list_parameters(default_ordering: str) -> list[OpenApiParameter]:
     ]
 
 
+STAR = OpenApiParameter(
+    "If-None-Match",
+    {"type": "string", "const": "*"},
+    location=OpenApiParameter.HEADER,
+    required=True,
+    description="Always `*`: the request stores a new task, and changes none.",
+)
+
+TASK_ID = {"type": "string", "format": "uuid", "description": "The id of a task; an id may appear only once."}
+IF_VERSION = {"type": "integer", "minimum": 1, "description": "Carry out the operation only on this version."}
+
+
+def operation_schema(ops: list[str], optional: dict[str, Any], **required: Any) -> dict[str, Any]:
+    """Return the schema of an operation of a bulk."""
+    required = {"op": {"enum": ops}, **required}
+    return {
+        "type": "object",
+        "properties": {**required, **optional},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+BULK_SCHEMA = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_OPERATIONS,
+    "items": {
+        "oneOf": [
+            operation_schema(
+                ["create"],
+                {"id": {**TASK_ID, "description": "A UUID of version 7; without it, the server makes the id."}},
+                task={"$ref": "#/components/schemas/TaskRequest"},
+            ),
+            operation_schema(
+                ["update"],
+                {"if_match": IF_VERSION},
+                id=TASK_ID,
+                task={"$ref": "#/components/schemas/PatchedTaskRequest"},
+            ),
+            operation_schema(["toggle", "delete", "restore", "remove"], {"if_match": IF_VERSION}, id=TASK_ID),
+        ]
+    },
+}
+
 COUNT_SCHEMA = {
     "type": "object",
     "properties": {"count": {"type": "integer", "minimum": 0}},
@@ -208,6 +254,48 @@ document_tasks = extend_schema_view(
         extensions=problem_codes("parse_error", "unsupported_media_type"),
         responses={201: task_response(TASK, "The new task.")},
         examples=[request_example("A task", {"title": TASK["title"], "description": TASK["description"]})],
+    ),
+    update=extend_schema(
+        tags=["tasks"],
+        operation_id="putTask",
+        description=(
+            "Store a new task under an id that the client made: a UUID of version 7, in lower case. `created_at` is "
+            "the server's. An id that anybody uses, or that was the id of a task of the caller's that was removed for "
+            "good in the last 90 days, gets a 412. The 412 has an `ETag` if the id is of the caller's live task: then "
+            "an earlier attempt may have succeeded."
+        ),
+        parameters=[STAR, etag_header(201), response_header("Location", "The path of the new task.", 201)],
+        extensions=problem_codes("parse_error", "unsupported_media_type", "not_found", "precondition_failed"),
+        responses={201: task_response(TASK, "The new task.")},
+        examples=[request_example("A task", {"title": TASK["title"], "description": TASK["description"]})],
+    ),
+    bulk=extend_schema(
+        tags=["tasks"],
+        operation_id="bulkTasks",
+        description=(
+            "Carry out 1 to 100 operations at one moment, all or none. Each operation does what its own endpoint does, "
+            "and each element of the response is what that endpoint answers. If an operation cannot be carried out, "
+            "`errors` names every fault, and the status is the first of 400, 404, 409 and 412 that applies. The body "
+            "may have 512 KiB. Each operation counts as a write for the rate limit. An `If-Match` header is refused."
+        ),
+        request={"application/json": BULK_SCHEMA},
+        extensions=problem_codes(
+            "parse_error", "unsupported_media_type", "not_found", "conflict", "precondition_failed"
+        ),
+        responses=OpenApiResponse(
+            {"type": "array", "items": {"$ref": "#/components/schemas/Task"}},
+            "The task of each operation, in the order of the operations.",
+            [OpenApiExample("Two tasks", [ANOTHER, CHANGED], response_only=True)],
+        ),
+        examples=[
+            request_example(
+                "Two operations",
+                [
+                    {"op": "create", "task": {"title": TASK["title"]}},
+                    {"op": "toggle", "id": TASK["id"], "if_match": 1},
+                ],
+            )
+        ],
     ),
     retrieve=extend_schema(
         tags=["tasks"],
@@ -328,7 +416,7 @@ def _labels_request(*, partial: bool) -> dict[str, Any]:
 TO_LIVE = ("getTask", "updateTask", "toggleTask", "deleteTask")
 TO_TRASHED = ("getTrashedTask", "restoreTask", "removeTask")
 LINKS = {
-    **dict.fromkeys(("createTask", "getTask", "updateTask", "toggleTask", "restoreTask"), TO_LIVE),
+    **dict.fromkeys(("createTask", "putTask", "getTask", "updateTask", "toggleTask", "restoreTask"), TO_LIVE),
     **dict.fromkeys(("deleteTask", "getTrashedTask"), TO_TRASHED),
 }
 

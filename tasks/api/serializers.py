@@ -1,6 +1,7 @@
 """The shape of a task in JSON, and the limits of the fields that a client sends."""
 
-from collections.abc import Container, Iterator
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -218,6 +219,18 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         if isinstance(values.get("labels"), dict):
             values["label_patch"] = label_patch(values.pop("labels"))
         return values
+
+
+#: The names of the changes of labels in the values of ``CHANGES``: a new set, or a merge patch.
+LABEL_CHANGES = frozenset({"labels", "label_patch"})
+
+
+def count_labels(stored: Iterable[str], changes: Mapping[str, Any]) -> int:
+    """Return how many labels a task with the ``stored`` ones has after changes of its labels."""
+    if "labels" in changes:
+        return len(changes["labels"])
+    patched = {**dict.fromkeys(stored, True), **json.loads(changes["label_patch"])}
+    return sum(value is True for value in patched.values())
 
 
 #: Built once per process, because validation stores nothing in them.

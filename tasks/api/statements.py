@@ -3,17 +3,21 @@
 Each statement applies methods of ``TaskQuerySet`` to the caller's tasks, and returns tasks as JSON.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ParamSpec
 from uuid import UUID
 
-from django.db.models import Case, Count, F, Value, When
+from django.db.models import Case, Count, DateTimeField, F, QuerySet, Value, When
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 
+from changes.models import REMEMBERED_FOR, Removal
 from changes.statements import FeedStatement
 from database.compiled_statements import NOW, CompiledStatement, JoinedStatement, Query
 from database.expressions import Unconverted
+from database.insert_statements import InsertStatement, NewColumn
 from tasks.api.representation import representation
+from tasks.fields import JSONLabels
 from tasks.models import Task
 from tasks.querysets import LIVE, Position, TaskQuerySet, sort_key
 
@@ -90,6 +94,61 @@ def remove(*, user_id: str, id: UUID, versions: Versions = None) -> DeleteQuery:
 
 def _state() -> Case:
     return Case(When(LIVE, then=Value("live")), default=Value("trashed"))
+
+
+def _json_and_id(*_: Any) -> Mapping[str, Any]:
+    return {"json": representation(), "task_id": F("id")}
+
+
+def _obstacles() -> Iterator[QuerySet[Any]]:
+    """Yield what keeps an id from being new, besides a task of another user, which row-level security may hide.
+
+    A task that another request deletes for good now is among the tasks, or among the removed ones.
+    """
+    id_, user_id = NewColumn("id"), NewColumn("user_id")
+    yield Task.objects.filter(id=id_, user_id=user_id)
+    created_at = NewColumn("created_at", output_field=DateTimeField())
+    yield Removal.objects.of(user_id, id_).filter(removed_at__gt=created_at - REMEMBERED_FOR)
+
+
+#: Insert tasks whose ids are new. A row has the JSON and the id of an inserted task.
+insert = InsertStatement(Task, _json_and_id, _obstacles)
+
+
+def _locked_columns() -> Mapping[str, Any]:
+    columns = {"task_id": F("id"), "task_version": F("version"), "trashed_at": F("deleted_at")}
+    return {**columns, "names": JSONLabels(F("labels"))}
+
+
+def _lock(*, user_id: str, ids: str) -> TaskQuerySet:
+    """Read and lock live and trashed tasks in the order of their ids, so that two requests never deadlock.
+
+    SQLite locks the database when the transaction begins.
+    """
+    return _tasks_of(user_id, trashed=None).filter(id__among=ids).order_by("id").select_for_update()
+
+
+#: A row has the id, the version, the time of deletion and the labels of a task.
+lock = CompiledStatement(_lock, _locked_columns)
+
+
+def _write(op: str, /, *, user_id: str, ids: str, now: datetime, changes: Mapping[str, Any]) -> Query:
+    """Carry out one operation of a bulk on several tasks."""
+    tasks = _tasks_of(user_id, trashed=op in ("restore", "remove")).filter(id__among=ids).order_by()
+    match op:
+        case "update":
+            return tasks.change_query(now, **changes) if changes else tasks
+        case "toggle":
+            return tasks.toggle_query(now)
+        case "delete":
+            return tasks.trash_query(now)
+        case "restore":
+            return tasks.restore_query(now)
+        case _:
+            return tasks.remove_query()
+
+
+write = CompiledStatement(_write, _json_and_id)
 
 
 def _chunk(

@@ -1,11 +1,12 @@
 """The addresses of ``/api/tasks``."""
 
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from tasks.api.views import TaskViewSet, TrashViewSet
+from tasks.api.views import TaskViewSet, TrashViewSet, no_such_task
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("tasks", TaskViewSet, basename="task")
 router.register("tasks/trash", TrashViewSet, basename="trash")
 
-urlpatterns = router.urls
+urlpatterns = [*router.urls, path("tasks/<str:id>", no_such_task)]

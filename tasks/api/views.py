@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import status as http
 from rest_framework.decorators import action
@@ -15,18 +17,29 @@ from rest_framework.throttling import BaseThrottle
 
 from changes.feed import Feed
 from database.compiled_statements import CompiledStatement
+from database.errors import retry_once_on_conflict
+from database.row_security import rows_of
 from idempotency.viewsets import IdempotentViewSet
 from rest.entity_tags import entity_tag
 from rest.parameters import query_parameters
-from rest.problems.types import Conflict, InvalidRequest, NotFound, PreconditionFailed, body_fault
+from rest.problems.responses import respond
+from rest.problems.types import Conflict, InvalidRequest, NotFound, PreconditionFailed, Throttled, body_fault
+from rest.request_checks import HeaderReader
 from rest.viewsets import JSON
 from tasks.api import statements
+from tasks.api.bulk import ID_IN_USE, NEW_ID_RULE, UUID_VERSION, Bulk
 from tasks.api.listing import Listing, count_tasks
 from tasks.api.openapi import document_tasks, document_trash
-from tasks.api.serializers import CHANGES, NEW_TASK, TaskSerializer
+from tasks.api.serializers import CHANGES, LABEL_CHANGES, NEW_TASK, TaskSerializer, count_labels
 from tasks.models import Task
 from tasks.rules import LABELS_MAX_NUMBER, MESSAGES
 from throttling.concurrency import ConcurrencyLimit
+from throttling.throttles import count_writes
+
+
+def no_such_task(request: HttpRequest, id: str) -> HttpResponse:
+    """Answer a path whose id is no UUID in lower case."""
+    return respond(request, NotFound(NEW_ID_RULE if request.method == "PUT" else None))
 
 
 class TaskEndpoints(IdempotentViewSet[Task]):
@@ -93,6 +106,14 @@ class TaskViewSet(TaskEndpoints):
 
     actions_with_parameters = ("list", "count", "changes")
 
+    def read_headers(self, headers: HeaderReader) -> None:
+        super().read_headers(headers)
+        if self.action == "update":
+            headers.refuse("If-Match", "is not allowed here, because PUT changes no task")
+            headers.require("If-None-Match", "*")
+        elif self.action == "bulk":
+            headers.refuse("If-Match", "is not allowed here; send if_match in each operation instead")
+
     def create(self, request: Request) -> HttpResponse:
         """Store a new task."""
         return self.idempotently(self._create)
@@ -108,6 +129,45 @@ class TaskViewSet(TaskEndpoints):
         feed = Feed(statements.changes, self.user_id, query_parameters(request))
         return HttpResponse(feed.page(), content_type=JSON)
 
+    def update(self, request: Request, id: UUID) -> HttpResponse:
+        """Store a new task under an id that the client made."""
+        return self.idempotently(lambda: self._create_with_id(id))
+
+    def _create_with_id(self, id: UUID) -> HttpResponse:
+        values = NEW_TASK.run_validation(self.request.data)
+        if id.version != UUID_VERSION:
+            raise NotFound(NEW_ID_RULE)
+        task = Task(id=id, user_id=self.user_id, **values)
+        for text, _ in statements.insert.fetch([task.columns()], user_id=self.user_id):
+            return self.respond(text, task.version, http.HTTP_201_CREATED, {"Location": self.request.path_info})
+        live = statements.show.fetch(self.trashed, user_id=self.user_id, id=id)
+        raise PreconditionFailed(ID_IN_USE, headers=[("ETag", entity_tag(version)) for _, version in live])
+
+    @action(detail=False, methods=["post"], max_body_bytes=settings.API_MAX_BULK_BODY_BYTES, body_form="a JSON array")
+    def bulk(self, request: Request) -> HttpResponse:
+        """Carry out up to 100 operations at one moment, all or none."""
+        try:
+            return self.idempotently(self._bulk)
+        except Throttled:
+            self._count_operations()  # the rollback of the transaction has undone the count
+            raise
+
+    @retry_once_on_conflict
+    def _bulk(self) -> HttpResponse:
+        operations = Bulk(self.user_id, self.request.data)
+        try:
+            with transaction.atomic(), rows_of(self.user_id):
+                tasks = operations.carry_out()
+                self._count_operations()
+        except (NotFound, Conflict, PreconditionFailed):
+            self._count_operations()
+            raise
+        return HttpResponse(tasks, content_type=JSON)
+
+    def _count_operations(self) -> None:
+        """Count each operation as a write; the request itself has been counted as the first."""
+        count_writes(self.request, len(self.request.data) - 1)
+
     def partial_update(self, request: Request, id: UUID) -> HttpResponse:
         """Change only the fields in the body."""
         return self.idempotently(self._change)
@@ -119,7 +179,7 @@ class TaskViewSet(TaskEndpoints):
         try:
             return self._write(statements.change, changes=changes)
         except (NotFound, PreconditionFailed) as refusal:
-            if not changes.keys() & {"labels", "label_patch"}:
+            if not changes.keys() & LABEL_CHANGES:
                 raise
             self._refuse_excess_labels(changes)
             # The task was found now. Without If-Match, another client has removed labels since the write.
@@ -139,11 +199,7 @@ class TaskViewSet(TaskEndpoints):
             InvalidRequest: the task would have too many labels.
         """
         task, _ = self._current()
-        labels = changes.get("labels")
-        if labels is None:
-            patched = {**json.loads(task)["labels"], **json.loads(changes["label_patch"])}
-            labels = [name for name, value in patched.items() if value]
-        if len(labels) > LABELS_MAX_NUMBER:
+        if count_labels(json.loads(task)["labels"], changes) > LABELS_MAX_NUMBER:
             raise InvalidRequest(faults=[body_fault(["labels"], "max_number", MESSAGES["labels"]["max_number"])])
 
     @action(detail=False, methods=["get"])

@@ -22,3 +22,9 @@ class TaskFactory(factory.django.DjangoModelFactory):
     title = factory.Sequence("Task {}".format)
     created_at = factory.LazyFunction(timezone.now)
     updated_at = factory.SelfAttribute("created_at")
+
+
+def make_task(route, **values):
+    """Make the task that a route addresses; a route that stores a new task addresses one that is not stored."""
+    make = TaskFactory.build if route.new else TaskFactory
+    return make(trashed=route.trashed, **values)

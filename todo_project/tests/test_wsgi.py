@@ -135,6 +135,17 @@ def test_chunked_body_over_64_kib_is_read_up_to_the_limit(size):
     assert not Task.objects.exists()
 
 
+@pytest.mark.parametrize("path", ["/api/tasks/bulk", "/api/tasks/bulk/"])
+def test_chunked_bulk_is_read_up_to_512_kib(path):
+    bulk = b'[{"op": "create", "task": {"title": "Buy milk"}}]'
+    assert Answer(chunked(bulk.ljust(524_288), PATH_INFO=path)).json()[0]["title"] == "Buy milk"
+    request = chunked(bulk.ljust(1_000_000), PATH_INFO=path)
+    body = request["wsgi.input"]
+    answer = Answer(request)
+    assert (answer.status, answer.json()["detail"]) == (413, "The body is larger than 512 KiB")
+    assert body.tell() == 524_289
+
+
 def test_body_with_a_length_over_64_kib_is_not_read():
     request = environ("POST", body=padded(65_537), CONTENT_TYPE="application/json", CONTENT_LENGTH="65537")
     answer = Answer(request)

@@ -8,6 +8,7 @@ MERGE_PATCH = "application/merge-patch+json"
 PROBLEM_JSON = "application/problem+json"
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_BULK_BYTES = 512 * 1024
 MAX_HEAD_BYTES = 24 * 1024
 MAX_HEADER_BYTES = 8 * 1024
 MAX_AUTHORIZATION_BYTES = 8300
@@ -50,8 +51,9 @@ class Route(NamedTuple):
     """A request that succeeds.
 
     Attributes:
-        path: where ``{id}`` is the id of a task, which is in the trash if ``trashed``.
+        path: where ``{id}`` is the id of a task, which is in the trash if ``trashed``, or of no task if ``new``.
         versions: how many versions the write adds.
+        headers: the headers that the request needs.
     """
 
     method: str
@@ -60,10 +62,16 @@ class Route(NamedTuple):
     trashed: bool = False
     status: int = 200
     versions: int = 0
+    new: bool = False
+    headers: dict = {}
 
     @property
     def has_id(self):
-        return "{id}" in self.path
+        return "{id}" in self.path and not self.new
+
+    @property
+    def max_body_bytes(self):
+        return MAX_BULK_BYTES if self.path.endswith("bulk") else MAX_BODY_BYTES
 
     @property
     def writes(self):
@@ -75,6 +83,10 @@ ROUTES = {
     "count": Route("GET", "/api/tasks/count"),
     "changes": Route("GET", "/api/tasks/changes"),
     "create": Route("POST", "/api/tasks", b'{"title": "Buy milk"}', status=201),
+    "put": Route(
+        "PUT", "/api/tasks/{id}", b'{"title": "Buy milk"}', status=201, new=True, headers={"If-None-Match": "*"}
+    ),
+    "bulk": Route("POST", "/api/tasks/bulk", b'[{"op": "create", "task": {"title": "Buy milk"}}]'),
     "retrieve": Route("GET", "/api/tasks/{id}"),
     "update": Route("PATCH", "/api/tasks/{id}", b'{"title": "Buy bread"}', versions=1),
     "delete": Route("DELETE", "/api/tasks/{id}", versions=1),
@@ -131,7 +143,8 @@ ALLOW = {
     "/api/tasks": "GET, POST, HEAD, OPTIONS",
     "/api/tasks/count": "GET, HEAD, OPTIONS",
     "/api/tasks/changes": "GET, HEAD, OPTIONS",
-    "/api/tasks/{id}": "GET, PATCH, DELETE, HEAD, OPTIONS",
+    "/api/tasks/bulk": "POST, OPTIONS",
+    "/api/tasks/{id}": "GET, PUT, PATCH, DELETE, HEAD, OPTIONS",
     "/api/tasks/{id}/toggle": "POST, OPTIONS",
     "/api/tasks/{id}/restore": "POST, OPTIONS",
     "/api/tasks/trash": "GET, HEAD, OPTIONS",
@@ -219,7 +232,9 @@ def send(client, route, task=None, **request):
     """
     path = request.pop("path", route.path).format(id=getattr(task, "id", None))
     content_type = request.pop("Content-Type", JSON if route.body else "")
-    return client.generic(route.method, path, route.body, content_type=content_type, headers=request)
+    return client.generic(
+        route.method, path, route.body, content_type=content_type, headers={**route.headers, **request}
+    )
 
 
 def task_path(task):

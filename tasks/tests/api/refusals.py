@@ -1,8 +1,8 @@
 """Requests that the API refuses, each with the whole problem that answers it.
 
 A path may name ``{live}``, a live task of the caller's at version 1 with ``LIVE_ID``; ``{trashed}``, one in the trash
-with ``TRASHED_ID``; ``{foreign}``, a task of another user; and ``{absent}``, an id of no task. ``USED_KEY`` was used
-before, for another request.
+with ``TRASHED_ID``; ``{foreign}``, a task of another user; ``{absent}``, an id of no task; and ``{uuid_4}``, a UUID of
+version 4. ``USED_KEY`` was used before, for another request.
 """
 
 import json
@@ -19,7 +19,6 @@ from tasks.tests.api.contract import (
     ALLOW,
     JSON,
     MAX_AUTHORIZATION_BYTES,
-    MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
     MAX_HEADER_BYTES,
     MERGE_PATCH,
@@ -42,8 +41,9 @@ USED_KEY = "used-before"
 #: A state of ``default`` in another database.
 OTHER_HISTORY = State(bytes(8), BEGINNING, BEGINNING).write("default")
 
-TOO_LARGE = b" " * (MAX_BODY_BYTES + 1)
 EMPTY_BODY = "The body is empty, and a JSON object is needed"
+NEW_ID_RULE = "The id of a new task must be a lower-case UUID of version 7"
+ID_IN_USE = "The id of the new task is in use, or was the id of a removed task"
 CUT_OFF_BODY, CUT_OFF = UNREADABLE["cut-off"]
 ENCODING = "must be percent-encoded UTF-8, such as %C3%BC for ü and %25 for %"
 NOT_IN_TRASH = "The task is not in the trash"
@@ -86,8 +86,8 @@ class Refusal(NamedTuple):
 def refuse(name, code, request, *, detail=None, errors=(), **parts):
     """Change some parts of a request that succeeds: ``method``, ``path``, ``id``, ``query``, ``headers``, ``body``."""
     route = request if isinstance(request, Route) else ROUTES[request]
-    address = parts.get("id", "{trashed}" if route.trashed else "{live}")
-    headers = {**({"Content-Type": JSON} if route.body else {}), **parts.get("headers", {})}
+    address = parts.get("id", "{absent}" if route.new else "{trashed}" if route.trashed else "{live}")
+    headers = {**({"Content-Type": JSON} if route.body else {}), **route.headers, **parts.get("headers", {})}
     return Refusal(
         name,
         code,
@@ -117,6 +117,29 @@ def wrong_header(name, value, error):
     return Fault(name, "validation_error", {"headers": {name: value}}, (error,))
 
 
+def too_large(route):
+    size = route.max_body_bytes
+    return Fault("size", "payload_too_large", {"body": b" " * (size + 1)}, detail=too_large_detail(route))
+
+
+def too_large_detail(route):
+    return f"The body is larger than {route.max_body_bytes // 1024} KiB"
+
+
+def empty_body(route):
+    return EMPTY_BODY.replace("object", "array") if route == ROUTES["bulk"] else EMPTY_BODY
+
+
+def wrong_field(route):
+    """Return the fault of an unknown field, which is in the first operation of a bulk."""
+    if route == ROUTES["bulk"]:
+        error = fault("unknown_field", "This field is unknown", pointer="#/0/y")
+        return Fault(
+            "field", "validation_error", {"body": b'[{"op": "create", "task": {"title": "x"}, "y": 1}]'}, (error,)
+        )
+    return Fault("field", "validation_error", {"body": b'{"title": "x", "y": 1}'}, (unknown_field("y"),))
+
+
 def not_utf_8(route):
     """Return queries that are not percent-encoded UTF-8, and the errors; not every route knows ``q``."""
     value = invalid_parameter("q", ENCODING) if "q" in known_parameters(route) else unknown_parameter("q", route)
@@ -134,9 +157,9 @@ def faults(route):
         ],
         [Fault("path", "not_found", {"path": "/api/tasks/x/y"})]
         + [Fault("id", "not_found", {"id": "x"})] * route.has_id,
-        [Fault("method", "method_not_allowed", {"method": "PUT"})],
+        [Fault("method", "method_not_allowed", {"method": "TRACE"})],
         [Fault("Accept", "not_acceptable", {"headers": {"Accept": "text/html"}})],
-        [Fault("size", "payload_too_large", {"body": TOO_LARGE})],
+        [too_large(route)],
         [
             wrong_header("If-Match", "1", malformed("If-Match")),
             wrong_header("If-None-Match", "1", malformed("If-None-Match")),
@@ -159,15 +182,17 @@ def faults(route):
             for query, error in not_utf_8(route)
         ]
         + [
-            Fault("empty body", "parse_error", {"body": b""}, detail=EMPTY_BODY),
+            Fault("empty body", "parse_error", {"body": b""}, detail=empty_body(route)),
             Fault("cut-off body", "parse_error", {"body": CUT_OFF_BODY}, detail=CUT_OFF),
-            Fault("field", "validation_error", {"body": b'{"title": "x", "y": 1}'}, (unknown_field("y"),)),
+            wrong_field(route),
         ]
         * has_body,
         [Fault("state", "state_expired", {"query": f"?since={OTHER_HISTORY}"})] * (route == ROUTES["changes"]),
-        [Fault(name, "not_found", {"id": f"{{{name}}}"}) for name in ("absent", "foreign")] * route.has_id,
+        [Fault(name, "not_found", {"id": f"{{{name}}}"}) for name in ("absent", "foreign")] * route.has_id
+        + [Fault("version of the id", "not_found", {"id": "{uuid_4}"}, detail=NEW_ID_RULE)] * route.new,
         [Fault("live task", "conflict", {"id": "{live}"}, detail=NOT_IN_TRASH)] * (route == ROUTES["restore"]),
-        [Fault("version", "precondition_failed", {"headers": {"If-Match": '"9"'}})] * conditional,
+        [Fault("version", "precondition_failed", {"headers": {"If-Match": '"9"'}})] * conditional
+        + [Fault("id in use", "precondition_failed", {"id": "{live}"}, detail=ID_IN_USE)] * route.new,
     ]
 
 

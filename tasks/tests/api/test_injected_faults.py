@@ -7,18 +7,28 @@ from django.db.models import F
 from tasks.api.views import TaskViewSet
 from tasks.models import Task
 from tasks.tests.api.contract import ROUTES, TASK_REQUESTS, headers, problem, problem_headers, send
+from tasks.tests.api.refusals import LIVE_ID
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 
 STALE = {"If-Match": '"9"'}
+TOGGLE_IN_BULK = f'[{{"op": "toggle", "id": "{LIVE_ID}"}}]'.encode()
 
-#: Each request, whether its task is trashed, its headers, and how many statements it runs.
+
+def place_of(route):
+    return "new" if route.new else "trashed" if route.trashed else "live"
+
+
+#: Each request, the task that it addresses, its headers, and how many statements it runs.
 REQUESTS = {
-    **{name: (route, route.trashed, {}, 1) for name, route in (ROUTES | TASK_REQUESTS).items()},
-    "page": (ROUTES["list"]._replace(path="/api/tasks?limit=1&q=a&completed=false"), False, {}, 1),
-    "stale-toggle": (ROUTES["toggle"], False, STALE, 2),
-    "restore-live": (ROUTES["restore"], False, {}, 2),
+    **{name: (route, place_of(route), {}, 1) for name, route in (ROUTES | TASK_REQUESTS).items()},
+    "put-of-id-in-use": (ROUTES["put"], "live", {}, 2),
+    "bulk": (ROUTES["bulk"], "live", {}, 3),  # with SAVEPOINT and RELEASE, because each test is a transaction
+    "bulk-toggle": (ROUTES["bulk"]._replace(body=TOGGLE_IN_BULK), "live", {}, 4),
+    "page": (ROUTES["list"]._replace(path="/api/tasks?limit=1&q=a&completed=false"), "live", {}, 1),
+    "stale-toggle": (ROUTES["toggle"], "live", STALE, 2),
+    "restore-live": (ROUTES["restore"], "live", {}, 2),
 }
 FAULTS = [(name, number) for name, (*_, statements) in REQUESTS.items() for number in range(statements)]
 
@@ -39,12 +49,13 @@ class FailAt:
 @pytest.fixture
 def send_with(client):
     """Send a request while a wrapper is around its statements."""
-    tasks = {trashed: TaskFactory(trashed=trashed) for trashed in (False, True)}
+    live = TaskFactory(id=LIVE_ID)
+    tasks = {"live": live, "trashed": TaskFactory(trashed=True), "new": TaskFactory.build()}
 
     def run(name, wrapper):
-        route, trashed, sent_headers, _ = REQUESTS[name]
+        route, place, sent_headers, _ = REQUESTS[name]
         with connection.execute_wrapper(wrapper):
-            response = send(client, route, tasks[trashed], **sent_headers)
+            response = send(client, route, tasks[place], **sent_headers)
             if response.streaming:
                 response.getvalue()
         return response
@@ -78,7 +89,7 @@ def test_control_without_database_errors_answers_500(send_with, monkeypatch):
 
 def test_control_without_single_statement_changes_task(send_with, stored, monkeypatch):
     def update_and_read(view, request, id):
-        Task.objects.filter(id=id).update(version=F("version") + 1, completed=~F("completed"))
+        Task.objects.filter(id=id).update(version=F("version") + 1)
         return view.respond(*view._current())
 
     monkeypatch.setattr(TaskViewSet, "toggle", update_and_read)

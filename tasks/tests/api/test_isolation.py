@@ -8,6 +8,7 @@ from django.db import connection
 from drf_spectacular.generators import SchemaGenerator
 
 from tasks.models import Task
+from tasks.tests import factories
 from tasks.tests.api.contract import (
     LIST_PARAMETERS,
     LISTS,
@@ -46,7 +47,7 @@ def every(routes):
 
 
 def make_task(route, user_id):
-    return TaskFactory(user_id=user_id, trashed=route.trashed, **SELECTED)
+    return factories.make_task(route, user_id=user_id, **SELECTED)
 
 
 @pytest.fixture

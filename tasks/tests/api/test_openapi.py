@@ -88,6 +88,7 @@ def test_links_lead_to_operations_on_task(operations):
     links = {name: links_of(operation) for name, operation in operations.items()}
     assert {name: targets for name, targets in links.items() if targets} == {
         "createTask": live,
+        "putTask": live,
         "getTask": live,
         "updateTask": live,
         "toggleTask": live,

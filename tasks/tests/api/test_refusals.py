@@ -3,7 +3,7 @@
 import json
 from io import BytesIO
 from urllib.parse import unquote_to_bytes
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import RequestFactory
@@ -54,7 +54,7 @@ def make_ids():
         for task in tasks.values():
             task.save()
         KeptResponseFactory(user_id=user_id, key=USED_KEY)
-        return {**{name: task.id for name, task in tasks.items()}, "absent": uuid7()}
+        return {**{name: task.id for name, task in tasks.items()}, "absent": uuid7(), "uuid_4": uuid4()}
 
     return make
 
@@ -169,7 +169,7 @@ def ids_on_server(server, database_url, tmp_path):
         f"Idempotency-Key: {USED_KEY}",
     )
     assert parse_response(exchange(server, toggled))[0].status == 412
-    return {**{name: task.id for name, task in tasks.items()}, "absent": uuid7()}
+    return {**{name: task.id for name, task in tasks.items()}, "absent": uuid7(), "uuid_4": uuid4()}
 
 
 def test_running_server_refuses_every_bad_request(server, ids_on_server):

@@ -26,12 +26,13 @@ from tasks.tests.api.contract import (
     task_path,
 )
 from tasks.tests.api.refusals import NOT_JSON, OTHER_VERSIONS
-from tasks.tests.factories import TaskFactory
+from tasks.tests.factories import TaskFactory, make_task
 
 pytestmark = pytest.mark.django_db
 
-#: The OpenAPI document and its pages, and the view that answers paths without a route.
-OTHER_ROUTES = {("GET", "api/schema"), ("GET", "api/docs"), ("GET", "api/redoc"), ("ANY", "^api(?:/|$)")}
+#: The OpenAPI document and its pages, and the views that answer paths without a route.
+OTHER_ROUTES = {("GET", "api/schema"), ("GET", "api/docs"), ("GET", "api/redoc")}
+OTHER_ROUTES |= {("ANY", "api/tasks/<str:id>"), ("ANY", "^api(?:/|$)")}
 
 READS = {name: route for name, route in ROUTES.items() if not route.writes}
 RETRIEVALS = {name: route for name, route in READS.items() if route.has_id}
@@ -42,10 +43,6 @@ with_and_without_slash = pytest.mark.parametrize("slash", ["", "/"], ids=["no-sl
 
 def every(routes):
     return pytest.mark.parametrize("route", routes.values(), ids=routes)
-
-
-def make_task(route, **values):
-    return TaskFactory(trashed=route.trashed, **values)
 
 
 def routes_of(resolver, prefix=""):
