@@ -21,8 +21,8 @@ LEFT_OUT = {"RESPONSIBLE": "An assignee is left out", "DURATION": "A duration is
 #: A label stands in the title, as a word after an @.
 LABEL = re.compile(r"(?<!\S)@(\S+)")
 
-#: A file in a note; its description is JSON.
-ATTACHMENT = re.compile(r"\[\[file (\{.*?\})\]\]", re.DOTALL)
+#: A file in a note; its description is JSON. A beginning ends the search for the end of the one before.
+ATTACHMENT = re.compile(r"\[\[file \{(?:(?!\[\[file ).)*?\}\]\]", re.DOTALL)
 
 _MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august"]
 _MONTHS += ["september", "october", "november", "december"]

@@ -9,9 +9,9 @@ import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from html.parser import HTMLParser
+from html import unescape
 from itertools import takewhile
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
@@ -38,7 +38,29 @@ TASK = re.compile(PROJECT.pattern + r"\.tasks\.item")
 
 #: The beginning of a description that the editor of Vikunja wrote.
 HTML = re.compile(r"\s*<(?:p|h[1-6]|ul|ol|div|blockquote|pre|table|hr|figure|img|a)[ />]", re.IGNORECASE)
-BLOCKS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "div", "blockquote", "pre", "table", "tr", "hr", "br"}
+#: A tag. An atomic group takes the name, because without it the time for a text without > grows with its square.
+TAG = re.compile(r"<(?P<slash>/?)(?P<name>[a-z][a-z0-9]*+)(?P<attributes>[^<>]*+)>", re.IGNORECASE)
+TARGET = re.compile('href="([^"]*)"')
+CHECKED = re.compile('data-checked="(true|false)"')
+BLOCKS = {
+    "li",
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "div",
+    "blockquote",
+    "pre",
+    "table",
+    "tr",
+    "hr",
+    "br",
+}
 
 #: Vikunja's time for no time.
 NO_TIME = "0001-01-01T00:00:00Z"
@@ -251,40 +273,43 @@ def to_text(html: Any) -> Any:
     """Return HTML as plain text. Versions before 0.22 have Markdown, which stays."""
     if not isinstance(html, str) or not HTML.match(html):
         return html
-    text = _Text()
-    text.feed(html)
-    text.close()
-    return re.sub(r"\n{3,}", "\n\n", "".join(text.parts)).strip()
+    text, end = _Text(), 0
+    for tag in TAG.finditer(html):
+        text.add(decode(html[end : tag.start()]))
+        text.add_tag(tag["name"].lower(), tag["attributes"], closes=bool(tag["slash"]))
+        end = tag.end()
+    text.add(decode(html[end:]))
+    return "".join(text.parts).strip()
 
 
-class _Text(HTMLParser):
+@dataclass
+class _Text:
     """The text of HTML: a line for each block, a dash before an item of a list, and the target of a link."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self.link: str | None = None
+    parts: list[str] = field(default_factory=list)
+    link: str = ""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "li":
-            box = {"true": "[x] ", "false": "[ ] "}.get(values.get("data-checked") or "", "")
-            self.parts.append(f"{self._line_break()}- {box}")
-        elif tag in BLOCKS:
-            self.parts.append(self._line_break())
-        elif tag == "a":
-            self.link = values.get("href")
+    def add(self, text: str) -> None:
+        """Add a text, unless it is empty."""
+        self.parts += [text] if text else []
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in BLOCKS:
-            self.parts.append(self._line_break())
-        elif tag == "a" and self.link and self.parts[-1:] != [self.link]:
-            self.parts.append(f" ({self.link})")
+    def add_tag(self, name: str, attributes: str, *, closes: bool) -> None:
+        """Add what a tag means."""
+        if name in BLOCKS:
+            # Without this, each block inside an item would begin a line of its own.
+            self.add("" if self.parts[-1:] == [] or self.parts[-1].endswith(("\n", "- ", "] ")) else "\n")
+        if name == "li" and not closes:
+            box = CHECKED.search(attributes)
+            self.add(f"- [{'x' if box[1] == 'true' else ' '}] " if box else "- ")
+        elif name == "a":
+            self.add(f" ({self.link})" if self.link and self.parts[-1:] != [self.link] else "")
+            target = TARGET.search(attributes)
+            self.link = decode(target[1]) if target and not closes else ""
 
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
 
-    def _line_break(self) -> str:
-        """Return a line break, unless the text begins a line."""
-        text = "".join(self.parts[-1:])
-        return "" if not text or text.endswith(("\n", "- ", "] ")) else "\n"
+def decode(html: str) -> str:
+    """Return the text of HTML without tags."""
+    try:
+        return unescape(html)
+    except ValueError:  # a character reference of thousands of digits
+        return html

@@ -339,6 +339,13 @@ def test_overlong_property_is_reported(description):
     assert reports([line]) == {4: ["#/DESCRIPTION The property is longer than 65536 bytes"]}
 
 
+@pytest.mark.parametrize("text", [";A=b", ';A="b"', ";A=", '"', "\\", ":", ",", " ", "\\,", ";A=b c,"])
+def test_properties_of_any_text_take_little_time(text):
+    value = text * (MAX_LINE_BYTES // len(text) - 10)
+    [line] = read(calendar(f"SUMMARY:a\r\nDUE{value}:20261225\r\nCATEGORIES:{value}\r\nDESCRIPTION;A=b:{value}\r\n"))
+    assert line.values["title"] == "a"
+
+
 def test_overlong_attachment_is_reported_as_attachment():
     [line] = read(calendar(f"SUMMARY:a\r\nATTACH:{'x' * MAX_LINE_BYTES}\r\n"))
     assert reports([line]) == {4: ["#/ATTACH An attached file is left out"]}

@@ -173,6 +173,13 @@ def test_row_of_unknown_type_is_refused():
     assert [each["title"] for each in without_ids(lines)] == ["a", "c"]
 
 
+@pytest.mark.parametrize("text", ["[[file {", "@", "@a ", "1 ", "24 Dec 2026 ", " "])
+def test_cells_of_any_text_take_little_time(text):
+    cell = (text * 60_000)[:60_000]
+    assert len(read_rows(row("a", DATE=cell[:2000]), row(cell, "note"), row("b"))) == 2
+    assert len(read_rows(row(cell))) == 1
+
+
 def test_settings_of_project_are_no_task():
     assert read_rows(row("view_style=list", "meta")) == []
 

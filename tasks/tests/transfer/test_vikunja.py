@@ -320,6 +320,9 @@ def test_control_without_limit_zip_bomb_takes_memory(monkeypatch):
         ('<p><a href="https://a.example">b</a></p>', "b (https://a.example)"),
         ("<p>a<a>b</a></p>", "ab"),
         ("<p>never closed &amp", "never closed &"),
+        ('<p><a href="https://a.example?b&amp;c">d</a> e</a></p>', "d (https://a.example?b&c) e"),
+        ("<p><![foo[ <!-- <a", "<![foo[ <!-- <a"),
+        ("<p>&#99999;" + "&#" + "9" * 5000, "&#99999;" + "&#" + "9" * 5000),
     ],
 )
 def test_html_becomes_text(html, text):
@@ -327,9 +330,21 @@ def test_html_becomes_text(html, text):
 
 
 @settings(deadline=None)
-@given(st.text())
+@given(
+    st.text()
+    | st.lists(
+        st.sampled_from(["<", ">", "/", "!", "[", "]", "-", "&", "#", ";", '"', "=", "p", "li", "a", 'href="'])
+    ).map("".join)
+)
 def test_any_html_becomes_text(text):
     assert isinstance(to_text(f"<p>{text}"), str)
+
+
+@pytest.mark.parametrize("part", ["<", "</", "<a ", "<a", "<p>", "<li>", "<a>", "</a>", '<a href="', "&", "<!--", "a"])
+@pytest.mark.parametrize("start", ["<p>", "<p ", "<p <"])
+def test_html_of_any_length_takes_little_time(start, part):
+    """The parser of Python took minutes for some of these."""
+    to_text(start + part * (MAX_TASK_SIZE // len(part)))
 
 
 values = st.recursive(
