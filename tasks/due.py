@@ -1,9 +1,9 @@
 """When a task is due: a date, a local time, an instant, or a local time with a time zone.
 
-``canonical_due`` reads what a client sends, and writes one of the four forms of RFC 3339 and RFC 9557 that are stored.
+``canonical_due`` reads what a client sends, and returns one of the four stored forms of RFC 3339 and RFC 9557.
 
-The rules of the time zones come from the package ``tzdata``, and never from the files of the operating system, so that
-every machine has the same answers: docs/decisions/0018-due-dates.md.
+The rules of the time zones come from the package ``tzdata``, so that every machine has the same rules. The files of the
+operating system are never read: docs/decisions/0018-due-dates.md.
 """
 
 import re
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 
-#: The messages by the codes of ``canonical_due``.
+#: The messages of ``canonical_due`` by code.
 DUE_MESSAGES = {
     "invalid": "Due must be a date, a local time, an instant or a local time with a zone",
     "unknown_time_zone": "Due names an unknown time zone",
@@ -108,7 +108,7 @@ def wall_clocks(moments: Sequence[datetime], local: ZoneInfo) -> dict[tuple[str,
 
 
 def parse_wall_clock(text: str) -> str:
-    """Return a date or a local time without a time zone, as it stands.
+    """Return a date or a local time without a time zone, unchanged.
 
     Raises:
         ValueError: the text is neither.

@@ -20,7 +20,8 @@ from tasks.rules import INVISIBLE, LABEL_FORBIDDEN, LABEL_MAX_LENGTH, NUL, RESER
 
 #: SQL cannot write NUL, and neither database stores it in JSON.
 _LABEL_FORBIDDEN = LABEL_FORBIDDEN.replace(NUL, "")
-_WITHIN_LABELS = _LABEL_FORBIDDEN.translate({ord('"'): None, ord(","): None})
+#: The JSON of labels has quotes and commas between the names.
+_FORBIDDEN_IN_JSON = _LABEL_FORBIDDEN.translate({ord('"'): None, ord(","): None})
 _INVISIBLE = INVISIBLE.replace(NUL, "")
 
 
@@ -168,8 +169,8 @@ class IsDue(RepeatingFunc):
 class AreLabels(RepeatingFunc):
     """A test for an object of names to ``true``, where each name keeps the rules of a label.
 
-    Names have no quotes, no commas and no backslashes. So on SQLite, the number of quotes in minified JSON tells the
-    number of names, and GLOB finds the beginning and the end of a name. Each value is ``true`` if ``":true`` precedes
+    Names have no quotes, no commas and no backslashes. So on SQLite, minified JSON has two quotes for each name, and
+    GLOB finds where a name begins and ends. Each value is ``true`` if ``":true`` precedes
     each comma and the end: a name may be ``:true``, but then no comma follows.
     """
 
@@ -209,7 +210,7 @@ class AreLabels(RepeatingFunc):
             f'"{RESERVED_LABEL}"',
             f'"[{_ranges(WHITE_SPACE)}]',
             f'[{_ranges(WHITE_SPACE)}]"',
-            f"[{_ranges(_WITHIN_LABELS)}]",
+            f"[{_ranges(_FORBIDDEN_IN_JSON)}]",
             '"' + '[^"]' * (LABEL_MAX_LENGTH + 1),
         )
         faults = [f"{labels} GLOB '*{pattern}*'" for pattern in patterns] + blanks

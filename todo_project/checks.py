@@ -50,8 +50,8 @@ def check_pool_size(**_: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Error(
-            f"DB_POOL_SIZE is {settings.DB_POOL_SIZE} and THREADS is {settings.THREADS}: each of THREADS "
-            "and /readyz need a connection.",
+            f"DB_POOL_SIZE is {settings.DB_POOL_SIZE} and THREADS is {settings.THREADS}: each thread and "
+            "/readyz need a connection.",
             hint=f"Set DB_POOL_SIZE={settings.THREADS + 1} or more.",
             id="todo.E001",
         )

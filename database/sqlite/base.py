@@ -57,7 +57,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def is_utf8(text: bytes | None) -> bool:
-    """Tell whether the bytes of a text are UTF-8; SQLite itself reads some other bytes as characters."""
+    """Tell whether the bytes of a text are UTF-8, because SQLite itself accepts some other bytes."""
     try:
         (text or b"").decode()
     except UnicodeDecodeError:

@@ -111,7 +111,8 @@ class Listing:
     def _fetch_joined(self, after: Position | None) -> tuple[bytes, int, Any, Any]:
         [row] = self._fetch(statements.joined_chunk, STREAMED_AT_ONCE, after)
         if connection.vendor == "sqlite":
-            row[0].decode()  # fails for damaged UTF-8, which other programs can store; no client could read the list
+            # Fail for damaged UTF-8, which other programs can store, because no client could read the list.
+            row[0].decode()
         return row
 
     def _fetch(self, statement: CompiledStatement[Any], size: int, after: Position | None) -> list[tuple[Any, ...]]:

@@ -141,14 +141,14 @@ class LabelsField(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: frozenset[str]) -> dict[str, bool]:
         return dict.fromkeys(value, True)
 
-    def _read(self, data: Any, values: Container[Any]) -> dict[str, bool | None]:
+    def _read(self, data: Any, allowed: Container[Any]) -> dict[str, bool | None]:
         labels: dict[str, bool | None] = {}
         faults: dict[str, Any] = {}
         for place, name, value in self._members(data):
             try:
                 label = clean_label(name)
-                if type(value) not in (bool, type(None)) or value not in values:
-                    self.fail("not_true_or_null" if None in values else "not_true")
+                if type(value) not in (bool, type(None)) or value not in allowed:
+                    self.fail("not_true_or_null" if None in allowed else "not_true")
                 if label in labels:
                     self.fail("duplicate")
                 labels[label] = value

@@ -182,7 +182,7 @@ class TaskViewSet(TaskEndpoints):
             if not changes.keys() & LABEL_CHANGES:
                 raise
             self._refuse_excess_labels(changes)
-            # The task was found now. Without If-Match, another client has removed labels since the write.
+            # The task exists and has room, because another client has removed labels since the write.
             if isinstance(refusal, NotFound):
                 return self._change()
             raise

@@ -90,7 +90,7 @@ def test_pool_without_connection_for_probe_is_an_error(pool_of, connections, thr
     pool_of(connections, threads)
     assert check_pool_size() == [
         checks.Error(
-            f"DB_POOL_SIZE is {connections} and THREADS is {threads}: each of THREADS and /readyz need a connection.",
+            f"DB_POOL_SIZE is {connections} and THREADS is {threads}: each thread and /readyz need a connection.",
             hint=f"Set DB_POOL_SIZE={threads + 1} or more.",
             id="todo.E001",
         )
