@@ -22,7 +22,12 @@ from testing.servers import Server, running_service
 TOGGLES = 2000
 PATCH_PAIRS = 500
 CONDITIONAL_PATCHES = 1000
+LABEL_PATCHES = 1000
 CREATES = 2000
+
+#: The labels that a task has before and after ``check_labels``: at most 20 at a time.
+LABELS = 10
+
 BARRIER_SECONDS = 60
 REQUEST_SECONDS = 60
 PATCHED_FIELDS = ("title", "description")
@@ -177,6 +182,27 @@ def check_conditional_patches(clients: SimultaneousClients, number: int = CONDIT
     yield Check("… rounds whose task equals the body of the 200", rounds, current_bodies, seconds)
 
 
+def check_labels(clients: SimultaneousClients, number: int = LABEL_PATCHES) -> Iterator[Check]:
+    """Check that each PATCH counts, when each adds or removes another label of a task with ten labels."""
+    paths = [create_task(clients.first) for _ in range(number // (2 * LABELS))]
+    before = dict.fromkeys((f"old {n}" for n in range(LABELS)), True)
+    after = dict.fromkeys((f"new {n}" for n in range(LABELS)), True)
+    for path in paths:
+        clients.first.send("PATCH", path, {"labels": before})
+    changes = {**dict.fromkeys(before), **after}
+    start = time.perf_counter()
+    records = clients.send_all(
+        [Request("PATCH", path, {"labels": {name: value}}) for path in paths for name, value in changes.items()]
+    )
+    seconds = time.perf_counter() - start
+    tasks = [clients.first.send("GET", path).body for path in paths]
+    lost = sum(len(task["labels"].keys() ^ after.keys()) for task in tasks)
+    versions = dict(Counter(task["version"] for task in tasks))
+    yield Check(f"{len(records)} PATCHes of one label each", f"200: {len(records)}", format_statuses(records), seconds)
+    yield Check("… lost changes", 0, lost, seconds)
+    yield Check("… versions", {2 + 2 * LABELS: len(paths)}, versions, seconds)
+
+
 def check_creates(clients: SimultaneousClients, number: int = CREATES) -> Iterator[Check]:
     """Check that each new task is listed exactly once."""
     before = len(clients.first.send("GET", "/api/tasks").body)
@@ -197,6 +223,7 @@ CHECKS: tuple[Callable[[SimultaneousClients], Iterator[Check]], ...] = (
     check_toggles,
     check_patch_pairs,
     check_conditional_patches,
+    check_labels,
     check_creates,
 )
 

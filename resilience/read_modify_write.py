@@ -27,14 +27,23 @@ def write(view: TaskViewSet, **changes: Any) -> HttpResponse:
 
 
 def partial_update(view: TaskViewSet, request: HttpRequest, id: Any) -> HttpResponse:
-    """Set the fields that the request names."""
-    return write(view, **request.data)
+    """Set the fields that the request names, and merge labels into those that the task had."""
+    changes = dict(request.data)
+    if "labels" in changes:
+        patch = changes["labels"]
+        kept = {name for name, value in patch.items() if value}
+        changes["labels"] = lambda task: frozenset(task.labels - patch.keys() | kept)
+    return write(view, **changes)
 
 
 @action(detail=True, methods=["post"])
 def toggle(view: TaskViewSet, request: HttpRequest, id: Any) -> HttpResponse:
     """Negate ``completed``."""
-    return write(view, completed=lambda task: not task.completed)
+    return write(
+        view,
+        completed=lambda task: not task.completed,
+        completed_at=lambda task: task.updated_at if task.completed else None,
+    )
 
 
 def destroy(view: TaskViewSet, request: HttpRequest, id: Any) -> HttpResponse:

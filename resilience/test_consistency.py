@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.concurrency import SimultaneousClients, check_toggles
+from benchmarks.concurrency import SimultaneousClients, check_labels, check_toggles
 from resilience.linearizability import TaskState, is_linearizable
 from testing.api_clients import RecordingClient, RequestRecord, create_task
 from testing.databases import new_database
@@ -102,6 +102,25 @@ def test_control_without_atomic_writes_toggles_are_lost(server_with_races, repor
         statuses, version, *_ = check_toggles(clients, 301)
     report_result(f"statuses {statuses.actual}, version {version.actual}")
     assert (statuses.actual, version.passed) == ("200: 301", False)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_label_changes_of_50_clients_all_count(kind, report_result):
+    with (
+        new_database(kind) as url,
+        running_service(url, WORKERS="2") as server,
+        SimultaneousClients(server, 50) as clients,
+    ):
+        checks = list(check_labels(clients, 1000))
+    report_result(f"{checks[1].actual} of 1000 changes lost")
+    assert [check for check in checks if not check.passed] == []
+
+
+def test_control_without_atomic_writes_labels_are_lost(server_with_races, report_result):
+    with SimultaneousClients(server_with_races, 50) as clients:
+        statuses, lost, _ = check_labels(clients, 1000)
+    report_result(f"statuses {statuses.actual}, {lost.actual} of 1000 changes lost")
+    assert (statuses.actual, lost.passed) == ("200: 1000", False)
 
 
 def toggle_record(start, end, status, version=None):

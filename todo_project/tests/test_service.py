@@ -14,6 +14,7 @@ from benchmarks.concurrency import (
     SimultaneousClients,
     check_conditional_patches,
     check_creates,
+    check_labels,
     check_patch_pairs,
     check_toggles,
 )
@@ -50,7 +51,13 @@ def lines_without_varying_parts(text):
 
 @pytest.mark.parametrize(
     ("run_check", "requests"),
-    [(check_toggles, 301), (check_patch_pairs, 100), (check_conditional_patches, 200), (check_creates, 300)],
+    [
+        (check_toggles, 301),
+        (check_patch_pairs, 100),
+        (check_conditional_patches, 200),
+        (check_labels, 200),
+        (check_creates, 300),
+    ],
 )
 def test_writes_of_100_clients_are_applied_exactly_once(server, run_check, requests):
     with SimultaneousClients(server, 100) as clients:
