@@ -138,6 +138,18 @@ COUNT_PARAMETERS = {name: text for name, text in LIST_PARAMETERS.items() if name
 ORDERINGS = ["-created_at", "created_at", "-updated_at", "updated_at", "-title", "title"]
 ORDERINGS += ["-due", "due", "-priority", "priority"]
 
+
+def sort_key(ordering, task):
+    """Return the key by which an ordering sorts the JSON object of a task, and then its id."""
+    name = ordering.removeprefix("-")
+    value = task[name]
+    if name == "due":
+        value = (value or "~")[:19]
+    if name == "priority":
+        value = [None, "low", "medium", "high"].index(value)
+    return value, task["id"]
+
+
 #: The ``Allow`` header of each path.
 ALLOW = {
     "/api/tasks": "GET, POST, HEAD, OPTIONS",

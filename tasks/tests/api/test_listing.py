@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain, product
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -23,6 +24,7 @@ from tasks.tests.api.contract import (
     problem,
     problem_headers,
     rfc_3339,
+    sort_key,
     task_body,
     unknown_parameter,
 )
@@ -37,7 +39,7 @@ MICROSECOND = timedelta(microseconds=1)
 LINKS = re.compile(r'(?:<(/api/tasks\?[!-=?-~]+)>; rel="next", )?<(/api/tasks\?[!-=?-~]+)>; rel="first"')
 URL_SAFE = re.compile(r"[A-Za-z0-9_.:~-]+")
 
-TIMES = ["created_after", "created_before", "updated_after", "updated_before"]
+TIMES = [f"{column}_{side}" for column in ("created", "updated", "completed") for side in ("after", "before")]
 
 UNKNOWN = "is unknown here"
 LIMIT = "must be a number from 1 to 1000"
@@ -536,6 +538,15 @@ OTHERS = [
     ({"ordering": "title"}, {"ordering": "-title"}),
     ({"ordering": "created_at"}, {"ordering": "updated_at"}),
     ({"q": "milk", "completed": "true"}, {"q": "milk"}),
+    ({}, {"due": "none"}),
+    ({"due": "none"}, {"due": "any"}),
+    ({"priority": "none"}, {}),
+    ({}, {"label": "home"}),
+    ({}, {"due_after": "2026-12-24"}),
+    ({"completed_after": "2020-01-01T00:00:00Z"}, {"completed_before": "2020-01-01T00:00:00Z"}),
+    ({"ordering": "due"}, {"ordering": "-due"}),
+    ({"ordering": "due"}, {"ordering": "title"}),
+    ({"ordering": "-priority"}, {"ordering": "priority"}),
 ]
 
 
@@ -793,16 +804,17 @@ def around():
 
     def make(column):
         for title, at in (("before", CREATED - MICROSECOND), ("at", CREATED), ("after", CREATED + MICROSECOND)):
-            TaskFactory(title=title, **{"created_at": EARLIEST, "updated_at": at, column: at})
+            completed = column == "completed_at"
+            TaskFactory(title=title, completed=completed, **{"created_at": EARLIEST, "updated_at": at, column: at})
 
     return make
 
 
 @pytest.mark.parametrize("text", SPELLINGS, ids=lambda text: text[:40])
-@pytest.mark.parametrize("column", ["created", "updated"])
+@pytest.mark.parametrize("column", ["created", "updated", "completed"])
 def test_after_includes_its_time_and_before_excludes_it(titles, around, column, text):
     around(f"{column}_at")
-    order = {"ordering": f"{column}_at"}
+    order = {"ordering": "created_at" if column == "completed" else f"{column}_at"}
     assert titles(**{f"{column}_after": text}, **order) == ["at", "after"]
     assert titles(**{f"{column}_before": text}, **order) == ["before"]
 
@@ -840,6 +852,117 @@ def test_time_with_offset_at_either_limit_is_compared(titles):
     assert titles(created_after="9999-12-31T03:18:59.999999-20:41") == ["last"]
 
 
+def test_open_tasks_are_in_neither_completed_filter(titles):
+    TaskFactory(title="open")
+    TaskFactory(title="done", completed=True)
+    assert titles(completed_after="0001-01-01T00:00:00Z") == ["done"]
+    assert titles(completed_before="9999-12-31T00:00:00Z") == ["done"]
+
+
+#: Due dates in the order of the text on the wall clock.
+DUES = [
+    "0001-01-01",
+    "2026-12-24",
+    "2026-12-24T00:00:00",
+    "2026-12-24T17:00:00Z",
+    "2026-12-24T18:00:00[Europe/Berlin]",
+    "2026-12-24T18:00:01",
+    "2026-12-25",
+    "9999-12-31T23:59:59[Pacific/Auckland]",
+]
+
+
+@pytest.fixture
+def due_tasks():
+    """Make a task for each due date, with the due date as title, and one without."""
+    for due in [*DUES[::2], None, *DUES[1::2]]:
+        TaskFactory(title=due or "none", due=due)
+
+
+@pytest.mark.parametrize(
+    ("bound", "number"),
+    [
+        ("0001-01-01", 0),
+        ("0001-01-01T00:00:00", 1),
+        ("2026-12-23T23:59:59", 1),
+        ("2026-12-24", 1),
+        ("2026-12-24T00:00:00", 2),
+        ("2026-12-24T00:00:01", 3),
+        ("2026-12-24T17:00:00", 3),
+        ("2026-12-24T18:00:00", 4),
+        ("2026-12-24T18:00:01", 5),
+        ("2026-12-25", 6),
+        ("9999-12-31", 7),
+        ("9999-12-31T23:59:59", 7),
+    ],
+)
+@pytest.mark.usefixtures("due_tasks")
+def test_due_bounds_compare_wall_clocks(titles, bound, number):
+    """Tasks without a due date are in neither."""
+    assert titles(due_before=bound, ordering="due") == DUES[:number]
+    assert titles(due_after=bound, ordering="due") == DUES[number:]
+
+
+@pytest.mark.usefixtures("due_tasks")
+def test_due_any_and_none_divide_tasks(titles):
+    assert titles(due="none") == ["none"]
+    assert titles(due="any", ordering="due") == DUES
+    assert titles(due="none", due_after="0001-01-01") == []
+
+
+@pytest.mark.parametrize("ordering", ["due", "-due"])
+@pytest.mark.usefixtures("due_tasks")
+def test_due_order_has_tasks_without_due_last(as_user, titles, ordering):
+    order = [*DUES, "none"][:: -1 if ordering == "-due" else 1]
+    assert titles(ordering=ordering) == order
+    pages = walk(as_user, f"{PATH}?limit=1&ordering={ordering}")
+    assert [task["title"] for task in chain(*pages)] == order
+
+
+def test_equal_wall_clocks_are_ordered_by_id(listed):
+    for due in ("2026-12-24T18:00:00[Europe/Berlin]", "2026-12-24T18:00:00", "2026-12-24T18:00:00Z", None, None):
+        TaskFactory(due=due)
+    assert listed(ordering="due") == listed(ordering="created_at")
+    assert listed(ordering="-due")[:2] == listed(due="none")
+
+
+def test_priority_filters_and_orders_by_rank(titles):
+    words = ["none", "low", "medium", "high"]
+    for priority in (2, 0, 3, 1, 3):
+        TaskFactory(title=words[priority], priority=priority)
+    for word in words:
+        assert titles(priority=word) == [word] * (2 if word == "high" else 1)
+    assert titles(ordering="priority") == [*words, "high"]
+    assert titles(ordering="-priority") == ["high", *words[::-1]]
+
+
+#: Names of labels, and names that contain them or look alike.
+LABELS = [
+    ("home", ["Home", "homes", "ho me", "at home", "h", "hom%", "ho_e"]),
+    ("%", ["a", "%%", "_"]),
+    ("true", ["a"]),
+    (":true", ["true", "::true"]),
+    ("a: b", ["a", "b", "a:b"]),
+    ("?", ["a"]),
+    ("'; --", ["a"]),
+    ("\u00e9", ["e\u0301", "e", "\u00c9"]),
+    ("\N{PILE OF POO}", ["\N{PILE OF POO}" * 2, "\N{GRINNING FACE}"]),
+    ("x" * 50, ["x" * 49]),
+]
+
+
+@pytest.mark.parametrize(("name", "others"), LABELS, ids=lambda value: ascii(value)[:20])
+def test_label_lists_tasks_with_that_name(listed, name, others):
+    tasks = [TaskFactory(labels=frozenset({name})), TaskFactory(labels=frozenset({name, *others}))]
+    for labels in ([], others, *([other] for other in others)):
+        TaskFactory(labels=frozenset(labels))
+    TaskFactory(title=name)
+    TaskFactory(labels=frozenset({name}), trashed=True)
+    TaskFactory(labels=frozenset({name}), foreign=True)
+    assert listed(label=name) == [task_body(task) for task in reversed(tasks)]
+    assert listed(label=f" \u3000{name}\n") == listed(label=name)
+
+
 def test_bounds_that_exclude_each_other_find_nothing(titles):
     TaskFactory(created_at=CREATED)
     assert titles(created_after="2026-01-12T00:00:00Z", created_before="2026-01-11T00:00:00Z") == []
@@ -863,13 +986,15 @@ def test_titles_are_ordered_by_code_point(titles, ordering):
 def test_ordering_breaks_ties_by_id(listed, ordering):
     days = [CREATED + timedelta(days=day) for day in range(3)]
     for number in range(8):
-        TaskFactory(title="ab"[number % 2], created_at=days[number % 2], updated_at=days[1 + number % 2])
-    column = ordering.removeprefix("-")
-    in_order = sorted(
-        map(task_body, Task.objects.all()),
-        key=lambda task: (task[column], task["id"]),
-        reverse=ordering.startswith("-"),
-    )
+        TaskFactory(
+            title="ab"[number % 2],
+            created_at=days[number % 2],
+            updated_at=days[1 + number % 2],
+            due=[None, "2026-12-24", "2026-12-25T18:00:00Z"][number % 3],
+            priority=number % 4,
+        )
+    bodies = map(task_body, Task.objects.all())
+    in_order = sorted(bodies, key=partial(sort_key, ordering), reverse=ordering.startswith("-"))
     assert listed(ordering=ordering) == in_order
 
 
@@ -914,6 +1039,9 @@ def week():
             completed=number % 5 < 2,
             created_at=created,
             updated_at=created + timedelta(days=number % 2),
+            due=[None, *DUES[1:7]][number % 7],
+            priority=number % 11 % 4,
+            labels=frozenset(["home", "work"][: number % 3]),
         )
 
 
@@ -928,6 +1056,36 @@ def test_filters_together_find_what_each_one_finds(as_user, listed, week, orderi
         assert listed(**parameters) == found, parameters
 
 
+PLANS = {
+    "due": [None, "any", "none"],
+    "due_after": [None, "2026-12-24T18:00:00"],
+    "due_before": [None, "2026-12-25"],
+    "priority": [None, "high", "none"],
+    "label": [None, "home"],
+    "completed_after": [None, "2026-01-13T09:30:00Z"],
+    "completed_before": [None, "2026-01-15T09:30:00Z"],
+}
+PLAN_MEANINGS = {
+    "due": lambda task, text: (task["due"] is None) == (text == "none"),
+    "due_after": lambda task, text: bool(task["due"]) and task["due"][:19] >= text,
+    "due_before": lambda task, text: bool(task["due"]) and task["due"][:19] < text,
+    "priority": lambda task, text: (task["priority"] or "none") == text,
+    "label": lambda task, text: text in task["labels"],
+    "completed_after": lambda task, text: bool(task["completed_at"]) and task["completed_at"] >= text[:-1],
+    "completed_before": lambda task, text: bool(task["completed_at"]) and task["completed_at"] < text,
+}
+
+
+@pytest.mark.parametrize("ordering", ["-created_at", "due", "-priority"])
+def test_plans_together_find_what_each_one_finds(as_user, listed, week, ordering):
+    tasks = [task_body(task) for task in Task.objects.in_order(ordering)]
+    for texts in product(*PLANS.values()):
+        parameters = {name: text for name, text in zip(PLANS, texts, strict=True) if text}
+        found = [task for task in tasks if all(PLAN_MEANINGS[name](task, text) for name, text in parameters.items())]
+        assert listed(**parameters, ordering=ordering) == found, parameters
+        assert as_user.get(f"{PATH}/count", query_params=parameters).json() == {"count": len(found)}, parameters
+
+
 @pytest.mark.parametrize("ordering", ORDERINGS)
 def test_pages_with_filters_are_parts_of_list(as_user, listed, week, ordering):
     parameters = {"ordering": ordering, "q": "milk", "completed": "false", "updated_after": "2026-01-12T09:30:00Z"}
@@ -939,7 +1097,8 @@ def test_pages_with_filters_are_parts_of_list(as_user, listed, week, ordering):
 
 def test_every_parameter_changes_list(listed):
     TaskFactory(title="b", created_at=CREATED)
-    TaskFactory(title="a", completed=True, created_at=CREATED + timedelta(days=1))
+    plan = {"due": "2026-12-24", "priority": 3, "labels": frozenset({"home"})}
+    TaskFactory(title="a", completed=True, created_at=CREATED + timedelta(days=1), **plan)
     usual = listed()
     one_day = rfc_3339(CREATED + timedelta(days=1))
     for parameters in (
@@ -950,6 +1109,15 @@ def test_every_parameter_changes_list(listed):
         {"created_before": one_day},
         {"updated_after": one_day},
         {"updated_before": one_day},
+        {"due": "any"},
+        {"due_after": "2026-12-24"},
+        {"due_before": "2026-12-25"},
+        {"priority": "high"},
+        {"label": "home"},
+        {"completed_after": one_day},
+        {"completed_before": "9999-01-01T00:00:00Z"},
         {"ordering": "created_at"},
+        {"ordering": "-due"},
+        {"ordering": "priority"},
     ):
         assert listed(**parameters) != usual, parameters

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.models import Task
-from tasks.tests.api.contract import ORDERINGS, task_body
+from tasks.tests.api.contract import ORDERINGS, sort_key, task_body
 
 pytestmark = pytest.mark.django_db
 
@@ -19,13 +19,16 @@ NEXT = re.compile('<([^>]+)>; rel="next"')
 #: Few times and few titles, so that most tasks differ from another only in their id.
 times = st.integers(0, 2).map(lambda second: START + timedelta(seconds=second))
 titles = st.sampled_from(["a", "b", "B", "ä", "a a"])
+dues = st.sampled_from([None, None, "2026-12-24", "2026-12-24T18:00:00", "2026-12-24T18:00:00[Europe/Berlin]"])
+priorities = st.integers(0, 3)
 ids = st.integers(0, 2**32 - 1).map(lambda number: UUID(f"{number:08x}-0000-7000-8000-000000000000"))
 
 
 @st.composite
 def tasks(draw):
     created, updated = sorted([draw(times), draw(times)])
-    return Task(id=draw(ids), user_id="default", title=draw(titles), created_at=created, updated_at=updated)
+    at = {"created_at": created, "updated_at": updated}
+    return Task(id=draw(ids), user_id="default", title=draw(titles), due=draw(dues), priority=draw(priorities), **at)
 
 
 def add(task):
@@ -45,6 +48,8 @@ writes = st.one_of(
     st.tuples(st.just(lambda number: one_of(number).toggle()), numbers),
     st.tuples(st.just(lambda number: one_of(number).change(title="aa")), numbers),
     st.tuples(st.just(lambda number: one_of(number).change(title="b")), numbers),
+    st.tuples(st.just(lambda number: one_of(number).change(due="2026-12-24", priority=0)), numbers),
+    st.tuples(st.just(lambda number: one_of(number).change(due=None, priority=3)), numbers),
     st.tuples(st.just(lambda number: one_of(number).move_to_trash()), numbers),
     st.tuples(st.just(lambda number: one_of(number).delete()), numbers),
 )
@@ -64,7 +69,7 @@ def examples(number):
 
 
 def sort_keys(ordering, shown):
-    return [(task[ordering.removeprefix("-")], task["id"]) for task in shown]
+    return [sort_key(ordering, task) for task in shown]
 
 
 def live_tasks(ordering):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tasks.models import Task
-from tasks.tests.api.contract import JSON, task_body
+from tasks.tests.api.contract import JSON, ORDERINGS, sort_key, task_body
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +22,14 @@ STEPS = 500
 users = st.sampled_from(USERS)
 titles = st.sampled_from(["Buy milk", "Buy bread", "Call Bob", "ä"])
 numbers = st.integers(0, 10**6)
+orderings = st.sampled_from(ORDERINGS)
+plans = st.fixed_dictionaries(
+    {
+        "due": st.sampled_from([None, "2026-12-24", "2026-12-24T18:00:00[Europe/Berlin]"]),
+        "priority": st.sampled_from([None, "low", "high"]),
+        "labels": st.sampled_from([{}, {"home": True}, ["home", "work"]]),
+    }
+)
 NEXT = re.compile('<([^>]+)>; rel="next"')
 
 
@@ -66,9 +75,9 @@ class Walk(RuleBasedStateMachine):
         for user in USERS:
             self.create(user, "Buy milk", user)
 
-    @rule(user=users, title=titles, owner=users)
-    def create(self, user, title, owner):
-        response = self.ask(user, "POST", "/api/tasks", {"title": title, "user_id": owner})
+    @rule(user=users, title=titles, owner=users, plan=plans)
+    def create(self, user, title, owner, plan=MappingProxyType({})):
+        response = self.ask(user, "POST", "/api/tasks", {"title": title, "user_id": owner, **plan})
         assert response.status_code == 201
         task = response.json()
         assert (task["user_id"], task["version"]) == (user, 1)
@@ -78,6 +87,10 @@ class Walk(RuleBasedStateMachine):
     def change(self, user, number, title, owner):
         body = {"title": title, "user_id": owner}
         self.write(user, number, "PATCH", "/api/tasks/{}", body, place=self.live, to=self.live)
+
+    @rule(user=users, number=numbers, plan=plans)
+    def plan(self, user, number, plan):
+        self.write(user, number, "PATCH", "/api/tasks/{}", plan, place=self.live, to=self.live)
 
     @rule(user=users, number=numbers)
     def toggle(self, user, number):
@@ -111,15 +124,26 @@ class Walk(RuleBasedStateMachine):
             task_id: task for task_id, task in place.items() if task["title"] == title
         }
 
-    @rule(user=users, trashed=st.booleans(), size=st.integers(1, 5))
-    def walk_pages(self, user, trashed, size):
-        path, shown = f"/api/tasks{'/trash' if trashed else ''}?limit={size}", []
+    @rule(user=users, plan=plans)
+    def count(self, user, plan):
+        query = urlencode({"priority": plan["priority"] or "none", "due": "any" if plan["due"] else "none"})
+        chosen = [
+            task
+            for task in self.live[user].values()
+            if task["priority"] == plan["priority"] and bool(task["due"]) is bool(plan["due"])
+        ]
+        assert self.ask(user, "GET", f"/api/tasks/count?{query}").json() == {"count": len(chosen)}
+
+    @rule(user=users, trashed=st.booleans(), size=st.integers(1, 5), ordering=orderings)
+    def walk_pages(self, user, trashed, size, ordering):
+        path, shown = f"/api/tasks{'/trash' if trashed else ''}?limit={size}&ordering={ordering}", []
         while path:
             response = self.ask(user, "GET", path)
             shown += response.json()
             path = next(iter(NEXT.findall(response.headers["Link"])), None)
         assert {task["id"]: task for task in shown} == (self.trash if trashed else self.live)[user]
-        assert len(shown) == len({task["id"] for task in shown})
+        keys = [sort_key(ordering, task) for task in shown]
+        assert keys == sorted(set(keys), reverse=ordering.startswith("-"))
 
     @rule(user=users, trashed=st.booleans())
     def list_all(self, user, trashed):
