@@ -21,9 +21,10 @@ FROM pg_control_system()
 
 
 def fingerprint(table: str) -> str:
-    """Return a value that the database and its backups do not share; ``table`` is any table of the database.
+    """Return a value that the database and its backups do not share.
 
-    On SQLite only copies that ``mark_copy`` has marked have another value, and the value changes with each boot.
+    ``table`` is any table of the database. On SQLite only copies that ``mark_copy`` has marked have another value, and
+    the value changes with each boot.
     """
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

@@ -95,7 +95,7 @@ def wall_clock(due: str) -> str:
 
 
 def wall_clocks(moments: Sequence[datetime], local: ZoneInfo) -> dict[tuple[str, ...], list[str]]:
-    """Return what the clocks show at some moments, with the endings of the due dates that mean these clocks.
+    """Return the endings of due dates by the times that their clocks show at some moments.
 
     A date or a local time, which has no ending, means the clocks of the time zone ``local``.
     """

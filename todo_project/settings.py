@@ -154,7 +154,7 @@ JWT_LEEWAY = env.integer("JWT_LEEWAY", 30, 0, 300)
 JWT_MAX_LIFETIME = env.integer("JWT_MAX_LIFETIME", 60 * 60, 60, 366 * 24 * 60 * 60)
 JWT_JWKS_LIFESPAN = env.integer("JWT_JWKS_LIFESPAN", 5 * 60, 10, 24 * 60 * 60)
 JWT_JWKS_GRACE = env.integer("JWT_JWKS_GRACE", 24 * 60 * 60, JWT_JWKS_LIFESPAN, 7 * 24 * 60 * 60)
-# Of requests to the identity provider.
+# The service sends this header to the identity provider.
 USER_AGENT = f"todo/{__version__}"
 if AUTH_MODE == "jwt":
     to_loopback = r"https?://(127\.0\.0\.1|\[::1\]|localhost)"
@@ -245,7 +245,7 @@ USER_DATA_PREFIX = "/api/tasks/"
 API_MAX_BODY_BYTES = 64 * 1024
 API_MAX_BULK_BODY_BYTES = 512 * 1024
 API_BULK_PATH = "/api/tasks/bulk"
-# Of the admin, with files: todo_project/admin_body_limit.py.
+# The limit of the admin, files included: todo_project/admin_body_limit.py.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 ADMIN_PREFIX = "/admin/"
 

@@ -1,4 +1,4 @@
-"""What all commands share: the size of a batch, and numbers in sentences."""
+"""The shared parts of commands: the size of a batch, and numbers in sentences."""
 
 import pytest
 

@@ -27,10 +27,10 @@ class DatabaseFeatures(features.DatabaseFeatures):
 
 
 class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
-    """A schema editor that keeps the triggers of a table; Django drops them when it writes the table again."""
+    """A schema editor that keeps the triggers of a table, because Django drops them with the table."""
 
     def _remake_table(self, *args: Any, **options: Any) -> None:
-        """Write a table again without triggers, because SQLite checks even those of other tables, and restore them."""
+        """Copy a table without triggers, because SQLite checks those of all tables, and restore them."""
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
             triggers = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""What tells a database from its copies."""
+"""The difference between a database and its copies."""
 
 import sqlite3
 from contextlib import closing

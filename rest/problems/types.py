@@ -190,9 +190,9 @@ class StateExpired(Problem):
 
 
 class PreconditionFailed(Problem):
-    """`If-Match` does not name the task's current version, or the id of a new task is in use. Nothing was changed.
+    """`If-Match` does not name the task's current version, or the id of a new task is in use.
 
-    `ETag` has the current version of the caller's task.
+    Nothing was changed. `ETag` has the current version of the caller's task.
     """
 
     status_code = 412

@@ -101,9 +101,10 @@ def _json_and_id(*_: Any) -> Mapping[str, Any]:
 
 
 def _obstacles() -> Iterator[QuerySet[Any]]:
-    """Yield what keeps an id from being new, besides a task of another user, which row-level security may hide.
+    """Yield queries of the caller's rows that keep an id from being new.
 
-    A task that another request deletes for good now is among the tasks, or among the removed ones.
+    The rows are not those of other users, which row-level security may hide. A task that another request deletes for
+    good now is among the tasks, or among the removals.
     """
     id_, user_id = NewColumn("id"), NewColumn("user_id")
     yield Task.objects.filter(id=id_, user_id=user_id)

@@ -25,6 +25,6 @@ class TaskFactory(factory.django.DjangoModelFactory):
 
 
 def make_task(route, **values):
-    """Make the task that a route addresses; a route that stores a new task addresses one that is not stored."""
+    """Make the task that a route addresses, without storing it for a route that stores new tasks."""
     make = TaskFactory.build if route.new else TaskFactory
     return make(trashed=route.trashed, **values)
