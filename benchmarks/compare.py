@@ -19,7 +19,7 @@ from benchmarks import pgbench, report, sizes
 from benchmarks.contenders import OURS, PEERS, Contender, available_peers
 from benchmarks.load import Load, send_load
 from benchmarks.measurements import FEW_CLIENTS, Measurement, measure, print_progress, serve_targets, warm_up
-from benchmarks.operations import OPERATIONS, WRITES, Target
+from benchmarks.operations import OPERATIONS, PLANNING_PAGES, WRITES, Target
 from benchmarks.rows import Rows, remove_created
 from testing.databases import running_postgresql
 from testing.process_tree import worker_memory
@@ -121,7 +121,10 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=int, default=3, help="for each measurement")
-    parser.add_argument("--ops", type=names_of(OPERATIONS), default=OPERATIONS, help=", ".join(OPERATIONS))
+    every = (*OPERATIONS, *PLANNING_PAGES)
+    parser.add_argument(
+        "--ops", type=names_of(every), help=f"{', '.join(every)}; the last {len(PLANNING_PAGES)} for sizes"
+    )
     parser.add_argument("--peers", type=names_of(tuple(PEERS)), default=tuple(PEERS), help=", ".join(PEERS))
     parser.add_argument("--sizes", type=numbers, help="10000 for peers; 1000,10000,100000,1000000 for sizes")
     parser.add_argument("--clients", type=numbers, default=CLIENTS, help="connections at once")
@@ -149,7 +152,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def main() -> None:
     """Run the chosen parts, and write the results after each."""
     options = read_options()
-    part = options.part or ("all" if options.ops == OPERATIONS else "peers")
+    part = options.part or ("peers" if options.ops else "all")
     chosen = PARTS if part == "all" else (part,)
     RESULTS.mkdir(exist_ok=True)
     with running_postgresql() as server:
@@ -165,10 +168,11 @@ def main() -> None:
 
 def with_defaults(options: argparse.Namespace, part: str) -> argparse.Namespace:
     """Add the defaults that depend on the part."""
-    default_sizes, default_users = (sizes.SIZES, "both") if part == "sizes" else ((10_000,), "1")
-    return argparse.Namespace(
-        **{**vars(options), "sizes": options.sizes or default_sizes, "users": options.users or default_users}
-    )
+    defaults: dict[str, object] = {"sizes": (10_000,), "users": "1", "ops": OPERATIONS}
+    if part == "sizes":
+        defaults = {"sizes": sizes.SIZES, "users": "both", "ops": (*OPERATIONS, *PLANNING_PAGES)}
+    chosen = {name: value for name, value in vars(options).items() if value}
+    return argparse.Namespace(**{**vars(options), **defaults, **chosen})
 
 
 if __name__ == "__main__":

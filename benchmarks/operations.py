@@ -1,13 +1,13 @@
 """The operations that are measured: the requests of each, and a check of their responses."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from benchmarks.contenders import PAGE_SIZE, Contender
 from benchmarks.load import Load
-from benchmarks.rows import FIELDS, Rows, insert_spare, is_sqlite, task_id
+from benchmarks.rows import FIELDS, PLANNING, Rows, insert_spare, is_sqlite, plan, row_number, task_id
 from testing.api_clients import RecordingClient
 from testing.servers import Server
 
@@ -25,6 +25,20 @@ LABELS = {
     "search": "search",
     "all": "all tasks",
 }
+
+#: Pages by the filters and orderings that only this project has, and their queries.
+PLANNING_PAGES = {
+    "due-after": "due_after=2026-06-01",
+    "due-none": "due=none",
+    "priority-high": "priority=high",
+    "label": "label=errands",
+    "completed-after": "completed_after=2020-01-01T00:05:00Z",
+    "by-due": "ordering=due",
+    "by-due-descending": "ordering=-due",
+    "by-priority": "ordering=priority",
+    "by-priority-descending": "ordering=-priority",
+}
+LABELS |= {name: f"page of {PAGE_SIZE}, {query}" for name, query in PLANNING_PAGES.items()}
 NEW_DESCRIPTION = "Those on the balcony too, and the neighbours' while they are away"
 MAX_REQUESTS = 50_000
 
@@ -54,7 +68,7 @@ def make_load(target: Target, operation: str, seconds: float) -> Load:
         case "get":
             return Load("GET", [(task_path(n), "") for n in numbers])
         case "create":
-            return Load("POST", [("/api/tasks", task_body(f"Water the plants ({n})")) for n in numbers[:1000]])
+            return Load("POST", [("/api/tasks", task_body(f"Water the plants ({n})", plan(n))) for n in numbers[:1000]])
         case "patch":
             return Load("PATCH", [(task_path(n), json.dumps({"title": f"Call the plumber ({n})"})) for n in numbers])
         case "toggle":
@@ -77,6 +91,8 @@ def list_paths(target: Target, operation: str) -> list[str]:
             return [f"/api/tasks?limit={PAGE_SIZE}&q={quote(f'({n})')}" for n in target.rows.sample(1000)]
         case "page":
             return [f"/api/tasks?limit={PAGE_SIZE}"]
+        case name if name in PLANNING_PAGES:
+            return [f"/api/tasks?limit={PAGE_SIZE}&{PLANNING_PAGES[name]}"]
         case _:
             return ["/api/tasks"]
 
@@ -86,18 +102,26 @@ def task_path(n: int) -> str:
     return f"/api/tasks/{task_id(n)}"
 
 
-def task_body(title: str) -> str:
-    """Return the JSON of a new task."""
-    return json.dumps({"title": title, "description": NEW_DESCRIPTION})
+def task_body(title: str, planned: Mapping[str, object] | None = None) -> str:
+    """Return the JSON of a new task, with the planned fields that have a value."""
+    sent = {name: value for name, value in (planned or {}).items() if value}
+    return json.dumps({"title": title, "description": NEW_DESCRIPTION, **sent})
 
 
 def check_response(target: Target, operation: str, requests: Sequence[tuple[str, str]]) -> None:
-    """Send the first request, and check that its response has the right number of tasks with all fields."""
+    """Send the first request, and check the number of tasks, their fields, and the values that no load changes."""
     with RecordingClient(target.server.port, timeout=60) as client:
         record = client.send("GET", requests[0][0])
     tasks = record.body
     if isinstance(tasks, dict):
         tasks = tasks.get("results", [tasks])
     expected = {"get": 1, "search": 1, "all": len(target.rows.own)}.get(operation, PAGE_SIZE)
-    if record.status != 200 or len(tasks) != expected or any(set(task) != set(FIELDS) for task in tasks):
+    if record.status != 200 or len(tasks) != expected or not all(map(is_complete, tasks)):
         raise RuntimeError(f"{target.contender.name} gave a wrong response to {operation}: {str(record)[:500]}")
+
+
+def is_complete(task: Mapping[str, object]) -> bool:
+    """Return whether a task of ``insert`` has all fields, its own plan, and a time of completion while completed."""
+    if set(task) != set(FIELDS) or task["completed"] == (task["completed_at"] is None):
+        return False
+    return {name: task[name] for name in PLANNING} == plan(row_number(str(task["id"])))

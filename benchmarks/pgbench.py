@@ -21,12 +21,15 @@ NEXT_VERSION = "version = version + 1, updated_at = greatest(now(), updated_at +
 NEW_ID = "('0199' || substr(overlay(gen_random_uuid()::text PLACING '7' FROM 15 FOR 1), 5))::uuid"
 LIST = f"SELECT {COLUMNS} FROM {TABLE} WHERE {LIVE}"
 NEWEST = f"ORDER BY created_at DESC, id DESC LIMIT {PAGE_SIZE}"
-TOGGLE = f"UPDATE {TABLE} SET completed = NOT completed, {NEXT_VERSION} WHERE {ONE} RETURNING {COLUMNS}"
+TOGGLE = f"""UPDATE {TABLE} SET completed = NOT completed, {NEXT_VERSION},
+    completed_at = CASE WHEN completed THEN NULL ELSE greatest(now(), updated_at + interval '1 microsecond') END
+    WHERE {ONE} RETURNING {COLUMNS}"""
 
 STATEMENTS: Mapping[str, str] = {
     "get": f"SELECT {COLUMNS} FROM {TABLE} WHERE {ONE}",
     "create": f"""INSERT INTO {TABLE} ({COLUMNS}) VALUES
-        ({NEW_ID}, 'Water the plants', '{NEW_DESCRIPTION.replace("'", "''")}', false, '{OWNER}', now(), now(), 1)
+        ({NEW_ID}, 'Water the plants', '{NEW_DESCRIPTION.replace("'", "''")}', false, '2026-12-24', 3,
+        '{{"home": true}}', '{OWNER}', now(), now(), NULL, 1)
         RETURNING id""",
     "patch": f"""UPDATE {TABLE} SET title = 'Call the plumber (' || :n || ')', {NEXT_VERSION}
         WHERE {ONE} RETURNING {COLUMNS}""",

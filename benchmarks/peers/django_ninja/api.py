@@ -1,7 +1,7 @@
 """The endpoints; they write with the methods of the QuerySet, because the model does not save a stored task whole."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -9,23 +9,36 @@ from django.shortcuts import get_object_or_404
 from django.urls import path
 from ninja import Field, FilterLookup, FilterSchema, NinjaAPI, Query, Schema
 
+from benchmarks.peers import DUE_FORMS
+from tasks.fields import in_order
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
+from tasks.rules import Priority
 
 USER = "default"
 api = NinjaAPI()
+
+Due = Annotated[str, Field(max_length=65, pattern=DUE_FORMS)]
+PriorityName = Literal["low", "medium", "high"]
+Labels = dict[str, Literal[True]]
 
 
 class TaskIn(Schema):
     title: Annotated[str, Field(min_length=1, max_length=200)]
     description: Annotated[str, Field(max_length=2000)] = ""
     completed: bool = False
+    due: Due | None = None
+    priority: PriorityName | None = None
+    labels: Labels = {}
 
 
 class TaskPatch(Schema):
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
     completed: bool | None = None
+    due: Due | None = None
+    priority: PriorityName | None = None
+    labels: Labels = {}
 
 
 class TaskOut(Schema):
@@ -33,10 +46,22 @@ class TaskOut(Schema):
     title: str
     description: str
     completed: bool
+    due: str | None
+    priority: str | None
+    labels: Labels
     user_id: str
     created_at: datetime
     updated_at: datetime
+    completed_at: datetime | None
     version: int
+
+    @staticmethod
+    def resolve_priority(task: Task) -> str | None:
+        return Priority(task.priority).label if task.priority else None
+
+    @staticmethod
+    def resolve_labels(task: Task) -> dict[str, bool]:
+        return dict.fromkeys(in_order(task.labels), True)
 
 
 class TaskFilter(FilterSchema):
@@ -47,6 +72,16 @@ class TaskFilter(FilterSchema):
 
 def tasks() -> TaskQuerySet:
     return Task.objects.owned_by(USER).live()
+
+
+def columns(payload: Schema) -> dict[str, Any]:
+    """Return the sent fields as the model stores them."""
+    values = payload.dict(exclude_unset=True)
+    if "priority" in values:
+        values["priority"] = Priority[(values["priority"] or "none").upper()].value
+    if "labels" in values:
+        values["labels"] = frozenset(values["labels"])
+    return values
 
 
 def read_written(task_id: UUID, count: int) -> Task:
@@ -65,7 +100,7 @@ def list_tasks(
 
 @api.post("/tasks", response={201: TaskOut})
 def create_task(request: HttpRequest, payload: TaskIn, response: HttpResponse) -> tuple[int, Task]:
-    task = Task.objects.create(user_id=USER, **payload.dict())
+    task = Task.objects.create(user_id=USER, **columns(payload))
     response["Location"] = f"/api/tasks/{task.id}"
     return 201, task
 
@@ -77,7 +112,7 @@ def get_task(request: HttpRequest, task_id: UUID) -> Task:
 
 @api.patch("/tasks/{uuid:task_id}", response=TaskOut)
 def update_task(request: HttpRequest, task_id: UUID, payload: TaskPatch) -> Task:
-    return read_written(task_id, tasks().filter(id=task_id).change(**payload.dict(exclude_unset=True)))
+    return read_written(task_id, tasks().filter(id=task_id).change(**columns(payload)))
 
 
 @api.post("/tasks/{uuid:task_id}/toggle", response=TaskOut)

@@ -3,6 +3,7 @@
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.urls import include, path
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.pagination import CursorPagination
@@ -12,14 +13,17 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ModelViewSet
 
 from benchmarks.peers.drf_plain.models import Task
+from benchmarks.rows import FIELDS
 
 USER = "default"
 
 
 class TaskSerializer(serializers.ModelSerializer[Task]):
+    labels = serializers.DictField(child=serializers.BooleanField(), required=False)
+
     class Meta:
         model = Task
-        fields = ["id", "title", "description", "completed", "user_id", "created_at", "updated_at", "version"]
+        fields = list(FIELDS)
 
 
 class TaskPagination(CursorPagination):
@@ -43,15 +47,18 @@ class TaskViewSet(ModelViewSet[Task]):
         return tasks
 
     def perform_create(self, serializer: serializers.BaseSerializer[Task]) -> None:
-        serializer.save(user_id=USER)
+        completed = serializer.validated_data.get("completed", False)
+        serializer.save(user_id=USER, completed_at=timezone.now() if completed else None)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Task]) -> None:
-        serializer.save(version=serializer.instance.version + 1)
+        task = serializer.instance
+        task.set_completed(completed=serializer.validated_data.get("completed", task.completed))
+        serializer.save(version=task.version + 1)
 
     @action(detail=True, methods=["post"])
     def toggle(self, request: Request, pk: str) -> Response:
         task = self.get_object()
-        task.completed = not task.completed
+        task.set_completed(completed=not task.completed)
         task.version += 1
         task.save()
         return Response(self.get_serializer(task).data)

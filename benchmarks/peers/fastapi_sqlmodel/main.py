@@ -32,6 +32,13 @@ async def own_task(task_id: UUID, session: Session, user: User) -> Task:
 OwnTask = Annotated[Task, Depends(own_task)]
 
 
+def completion(task: Task, *, completed: bool) -> dict[str, datetime | None]:
+    """Return ``completed_at``, if the task is completed or opened."""
+    if completed == (task.completed_at is not None):
+        return {}
+    return {"completed_at": now() if completed else None}
+
+
 async def save(session: AsyncSession, task: Task) -> Task:
     session.add(task)
     await session.commit()
@@ -65,7 +72,8 @@ async def list_tasks(
 
 @app.post("/api/tasks", response_model=TaskPublic, status_code=201)
 async def create_task(body: TaskCreate, response: Response, session: Session, user: User) -> Task:
-    task = await save(session, Task.model_validate(body, update={"user_id": user}))
+    completed_at = now() if body.completed else None
+    task = await save(session, Task.model_validate(body, update={"user_id": user, "completed_at": completed_at}))
     response.headers["Location"] = f"/api/tasks/{task.id}"
     return task
 
@@ -77,13 +85,17 @@ async def read_task(task: OwnTask) -> Task:
 
 @app.patch("/api/tasks/{task_id}", response_model=TaskPublic)
 async def update_task(body: TaskUpdate, task: OwnTask, session: Session) -> Task:
-    task.sqlmodel_update(body.model_dump(exclude_unset=True), update={"updated_at": now(), "version": task.version + 1})
+    values = body.model_dump(exclude_unset=True)
+    completed_at = completion(task, completed=values.get("completed", task.completed))
+    task.sqlmodel_update(values, update={**completed_at, "updated_at": now(), "version": task.version + 1})
     return await save(session, task)
 
 
 @app.post("/api/tasks/{task_id}/toggle", response_model=TaskPublic)
 async def toggle_task(task: OwnTask, session: Session) -> Task:
-    task.sqlmodel_update({"completed": not task.completed, "updated_at": now(), "version": task.version + 1})
+    completed = not task.completed
+    values = {"completed": completed, "updated_at": now(), "version": task.version + 1}
+    task.sqlmodel_update(values, update=completion(task, completed=completed))
     return await save(session, task)
 
 

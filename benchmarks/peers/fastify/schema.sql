@@ -4,8 +4,12 @@ CREATE TABLE task (
     title varchar(200) NOT NULL,
     description text NOT NULL,
     completed boolean NOT NULL,
+    due varchar(65),
+    priority varchar(6),
+    labels jsonb NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    completed_at timestamptz,
     version bigint NOT NULL
 );
 CREATE INDEX task_list ON task (user_id, created_at DESC, id DESC);

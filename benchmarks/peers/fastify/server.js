@@ -6,7 +6,11 @@ import postgres from 'postgres'
 import { v7 as uuid7 } from 'uuid'
 
 const USER = 'default'
-const COLUMNS = ['id', 'title', 'description', 'completed', 'user_id', 'created_at', 'updated_at', 'version']
+const COLUMNS = [
+  'id', 'title', 'description', 'completed', 'due', 'priority', 'labels', 'user_id', 'created_at', 'updated_at',
+  'completed_at', 'version'
+]
+const DUE_FORMS = '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}:\\d{2}(Z|\\[[A-Za-z][A-Za-z0-9_+/-]*\\])?)?$'
 
 const task = {
   type: 'object',
@@ -15,16 +19,23 @@ const task = {
     title: { type: 'string' },
     description: { type: 'string' },
     completed: { type: 'boolean' },
+    due: { type: 'string', nullable: true },
+    priority: { type: 'string', nullable: true },
+    labels: { type: 'object', additionalProperties: { type: 'boolean' } },
     user_id: { type: 'string' },
     created_at: { type: 'string', format: 'date-time' },
     updated_at: { type: 'string', format: 'date-time' },
+    completed_at: { type: 'string', format: 'date-time', nullable: true },
     version: { type: 'integer' }
   }
 }
 const fields = {
   title: { type: 'string', minLength: 1, maxLength: 200 },
   description: { type: 'string', maxLength: 2000 },
-  completed: { type: 'boolean' }
+  completed: { type: 'boolean' },
+  due: { type: 'string', nullable: true, maxLength: 65, pattern: DUE_FORMS },
+  priority: { enum: ['low', 'medium', 'high', null] },
+  labels: { type: 'object', additionalProperties: { const: true } }
 }
 const params = { type: 'object', properties: { id: { type: 'string', format: 'uuid' } } }
 const querystring = {
@@ -70,9 +81,12 @@ function build (sql) {
   app.post('/api/tasks', {
     schema: { body: { type: 'object', required: ['title'], properties: fields }, response: { 201: task } }
   }, async ({ body }, reply) => {
-    const { title, description = '', completed = false } = body
+    const { title, description = '', completed = false, due = null, priority = null, labels = {} } = body
     const now = new Date()
-    const row = { id: uuid7(), user_id: USER, title, description, completed, created_at: now, updated_at: now, version: 1 }
+    const row = {
+      ...{ id: uuid7(), user_id: USER, title, description, completed, due, priority, labels: sql.json(labels) },
+      ...{ created_at: now, updated_at: now, completed_at: completed ? now : null, version: 1 }
+    }
     const [made] = await sql`INSERT INTO task ${sql(row)} RETURNING ${columns}`
     return reply.code(201).header('Location', `/api/tasks/${made.id}`).send(made)
   })
@@ -82,13 +96,22 @@ function build (sql) {
 
   app.patch('/api/tasks/:id', {
     schema: { ...one, body: { type: 'object', properties: fields } }
-  }, async ({ params, body }, reply) =>
-    show(await sql`UPDATE task SET ${sql({ ...body, updated_at: new Date() })}, version = version + 1
-      WHERE id = ${params.id} AND user_id = ${USER} RETURNING ${columns}`, reply))
+  }, async ({ params, body }, reply) => {
+    const { title, description, completed, due, priority, labels } = body
+    const now = new Date()
+    const sent = { title, description, completed, due, priority, labels: labels && sql.json(labels) }
+    const row = Object.fromEntries(Object.entries(sent).filter(([, value]) => value !== undefined))
+    return show(await sql`UPDATE task SET ${sql({ ...row, updated_at: now })}, version = version + 1
+      ${completed === undefined ? sql`` : sql`, completed_at = ${completed ? sql`coalesce(completed_at, ${now})` : null}`}
+      WHERE id = ${params.id} AND user_id = ${USER} RETURNING ${columns}`, reply)
+  })
 
-  app.post('/api/tasks/:id/toggle', { schema: one }, async ({ params }, reply) =>
-    show(await sql`UPDATE task SET completed = NOT completed, updated_at = ${new Date()}, version = version + 1
-      WHERE id = ${params.id} AND user_id = ${USER} RETURNING ${columns}`, reply))
+  app.post('/api/tasks/:id/toggle', { schema: one }, async ({ params }, reply) => {
+    const now = new Date()
+    return show(await sql`UPDATE task SET completed = NOT completed, updated_at = ${now}, version = version + 1,
+      completed_at = CASE WHEN completed THEN NULL ELSE ${now}::timestamptz END
+      WHERE id = ${params.id} AND user_id = ${USER} RETURNING ${columns}`, reply)
+  })
 
   app.delete('/api/tasks/:id', { schema: one }, async ({ params }, reply) =>
     show(await sql`DELETE FROM task WHERE id = ${params.id} AND user_id = ${USER} RETURNING ${columns}`, reply))
