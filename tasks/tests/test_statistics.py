@@ -76,6 +76,33 @@ def test_each_day_has_its_tasks():
     }
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda tasks: tasks.change(title="Changed"), id="title"),
+        pytest.param(lambda tasks: tasks.change(priority=3), id="priority"),
+        pytest.param(lambda tasks: tasks.change(completed=True), id="completed again"),
+        pytest.param(lambda tasks: tasks.move_to_trash() and tasks.restore(), id="trashed and restored"),
+    ],
+)
+def test_later_write_keeps_completed_per_day(write):
+    create(midnight(20), updated=midnight(9), completed=True)
+    create(midnight(20), updated=midnight(2), completed=True)
+    assert write(Task.objects.all()) == 2
+    assert {task.updated_at.date() for task in Task.objects.all()} == {datetime.now(UTC).date()}
+    assert daily_numbers(collect_statistics(30)) == {
+        midnight(20).date(): (2, 0),
+        midnight(9).date(): (0, 1),
+        midnight(2).date(): (0, 1),
+    }
+
+
+def test_second_toggle_moves_completed_to_today():
+    create(midnight(20), updated=midnight(9), completed=True)
+    assert Task.objects.toggle() == Task.objects.toggle() == 1
+    assert daily_numbers(collect_statistics(30)) == {midnight(20).date(): (1, 0), midnight().date(): (0, 1)}
+
+
 def test_statistics_take_5_queries(django_assert_num_queries):
     TaskFactory()
     with django_assert_num_queries(5):
