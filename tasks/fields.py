@@ -29,8 +29,11 @@ class DueField(models.CharField):  # type: ignore[type-arg]
     """A due date in one of the four forms of ``tasks/due.py``."""
 
 
-class PriorityField(models.PositiveSmallIntegerField):  # type: ignore[type-arg]
-    """A priority: a number in the database, which sorts, and a word or ``null`` in JSON."""
+class PriorityField(models.SmallIntegerField):  # type: ignore[type-arg]
+    """A priority: a number in the database, which sorts, and a word or ``null`` in JSON.
+
+    A positive field would bring a check of its own, for which a migration reads the table while it holds its lock.
+    """
 
 
 class LabelsField(models.JSONField):

@@ -4,7 +4,7 @@ from django.db import migrations, models
 import tasks.fields
 from database.migration_operations import AddIndexConcurrently, ValidateConstraints
 
-BATCH_SIZE = 5000
+BATCH_SIZE = 1000
 
 # Each batch is a statement of its own, so that no request waits for long.
 SET_COMPLETED_AT = """

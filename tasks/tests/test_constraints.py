@@ -112,6 +112,7 @@ BROKEN = [
     ("task_due_form", {"due": "2026-12-24T18:00:00[Europe/B\u00e9rlin]"}),
     ("task_due_form", {"due": "2026-12-24T18:00:00[a][b]"}),
     ("task_priority_known", {"priority": 4}),
+    ("task_priority_known", {"priority": -1}),
     ("task_labels_names", {"labels": frozenset({""})}),
     ("task_labels_names", {"labels": frozenset({"a", " b"})}),
     ("task_labels_names", {"labels": frozenset({"a", "b\u3000"})}),
