@@ -73,6 +73,12 @@ def with_refusals(*lines, **numbers):
     return CommandResult(imported(**numbers), f"{printed}CommandError: Lines refused: {numbers['refused']}\n", 1)
 
 
+@pytest.fixture
+def stored():
+    """Return a function that reads all that a file can tell of each task, so not the place in the change feed."""
+    return lambda: list(Task.objects.order_by("id").values(*FIELDS))
+
+
 def ids():
     return {str(task.id) for task in Task.objects.all()}
 
