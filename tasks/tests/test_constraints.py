@@ -268,7 +268,11 @@ def test_completed_at_follows_completed_in_postgresql(task):
     assert Task.objects.get().completed_at is None
 
 
-@pytest.mark.parametrize("column", [field.column for field in Task._meta.concrete_fields if not field.null])
+#: A trigger writes the number of a change, and on PostgreSQL replaces NULL.
+NOT_NULL = [field.column for field in Task._meta.concrete_fields if not field.null and field.name != "change_number"]
+
+
+@pytest.mark.parametrize("column", NOT_NULL)
 def test_null_is_refused(assert_refused, column):
     message = rf"(?i)not.null.*\b{column}\b|\b{column}\b.*not.null"
     assert_refused(IntegrityError, message, write_sql, column, "NULL")
