@@ -111,7 +111,7 @@ LABEL_SCHEMA = {
     "type": "string",
     "minLength": 1,
     "maxLength": LABEL_MAX_LENGTH,
-    "pattern": text_pattern(forbidden=LABEL_FORBIDDEN, invisible=INVISIBLE),
+    "pattern": text_pattern(forbidden=LABEL_FORBIDDEN, invisible=LABEL_FORBIDDEN + INVISIBLE),
 }
 LABELS_SCHEMA = {
     "type": "object",

@@ -10,7 +10,8 @@ from rest import entity_tags
 from rest.openapi import character_class
 from rest.tests.test_entity_tags import LISTS, MALFORMED
 from tasks.api.filters import SEARCH
-from tasks.rules import validate_description, validate_title
+from tasks.rules import clean_label, validate_description, validate_title
+from tasks.tests.api.test_due_and_priority import ACCEPTED
 
 #: The basic multilingual plane without lone surrogates, which JSON in UTF-8 cannot have.
 CHARACTERS = [chr(point) for point in range(0x10000) if not 0xD800 <= point < 0xE000]
@@ -57,6 +58,22 @@ def test_pattern_of_field_matches_what_service_accepts(document, field, validate
     pattern = schemas["TaskRequest"]["properties"][field]["pattern"]
     assert schemas["PatchedTaskRequest"]["properties"][field]["pattern"] == pattern
     assert mismatches(pattern, validate, template) == []
+
+
+@pytest.mark.parametrize("template", ["{}", "x{}x", "{0}{0}"])
+def test_pattern_of_label_matches_what_service_accepts(document, operations, template):
+    pattern = parameter_schema(operations["listTasks"], "label")["pattern"]
+    labels, names, _ = document["components"]["schemas"]["TaskRequest"]["properties"]["labels"]["anyOf"]
+    assert labels["propertyNames"]["pattern"] == names["items"]["pattern"] == pattern
+    assert mismatches(pattern, clean_label, template) == []
+
+
+@pytest.mark.parametrize("due", ACCEPTED)
+def test_pattern_of_due_matches_accepted_forms(document, due):
+    schemas = document["components"]["schemas"]
+    for name in ("TaskRequest", "PatchedTaskRequest"):
+        assert re.fullmatch(schemas[name]["properties"]["due"]["pattern"], due)
+    assert re.fullmatch(schemas["Task"]["properties"]["due"]["pattern"], ACCEPTED[due])
 
 
 @pytest.mark.parametrize("template", ["{}", " {}", "{}x", "{0}\t{0}"])
