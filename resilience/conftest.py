@@ -2,11 +2,13 @@
 
 import sys
 from itertools import count
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from testing.ports import free_port
+from resilience.standbys import start_standby
+from testing.ports import HOST, free_port
 from testing.postgresql import PostgreSQL
 from testing.servers import running_service
 
@@ -44,6 +46,31 @@ def database_url(postgresql):
 @pytest.fixture
 def database_name(database_url):
     return database_url.rpartition("/")[2]
+
+
+@pytest.fixture
+def primary(postgresql, database_url):
+    """Start a copy of the server that acknowledges a write only after its standby has stored the write."""
+    primary = postgresql.clone("primary")
+    primary.start(synchronous_standby_names="*")
+    yield primary
+    primary.kill()
+    rmtree(primary.directory)
+
+
+@pytest.fixture
+def standby(primary):
+    standby = start_standby(primary, "standby")
+    yield standby
+    standby.kill()
+    rmtree(standby.directory)
+
+
+@pytest.fixture
+def url(primary, standby, database_name):
+    """Return the URL that names both servers."""
+    hosts = f"{HOST}:{primary.port},{HOST}:{standby.port}"
+    return f"postgresql://todo@{hosts}/{database_name}?target_session_attrs=read-write"
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from resilience.acknowledged import find_lost, last_acknowledged, read_rows
 from resilience.limits import FROZEN_SECONDS, RECOVERY_SECONDS, REQUESTS_AT_ONCE, UNAVAILABLE_SECONDS, WRITERS
 from resilience.operations import create_and_change
+from resilience.standbys import start_standby, wait_for_replication
 from testing.api_clients import BackgroundClients, count_statuses, find_longest
-from testing.ports import HOST
 from testing.postgresql import PostgreSQL
 from testing.servers import running_service
 from testing.waiting import wait_for
@@ -20,44 +20,6 @@ from testing.waiting import wait_for
 #: How long an operator takes to notice an outage and promote the standby.
 NOTICE_SECONDS = 4
 FAILOVER_SECONDS = 2 * RECOVERY_SECONDS
-
-
-def start_standby(primary, name, port=None):
-    standby = primary.clone(name, "--write-recovery-conf")
-    standby.port = port or standby.port
-    standby.start()
-    wait_for_replication(primary)
-    return standby
-
-
-def wait_for_replication(primary):
-    count = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
-    wait_for(lambda: primary.execute(count) == [(1,)], "the standby follows")
-
-
-@pytest.fixture
-def primary(postgresql, database_url):
-    """Start a copy of the server that acknowledges a write only after its standby has stored the write."""
-    primary = postgresql.clone("primary")
-    primary.start(synchronous_standby_names="*")
-    yield primary
-    primary.kill()
-    rmtree(primary.directory)
-
-
-@pytest.fixture
-def standby(primary):
-    standby = start_standby(primary, "standby")
-    yield standby
-    standby.kill()
-    rmtree(standby.directory)
-
-
-@pytest.fixture
-def url(primary, standby, database_name):
-    """Return the URL that names both servers."""
-    hosts = f"{HOST}:{primary.port},{HOST}:{standby.port}"
-    return f"postgresql://todo@{hosts}/{database_name}?target_session_attrs=read-write"
 
 
 @contextmanager
