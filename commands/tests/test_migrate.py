@@ -18,7 +18,11 @@ from testing.python_processes import ROOT, service_environment
 
 pytestmark = pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite has no such locks")
 
-BEFORE, AFTER = "0002_search_index", "0003_trash_indexes"
+# The last migration, which needs the table for itself.
+BEFORE, AFTER = "0010_change_index", "0011_change_triggers"
+
+#: A migration that the linter would report; every database in use has it.
+EXEMPT = "0003_trash_indexes"
 
 OUR_MIGRATE = ("manage.py", "migrate")
 DJANGO_MIGRATE = (
@@ -98,7 +102,7 @@ def test_api_answers_while_migration_waits_for_lock(server, database_url, open_t
         assert process.wait(60) == 0
     assert statuses == {200}
     assert "A lock was not free within 300ms: attempt 1 of 100\n" in log.read_text()
-    assert "Unapplying tasks.0003_trash_indexes... OK\n" in log.read_text()
+    assert "Unapplying tasks.0011_change_triggers... OK\n" in log.read_text()
 
 
 @pytest.mark.skipif("config.getoption('database') == 'pgbouncer'", reason="The database cancels it after 1.8 s")
@@ -166,7 +170,7 @@ def test_linter_finds_no_migration_that_breaks_old_code():
 
     The ignored migration does, but it is older than every database in use.
     """
-    linter = lint(ignore_name=[AFTER])
+    linter = lint(ignore_name=[EXEMPT])
     assert not linter.has_errors
     assert linter.nb_valid == linter.nb_total - linter.nb_ignored > 5
 

@@ -1,10 +1,8 @@
 from django.db import migrations, models
 
-from changes.triggers import track_changes
-
 
 class Migration(migrations.Migration):
-    dependencies = [("changes", "0002_functions"), ("tasks", "0008_planning_indexes")]
+    dependencies = [("tasks", "0008_planning_indexes")]
 
     operations = [
         migrations.AddField(
@@ -17,5 +15,4 @@ class Migration(migrations.Migration):
                 help_text="The place of the last write in the change feed; a trigger sets it with every write.",
             ),
         ),
-        track_changes("tasks_task"),
     ]

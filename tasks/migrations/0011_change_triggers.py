@@ -1,0 +1,9 @@
+from django.db import migrations
+
+from changes.triggers import track_changes
+
+
+class Migration(migrations.Migration):
+    dependencies = [("changes", "0002_functions"), ("tasks", "0010_change_index")]
+
+    operations = [track_changes("tasks_task")]
