@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from benchmarks.rows import insert_shared_tasks
+from benchmarks.rows import execute, insert_shared_tasks, stored_id
 from testing.python_processes import python_output
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -17,6 +17,12 @@ PICTURES = Path(__file__).parent / "pictures"
 LIST = "/admin/tasks/task/"
 PASSWORD = "a-password-of-the-tests"
 TASKS = 100_000
+
+#: A plan of the newest tasks, so that the pages show each form of a due date.
+PLAN = """
+UPDATE tasks_task SET priority = 3, labels = '{"home":true,"waiting":true}', due = CASE completed
+WHEN true THEN '2026-12-24' ELSE '2026-12-24T18:00:00[America/Argentina/ComodRivadavia]' END
+""".strip()
 
 MAKE_VIEWER = f"""
 from django.contrib.auth.models import Group, User
@@ -29,6 +35,7 @@ user.groups.add(Group.objects.get(name="viewer"))
 def database_url(database_url):
     """Return a database with 100,000 tasks, some of them of the last weeks, and with two accounts."""
     insert_shared_tasks(database_url, TASKS)
+    execute(database_url, f"{PLAN} WHERE id > '{stored_id(database_url, TASKS - 20)}'")
     superuser = {f"DJANGO_SUPERUSER_{name}": value for name, value in (("PASSWORD", PASSWORD), ("USERNAME", "olga"))}
     superuser["DJANGO_SUPERUSER_EMAIL"] = "olga@example.org"
     python_output("manage.py", "createsuperuser", "--no-input", DATABASE_URL=database_url, **superuser)
@@ -136,6 +143,75 @@ def test_stale_form_is_refused_and_keeps_its_edits(open_as):
     expect(stale.get_by_label("Title:")).to_have_value("Buy rye")
 
 
+def test_due_widget_writes_all_four_forms(open_as):
+    page = open_as("olga", f"{LIST}?owner=user-26")
+    title = page.locator("#result_list .field-title a").first
+    title.click()
+    zone = page.get_by_label("Time zone", exact=True)
+    expect(zone).to_be_hidden()
+    for day, time, clock, name, shown in (
+        ("2026-12-24", "", "local", "", "2026-12-24"),
+        ("2026-12-24", "18:00", "local", "", "2026-12-24 18:00"),
+        ("2026-12-24", "17:00:30", "in UTC", "", "2026-12-24 17:00 UTC"),
+        ("0999-12-31", "18:00", "in a time zone", "Europe/Berlin", "0999-12-31 18:00 Europe/Berlin"),
+        ("", "", "local", "", ""),
+    ):
+        page.get_by_label("Date", exact=True).fill(day)
+        page.get_by_label("Time (optional)").fill(time)
+        page.get_by_label("The time is").select_option(label=clock)
+        if name:
+            zone.fill(name)
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.locator("#result_list .field-due_text").first).to_have_text(shown)
+        title.click()
+
+
+def test_due_widget_keeps_what_a_refused_form_had(open_as):
+    page = open_as("olga", f"{LIST}add/")
+    page.get_by_label("Title:").fill("Buy milk")
+    page.get_by_label("Owner:").fill("default")
+    page.get_by_label("Date", exact=True).fill("2026-12-24")
+    page.get_by_label("Time (optional)").fill("18:00")
+    page.get_by_label("The time is").select_option(label="in a time zone")
+    page.get_by_label("Time zone", exact=True).fill("Europe/Berln")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".field-due .errorlist")).to_have_text("Due names an unknown time zone")
+    expect(page.get_by_label("Date", exact=True)).to_have_value("2026-12-24")
+    expect(page.get_by_label("Time zone", exact=True)).to_have_value("Europe/Berln")
+
+
+def test_due_widget_works_with_the_keyboard(open_as):
+    page = open_as("olga", f"{LIST}add/")
+    page.get_by_label("Title:").fill("Buy cheese (keyboard)")
+    page.get_by_label("Owner:").fill("keyboard")
+    for label, keys in (
+        ("Date", "12242026"),
+        ("Time (optional)", "060000PM"),
+        ("The time is", "in a"),
+        ("Time zone", "Europe/Berlin"),
+        ("Labels:", "home, work"),
+    ):
+        page.get_by_label(label, exact=True).focus()
+        page.keyboard.type(keys)
+    page.keyboard.press("Enter")
+    expect(page.locator(".messagelist")).to_contain_text("was added successfully")
+    page.goto(f"{LIST}?owner=keyboard&label=work")
+    expect(page.locator("#result_list .field-due_text")).to_have_text("2026-12-24 18:00 Europe/Berlin")
+
+
+def test_label_is_added_and_found(open_as):
+    page = open_as("olga", f"{LIST}?owner=user-24")
+    page.locator("#result_list tbody .action-select").first.check()
+    choose(page, "Add label …")
+    page.get_by_label("Label:").fill("a label of one task")
+    page.get_by_role("button", name="Add label: 1 task").click()
+    expect(page.locator(".messagelist")).to_have_text("1 task labelled “a label of one task”")
+    page.locator("#changelist-filter").get_by_label("Label").fill("a label of one task")
+    page.get_by_role("button", name="Filter").click()
+    expect(page).to_have_url(re.compile(r"label=a\+label\+of\+one\+task&owner=user-24$"))
+    expect(page.locator("#result_list .field-label_links a")).to_have_text(["a label of one task"])
+
+
 def test_task_is_trashed_and_restored(open_as):
     page = open_as("olga", LIST)
     search(page, "dentist (7003)")
@@ -204,6 +280,7 @@ PAGES = {
     "front": "/admin/",
     "list": LIST,
     "trash": f"{LIST}?where=trash",
+    "planned": f"{LIST}?label=home&priority=high",
     "empty": f"{LIST}?q=nothing-of-the-kind",
     "add": f"{LIST}add/",
 }
@@ -262,6 +339,15 @@ def test_confirmation_fits_and_is_accessible(open_as, check_appearance, look):
     page.get_by_role("button", name="Select all").click()
     choose(page, "Move to the trash" if look in {"1280-light", "390-light"} else "Restore")
     check_appearance(page, f"confirm-{look}")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_value_action_fits_and_is_accessible(open_as, check_appearance, look):
+    page = open_as("olga", f"{LIST}?owner=user-42", **LOOKS[look])
+    page.locator("#action-toggle").check()
+    choose(page, "Add label …")
+    page.get_by_role("button", name="Add label: ").click()
+    check_appearance(page, f"value-{look}")
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -16,12 +16,12 @@ NO_PRIORITY = "—"
 LOCAL, INSTANT, ZONED = "local", "utc", "zone"
 
 #: What a time means: a clock wherever the reader is, an instant, or a clock at one place.
-CLOCKS = [(LOCAL, "local time"), (INSTANT, "UTC"), (ZONED, "time zone")]
+CLOCKS = [(LOCAL, "local"), (INSTANT, "in UTC"), (ZONED, "in a time zone")]
 
 DUE_FAULTS = {
     "no_date": "Enter a date, because a time alone is no due date",
-    "no_time": "Enter a time, or choose “local time”, because a date alone has no time zone",
-    "no_zone": "Enter a time zone such as Europe/Berlin, or choose “local time”",
+    "no_time": "Enter a time, or choose “local”, because a date alone has no time zone",
+    "no_zone": "Enter a time zone such as Europe/Berlin, or choose “local”",
     "invalid": "Enter a date such as 2026-12-24, and a time such as 18:00 or 18:00:00",
 }
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")

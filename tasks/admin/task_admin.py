@@ -126,6 +126,11 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
             return ("-deleted_at", "-id")
         return ("-created_at", "-id") if "owner" in request.GET else ("-id",)
 
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the columns; a list of live tasks has no time of deletion."""
+        with_trash = request.GET.get("where") in TrashFilter.options
+        return self.list_display if with_trash else self.list_display[:-1]
+
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns with an index over all owners; another index would cost every write of the API."""
         return ("created", "trashed") if request.GET.get("where") == "trash" else ("created",)

@@ -23,7 +23,11 @@ def test_list_shows_live_tasks_of_all_owners_newest_first(admin_client):
     TaskFactory(title="Trashed", trashed=True)
     assert listed_titles(admin_client) == ["Buy rye", "Buy milk"]
     response = admin_client.get(LIST)
-    assert "Title Owner Completed Due Priority Labels Created Updated Trashed" in text_of(response)
+    columns = "Title Owner Completed Due Priority Labels Created Updated "
+    assert columns in text_of(response)
+    assert "Trashed" not in text_of(response).partition(columns)[2]
+    for where in ("trash", "both"):
+        assert f"{columns}Trashed " in text_of(admin_client.get(f"{LIST}?where={where}"))
     assert "2 tasks" in text_of(response)
     assert re.findall('aria-label="(completed|open)"', response.content.decode()) == ["completed", "open"]
 
