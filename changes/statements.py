@@ -13,12 +13,16 @@ from changes.models import Removal
 from database.compiled_statements import SQL, CompiledStatement, Shape, parameters_of
 from database.json_expressions import JSONUUID
 
-# The page has no row if nothing has changed. Then the other columns still tell whether the state has expired.
+# The page has no row if nothing has changed. Then the other columns still tell whether the state has expired. Each part
+# of the page has a limit of its own. Without this, PostgreSQL would sort all later changes.
 FEED = """
 SELECT page.change, page.number, page.change_id, epoch.history, forgotten.change_number, forgotten.row_id
 FROM (SELECT {history} AS history FROM changes_epoch) AS epoch
 LEFT JOIN changes_forgotten AS forgotten ON forgotten.user_id = %s
-LEFT JOIN ({page}) AS page ON TRUE
+LEFT JOIN (
+    SELECT * FROM ({rows}) AS current UNION ALL SELECT * FROM ({removals}) AS removed
+    ORDER BY number, change_id LIMIT {size}
+) AS page ON TRUE
 ORDER BY page.number, page.change_id
 """
 
@@ -80,33 +84,34 @@ class FeedStatement(CompiledStatement[...]):
         state: Callable[[], Expression],
         representation: Callable[[], Expression],
     ) -> None:
-        super().__init__(self._build, dict)
+        super().__init__(self._build, dict)  # type: ignore[arg-type]  # two queries
         self.model = model
         self.name = name
         self.state = state
         self.representation = representation
 
-    def _build(self, size: int, /, *, user_id: Any, after: Any) -> QuerySet[Any, Any]:
-        """Return the first changes after a position, in the order of their numbers."""
+    def _build(self, size: int, /, *, user_id: Any, after: Any) -> list[QuerySet[Any, Any]]:
+        """Return the first rows and the first removals after a position."""
         rows = self.model._default_manager.filter(user_id=user_id)
         # A row that its owner has got back is no longer removed.
         removed = Removal.objects.filter(~Exists(rows.filter(id=OuterRef("row_id"))), user_id=user_id)
-        live = Change("id", self.state(), self.name, self.representation())
+        changed = Change("id", self.state(), self.name, self.representation())
         gone = Change("row_id", Value("removed"), self.name, Value("null"))
-        both = _after(rows, "id", after, live).union(_after(removed, "row_id", after, gone), all=True)
-        page: QuerySet[Any, Any] = both.order_by("number", "change_id")[:size]
-        return page
+        return [_after(rows, "id", after, changed)[:size], _after(removed, "row_id", after, gone)[:size]]
 
     def _compile(self, args: tuple[Any, ...], shape: Shape) -> SQL:
         connection = connections[DEFAULT_DB_ALIAS]
         values = parameters_of(shape)
-        page, params = self._build(*args, **values).query.get_compiler(connection=connection).as_sql()
-        return FEED.format(history=HISTORY[connection.vendor], page=page), (values["user_id"], *params)
+        parts = [part.query.get_compiler(connection=connection).as_sql() for part in self._build(*args, **values)]
+        (rows, row_params), (removals, removal_params) = parts
+        [size] = args
+        statement = FEED.format(history=HISTORY[connection.vendor], rows=rows, removals=removals, size=size)
+        return statement, (values["user_id"], *row_params, *removal_params)
 
 
 def _after(rows: QuerySet[Any], id: str, after: Any, change: Expression) -> QuerySet[Any, Any]:
     position = Tuple(F("change_number"), F(id))
-    following = rows.filter(TupleGreaterThan(position, after), change_number__lt=Horizon()).order_by()
+    following = rows.filter(TupleGreaterThan(position, after), change_number__lt=Horizon())
     columns = {"change": change, "number": F("change_number"), "change_id": F(id)}
-    page: QuerySet[Any, Any] = following.annotate(**columns).values_list(*columns)
+    page: QuerySet[Any, Any] = following.annotate(**columns).values_list(*columns).order_by("change_number", id)
     return page
