@@ -2,11 +2,16 @@
 
 import json
 import random
+import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connections
+from django.test import Client
 from django.utils import timezone
+from rest_framework.views import APIView
 from uuid_utils.compat import uuid7
 
 from tasks.api.bulk import ID_IN_USE, NEW_ID_RULE
@@ -25,6 +30,7 @@ from tasks.tests.api.contract import (
     task_body,
 )
 from tasks.tests.factories import TaskFactory
+from throttling.throttles import Throttle
 
 pytestmark = pytest.mark.django_db
 
@@ -121,7 +127,7 @@ def test_bulk_merges_labels(bulk):
 # What is refused
 
 OWN, DONE, FULL = (str(uuid7()) for _ in range(3))
-TRASHED, FOREIGN, NEW, ABSENT = (str(uuid7()) for _ in range(4))
+TRASHED, FOREIGN, NEW, ABSENT, REMOVED = (str(uuid7()) for _ in range(5))
 TWENTY = {f"label {number}": True for number in range(20)}
 UPPER, UUID_4 = OWN.upper(), "019bac32-0000-4000-8000-00000000abcd"
 
@@ -134,6 +140,8 @@ def tasks(db):
     TaskFactory(id=FULL, labels=frozenset(TWENTY))
     TaskFactory(id=TRASHED, trashed=True)
     TaskFactory(id=FOREIGN, foreign=True)
+    TaskFactory(id=REMOVED, trashed=True)
+    Task.objects.filter(id=REMOVED).remove()
 
 
 def at(pointer, code, detail):
@@ -220,6 +228,7 @@ BAD = {
     "create with own id": ([put(OWN)], "precondition_failed", [in_use(0)]),
     "create with trashed id": ([put(TRASHED)], "precondition_failed", [in_use(0)]),
     "create with foreign id": ([put(FOREIGN)], "precondition_failed", [in_use(0)]),
+    "create with removed id": ([put(REMOVED)], "precondition_failed", [in_use(0)]),
     "update without id and task": ([{"op": "update"}], "validation_error", [required("0/id"), required("0/task")]),
     "update of array": (
         [update(OWN, [])],
@@ -377,3 +386,75 @@ def test_refused_bulk_with_key_writes_nothing_and_is_kept(bulk, stored):
 def test_malformed_bulk_leaves_key_free(bulk):
     assert bulk([create(title="")], **KEY).status_code == 400
     assert bulk([create()], **KEY).status_code == 200
+
+
+# The rate limit
+
+
+@pytest.fixture
+def writes_left(settings, monkeypatch, bulk):
+    """Allow 10 writes in a window, and return a function that tells how many a response leaves."""
+    settings.THROTTLES = {"write": (10, 60)}
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "throttling.throttles.rate_limit_middleware"]
+    monkeypatch.setattr(APIView, "throttle_classes", [Throttle])
+    return lambda response: int(re.search(r"r=(\d+)", response.headers["RateLimit"])[1])
+
+
+@pytest.mark.parametrize("key", [{}, KEY], ids=["without-key", "with-key"])
+def test_each_operation_counts_as_write(bulk, writes_left, stored, key):
+    first, replay = (bulk([create()] * 4, **key) for _ in range(2))
+    assert (writes_left(first), writes_left(replay)) == (6, 5 if key else 2)
+    after = stored()
+    over = bulk([create()] * 6)
+    assert (over.status_code, writes_left(over), stored()) == (429, 0, after)
+    assert over.json() == problem("throttled", PATH)
+    assert bulk([create()]).status_code == 429
+
+
+@pytest.mark.parametrize("key", [{}, KEY], ids=["without-key", "with-key"])
+def test_operations_of_refused_bulk_count(bulk, writes_left, tasks, key):
+    missing_task = bulk([create(), toggle(ABSENT)], **key)
+    assert (missing_task.status_code, writes_left(missing_task)) == (404, 8)
+    malformed = bulk([create(title=""), toggle(ABSENT)])
+    assert (malformed.status_code, writes_left(malformed)) == (400, 7)
+    over = bulk([toggle(ABSENT), *([create()] * 8)], **({"Idempotency-Key": "two"} if key else {}))
+    assert (over.status_code, writes_left(over)) == (429, 0)
+    assert bulk([create()]).status_code == 429
+
+
+def test_bulk_larger_than_rate_limit_is_refused(bulk, writes_left, stored):
+    response = bulk([create()] * 11)
+    detail = "The body has 11 operations, and the rate limit allows 10 writes; send fewer"
+    errors = [fault("rate_limit", detail, pointer="#")]
+    assert (response.status_code, response.json()) == (400, problem("validation_error", PATH, errors=errors))
+    assert (writes_left(response), stored()) == (9, [])
+    assert bulk([create()] * 9).status_code == 200
+
+
+# At the same time
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bulks_over_same_tasks_in_any_order_succeed():
+    """Versions are exact, and no bulk fails in a deadlock."""
+    ids = [str(task.id) for task in TaskFactory.create_batch(20)]
+
+    def client(number):
+        order = random.Random(number)
+        try:
+            return [send_until_served(order.sample([*map(toggle, ids)], 20)) for _ in range(5)]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as clients:
+        statuses = [status for answers in clients.map(client, range(4)) for status in answers]
+    assert statuses == [200] * 20
+    assert {*Task.objects.values_list("version", flat=True)} == {21}
+
+
+def send_until_served(operations):
+    """Send a bulk until a worker has a slot, and return the status."""
+    while True:
+        response = Client().post(PATH, operations, JSON)
+        if response.status_code != 503:
+            return response.status_code

@@ -18,7 +18,7 @@ from changes.models import Epoch, Forgotten, Removal
 from database.row_security import is_active, rows_of
 from idempotency.models import KeptResponse
 from tasks.models import Task
-from tasks.tests.api.contract import JSON
+from tasks.tests.api.contract import JSON, task_path
 from tasks.tests.api.test_random_walk import Walk, clients, walk
 from tasks.tests.factories import TaskFactory
 from testing.commands import CommandResult, run_command
@@ -99,6 +99,18 @@ def test_kept_responses_are_hidden_from_other_users(client_of, web_role):
             assert KeptResponse.objects.count() == 0
         with rows_of("alice"):
             assert KeptResponse.objects.count() == 1
+
+
+def test_id_of_other_user_in_new_task_is_refused(client_of, two_tasks):
+    """The database hides the other user's task, but not the conflict of its id."""
+    client, (_, bobs) = client_of("alice"), two_tasks
+    with web():
+        put = client.put(task_path(bobs), {"title": "a"}, JSON, headers={"If-None-Match": "*"})
+        operation = {"op": "create", "id": str(bobs.id), "task": {"title": "a"}}
+        bulk = client.post("/api/tasks/bulk", [operation, {"op": "create", "task": {"title": "b"}}], JSON)
+        made = client.post("/api/tasks/bulk", [{"op": "create", "task": {"title": "b"}}], JSON)
+    assert (put.status_code, "ETag" in put.headers, bulk.status_code, made.status_code) == (412, False, 412, 200)
+    assert list(Task.objects.filter(title__in="ab").values_list("user_id", "title")) == [("alice", "b")]
 
 
 class WebWalk(Walk):
