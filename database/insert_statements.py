@@ -56,15 +56,14 @@ class InsertStatement:
     def fetch(self, rows: Sequence[Mapping[str, Any]], *, user_id: str) -> list[tuple[Any, ...]]:
         """Insert rows in their order, and return the inserted ones as the driver gives them."""
         connection = connections[DEFAULT_DB_ALIAS]
-        fields = self.model._meta.concrete_fields
-        values = [[field.get_db_prep_save(row[field.attname], connection) for field in fields] for row in rows]
+        columns = [_prepare(field, rows) for field in self.model._meta.concrete_fields]
         if connection.vendor == "postgresql":
             # One array for each column, so that the statement is the same for any number of rows.
             statement, params = self.compile(1)
-            bound: list[Any] = [list(column) for column in zip(*values, strict=True)]
+            bound: list[Any] = columns
         else:
             statement, params = self.compile(len(rows))
-            bound = list(chain.from_iterable(values))
+            bound = list(chain.from_iterable(zip(*columns, strict=True)))
         with rows_of(user_id), statement_cursor(connection) as cursor:
             cursor.execute(statement, [*bound, *params])
             inserted: list[tuple[Any, ...]] = cursor.fetchall()
@@ -91,3 +90,10 @@ class InsertStatement:
             returned=", ".join(returned),
         )
         return statement, tuple(chain.from_iterable(params for _, params in subqueries))
+
+
+def _prepare(field: "Field[Any, Any]", rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Convert the values of a column for the driver, equal values once, because a conversion takes a microsecond."""
+    values = [row[field.attname] for row in rows]
+    prepared = {value: field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS]) for value in set(values)}
+    return [prepared[value] for value in values]

@@ -58,6 +58,8 @@ def of_own(route, *more):
 
 OPERATIONS = {
     "create": of_own(ROUTES["create"], {}, 201),
+    "put": Operation(ROUTES["put"], "absent", {}, 201),
+    "bulk": of_own(ROUTES["bulk"]),
     **{name: of_own(route) for name, route in TASK_WRITES.items()},
     "update-of-version": of_own(ROUTES["update"], {"If-Match": '"1"'}),
     "toggle-with-body": of_own(ROUTES["toggle"]._replace(body=b"\xff\x00{")),
@@ -144,6 +146,8 @@ def test_first_response_with_key_is_as_without(perform, tasks, operation):
             created = Task.objects.get(title="Buy milk")
             assert headers(response) == json_headers(ETag='"1"', Location=task_path(created))
             assert response.json() == task_body(created)
+        case _ if operation == OPERATIONS["bulk"]:
+            assert headers(response) == json_headers()
         case _:
             assert headers(response) == json_headers(ETag=f'"{1 + operation.route.versions}"')
 
