@@ -75,7 +75,10 @@ class Task(models.Model):
     TRIGGER_FIELDS = ("change_number",)
 
     id = models.UUIDField(
-        primary_key=True, default=uuid7, editable=False, help_text="A UUID of version 7, made by the server."
+        primary_key=True,
+        default=uuid7,
+        editable=False,
+        help_text="A UUID of version 7, made by the server or a client.",
     )
     user_id = models.CharField(
         "owner",
@@ -161,6 +164,7 @@ class Task(models.Model):
                 condition=LIVE,
                 name="task_list",
             ),
+            models.Index(F("created_at").desc(), F("id").desc(), name="task_created"),
             models.Index("user_id", F("updated_at").desc(), F("id").desc(), condition=LIVE, name="task_updated"),
             models.Index("user_id", CodePoints("title"), F("id"), condition=LIVE, name="task_title"),
             models.Index("user_id", SORT_KEYS["due"], F("id"), condition=LIVE, name="task_due"),

@@ -93,7 +93,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         links = ((url, urlencode({"label": name}), name) for name in sorted(task.labels))
         return format_html_join(" ", '<a class="label" href="{}?{}">{}</a>', links) or None
 
-    @admin.display(ordering="id")  # an id begins with the time of creation
+    @admin.display(ordering="created_at")  # and not by the id, whose time a client may choose
     def created(self, task: Task) -> str:
         """Return the time of creation."""
         return render_time(task.created_at)
@@ -121,10 +121,8 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return TaskChangeList
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return an order that has an index: the time of creation for one owner's tasks, the id for all tasks."""
-        if request.GET.get("where") == "trash":
-            return ("-deleted_at", "-id")
-        return ("-created_at", "-id") if "owner" in request.GET else ("-id",)
+        """Return an order that has an index: the time of deletion in the trash, else the time of creation."""
+        return ("-deleted_at", "-id") if request.GET.get("where") == "trash" else ("-created_at", "-id")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns; a list of live tasks has no time of deletion."""
