@@ -49,6 +49,11 @@ class TaskChangeList(ChangeList):
         """Return the address of this list with the trash included."""
         return self.get_query_string({"where": "both"})
 
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the order of the sorted column, or the default if the address names no column with an index."""
+        ordering = super().get_ordering(request, queryset)
+        return self.model_admin.get_ordering(request) if ordering == ["-pk"] else ordering
+
     def get_ordering_field(self, field_name: Any) -> Any:
         """Return the field that a column sorts by, and ``None`` if the column has no index."""
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None

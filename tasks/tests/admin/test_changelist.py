@@ -378,7 +378,7 @@ def test_order_of_a_column_without_an_index_is_ignored(admin_client, order, foun
     assert "".join(listed_titles(admin_client, f"?o={order}")) == found
 
 
-@pytest.mark.parametrize("query", ["", "?o=-7", "?where=both", "?owner=default"])
+@pytest.mark.parametrize("query", ["", "?o=-7", "?o=1", "?where=both", "?owner=default"])
 def test_list_sorts_by_time_of_creation_and_not_by_id(admin_client, query):
     """A client may make an id with any time in it."""
     TaskFactory(title="A", id="ffffffff-ffff-7fff-bfff-ffffffffffff")

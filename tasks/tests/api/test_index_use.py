@@ -243,6 +243,8 @@ def test_prepared_statement_walks_index_of_its_order(asked, monkeypatch, paramet
     [
         ("", "task_created"),
         ("?o=4", "task_created"),
+        ("?o=7", "task_created"),
+        ("?o=-7", "task_created"),
         ("?completed__exact=1", "task_created"),
         ("?where=both&p=20", "task_created"),
         ("?where=trash", "task_deleted"),
