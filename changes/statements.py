@@ -47,6 +47,12 @@ class Horizon(Func):
         return self.as_sql(compiler, connection, template=template)
 
 
+class Unplanned(Func):
+    """A value that PostgreSQL does not plan for, so that it plans the statement once and not at each run."""
+
+    template = "(SELECT %(expressions)s)"
+
+
 class Change(Func):
     """A change as a JSON object: the id, the state and the row."""
 
@@ -111,7 +117,7 @@ class FeedStatement(CompiledStatement[...]):
 
 def _after(rows: QuerySet[Any], id: str, after: Any, change: Expression) -> QuerySet[Any, Any]:
     position = Tuple(F("change_number"), F(id))
-    following = rows.filter(TupleGreaterThan(position, after), change_number__lt=Horizon())
+    following = rows.filter(TupleGreaterThan(position, tuple(map(Unplanned, after))), change_number__lt=Horizon())
     columns = {"change": change, "number": F("change_number"), "change_id": F(id)}
     page: QuerySet[Any, Any] = following.annotate(**columns).values_list(*columns).order_by("change_number", id)
     return page

@@ -6,6 +6,7 @@ from django.conf import settings as project
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
+from tasks.api.statements import changes
 from tasks.models import Task
 from tasks.tests.api.contract import headers, json_headers
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
@@ -275,3 +276,28 @@ def test_truncation_expires_states(client, current_state, changes_since):
     execute("TRUNCATE tasks_task")
     assert client.get("/api/tasks/changes", {"since": state}).status_code == 410
     assert changes_since()["changes"] == []
+
+
+@on_postgresql
+def test_page_within_big_transaction_reads_only_its_rows():
+    """Without a limit of each part, PostgreSQL would read and sort all tasks of the transaction."""
+    Task.objects.insert(TaskFactory.build_batch(2_000))
+    first = Task.objects.order_by("id").first()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tasks_task")
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        cursor = context["cursor"].cursor
+        plans.append(cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params).fetchone()[0][0]["Plan"])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        changes.fetch(11, user_id="default", after=(first.change_number, first.id))
+    assert [node["Actual Rows"] for node in scans(plans[0]) if node.get("Index Name") == "task_changes"] == [11]
+
+
+def scans(plan):
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from scans(part)
