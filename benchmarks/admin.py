@@ -1,4 +1,4 @@
-"""Measure how long the pages of the admin take, and how much “select all, mark completed” delays the API."""
+"""Measure the pages of the admin, and the delay of the API by “select all, mark completed”."""
 
 import re
 import statistics
@@ -90,7 +90,7 @@ def read_csrf_token(page: bytes) -> str:
 
 
 def measure_pages(kind: str, size: int, url: str, server: Server, operator: OpenerDirector) -> None:
-    """Print the response times of the pages, and the time that the statistics take when they are not cached."""
+    """Print the response times of the pages, and the time of statistics that are not cached."""
     print(f"## Pages of the admin among {size:,} tasks, {kind}\n")
     rows = []
     for name, path in list_pages(size).items():
@@ -109,7 +109,7 @@ def measure_page(browser: OpenerDirector, url: str) -> float:
 
 
 def measure_bulk_action(size: int, server: Server, operator: OpenerDirector) -> None:
-    """Print the progress of a bulk action on all tasks, and the response times of the API before and during it."""
+    """Print the progress of a bulk action on all tasks, and the API's response times before and during it."""
     print(f"## “Select all {size:,}, mark completed”, with {CLIENTS} clients of the API\n")
     values = {
         "csrfmiddlewaretoken": read_csrf_token(operator.open(server.url + LIST).read()),

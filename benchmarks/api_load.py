@@ -12,7 +12,7 @@ HEADER = ("the API", "requests", "failed", "median, ms", "p99, ms", "longest, ms
 
 
 def use_api(server: Server, size: int) -> BackgroundClients:
-    """Return clients that each read and change tasks of their own, which share a database of ``size`` tasks."""
+    """Return clients with tasks of their own in one database of ``size`` tasks."""
     live = [n for n in Rows(size, shared=True).own if n > size // 100]
     numbers = [cycle(live[client::CLIENTS]) for client in range(CLIENTS)]
 

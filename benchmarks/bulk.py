@@ -1,4 +1,4 @@
-"""Compare bulks of 100 operations with single requests, and send bulks over the same tasks at the same time.
+"""Compare bulks with single requests, and send bulks over the same tasks at the same time.
 
 The table has the tasks per second of one client, and of several. Then clients toggle the same 100 tasks in bulks, in
 random orders. The exit code is 1 if a bulk fails, or if a version is not the number of bulks that succeeded.

@@ -1,4 +1,4 @@
-"""This project and its peers: how each is prepared and served, and which of its pages lie deep in the list."""
+"""This project and its peers: how to prepare and serve each, and their pages deep in the list."""
 
 import re
 import shutil

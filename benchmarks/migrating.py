@@ -1,4 +1,4 @@
-"""Measure how long clients of the previous version wait while the tasks get columns, constraints and indexes.
+"""Measure how long clients of the previous version wait during the migrations of tasks.
 
 The database has a million tasks of 1,000 users in the schema before ``tasks.0007``. Its clients run the statements of
 the previous version, which knows none of the new columns, until ``manage.py migrate`` has ended. The exit code is 1
@@ -51,7 +51,7 @@ INVALID = f"SELECT count(*) FROM {TABLE} WHERE completed <> (completed_at IS NOT
 
 @dataclass
 class OldClients:
-    """Clients of the previous version, each with a connection; ``times`` has the seconds of each statement."""
+    """Clients of the previous version; ``times`` has the seconds of each statement."""
 
     url: str
     size: int

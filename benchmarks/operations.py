@@ -109,7 +109,7 @@ def task_body(title: str, planned: Mapping[str, object] | None = None) -> str:
 
 
 def check_response(target: Target, operation: str, requests: Sequence[tuple[str, str]]) -> None:
-    """Send the first request, and check the number of tasks, their fields, and the values that no load changes."""
+    """Send the first request, and check the tasks' number, fields, and values that no load changes."""
     with RecordingClient(target.server.port, timeout=60) as client:
         record = client.send("GET", requests[0][0])
     tasks = record.body
@@ -121,7 +121,7 @@ def check_response(target: Target, operation: str, requests: Sequence[tuple[str,
 
 
 def is_complete(task: Mapping[str, object]) -> bool:
-    """Return whether a task of ``insert`` has all fields, its own plan, and a time of completion while completed."""
+    """Return whether a task of ``insert`` has all fields, its plan, and ``completed_at`` if completed."""
     if set(task) != set(FIELDS) or task["completed"] == (task["completed_at"] is None):
         return False
     return {name: task[name] for name in PLANNING} == plan(row_number(str(task["id"])))

@@ -1,4 +1,4 @@
-"""The rates of PostgreSQL alone: ``pgbench`` runs the statement of each operation over many connections."""
+"""The rates of PostgreSQL alone: ``pgbench`` runs the statements over many connections."""
 
 import re
 import shutil

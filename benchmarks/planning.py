@@ -1,4 +1,4 @@
-"""Measure a page and a count by each filter and ordering of due dates, priorities and labels on PostgreSQL.
+"""Measure a page and a count by each filter and ordering of planning, on PostgreSQL.
 
 The tasks are 1,000 of one user, 1,000,000 of 1,000 users, and 1,000,000 of one user. A page has 50 tasks. Ten tasks of
 the user have the label ``rare``.

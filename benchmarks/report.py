@@ -52,7 +52,7 @@ class Summary:
     def ratio(
         self, peer: str, operation: str, connections: int, field: str = "rate", ours: str = OURS.name
     ) -> float | None:
-        """Return the median of the rounds' ratios of this project to a peer, or ``None`` without a common round."""
+        """Return the median ratio of this project to a peer, or ``None`` without a common round."""
         our_values, peer_values = (self.by_round(name, operation, connections, field) for name in (ours, peer))
         return median_ratio(our_values, peer_values)
 

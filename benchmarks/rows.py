@@ -56,7 +56,10 @@ FIELDS = (
 
 @dataclass(frozen=True)
 class Rows:
-    """``size`` tasks of one user, or of 1,000 users; then the caller has ``SHARE`` tasks, evenly distributed."""
+    """``size`` tasks of one user or of 1,000 users.
+
+    Of 1,000 users, the caller has ``SHARE`` tasks, evenly distributed.
+    """
 
     size: int
     shared: bool = False

@@ -77,7 +77,7 @@ def measure_load(server: Server, load: Load, connections: int, seconds: int) -> 
 
 
 def print_results(kind: str, variants: Sequence[Contender], keys: Sequence[Key], results: VariantResults) -> None:
-    """Print a row for every load and variant: medians, the median ratio to the first variant, and all errors."""
+    """Print a row for every load and variant: medians, the ratio to the first variant, and all errors."""
     rows = []
     for label, connections in keys:
         first = results[variants[0].name, (label, connections)]

@@ -1,4 +1,4 @@
-"""Measure how this project's times and memory grow with the number of tasks, and compare SQLite with a peer."""
+"""Measure times and memory by the number of tasks, and compare SQLite with a peer."""
 
 import argparse
 import statistics

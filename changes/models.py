@@ -101,7 +101,7 @@ class RemovalQuerySet(models.QuerySet["Removal"]):
 
 
 class Removal(models.Model):
-    """The memory of a row that a user had, and that was deleted or given to another user. Triggers write it."""
+    """The memory of a user's row that was deleted or given to another user. Triggers write it."""
 
     pk = models.CompositePrimaryKey("user_id", "row_id")
     user_id = models.TextField(help_text="The user who had the row.")

@@ -21,7 +21,7 @@ FROM pg_control_system()
 
 
 def fingerprint(table: str) -> str:
-    """Return a value that the database and its backups do not share.
+    """Return a value that the database and its backups do not share, from any table.
 
     ``table`` is any table of the database. On SQLite only copies that ``mark_copy`` has marked have another value, and
     the value changes with each boot.

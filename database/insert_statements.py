@@ -93,7 +93,7 @@ class InsertStatement:
 
 
 def _prepare(field: "Field[Any, Any]", rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Convert the values of a column for the driver, equal values once, because a conversion takes a microsecond."""
+    """Convert a column's values for the driver, equal values once, because it takes a microsecond each."""
     values = [row[field.attname] for row in rows]
     prepared = {value: field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS]) for value in set(values)}
     return [prepared[value] for value in values]

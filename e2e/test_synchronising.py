@@ -1,4 +1,4 @@
-"""Apps that work offline have the server's tasks in the end: RxDB's replication, with three clients at once.
+"""Apps that work offline end with the server's tasks: RxDB's replication, with three clients.
 
 ``make test-e2e`` installs RxDB, which needs Node 20 or newer.
 """
@@ -87,7 +87,7 @@ def server(request, database_url):
 
 
 def write_at_random(module, server, writing, patience):
-    """Let three clients write, and return the tasks of each, those of the server, and the sums of their counts."""
+    """Let three clients write; return each client's tasks, the server's tasks, and the summed counts."""
     command = ["node", "random_writes.mjs", str(module), f"{server.url}/api/tasks", str(writing), str(patience)]
     answer = json.loads(subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, check=True).stdout)
     stored = sorted(json.loads(server.get("/api/tasks")[1]), key=itemgetter("id"))

@@ -1,4 +1,4 @@
-"""The service with a pause of up to 50 ms before COMMIT in one write of ten, so that transactions end out of order."""
+"""The service, where one write of ten pauses up to 50 ms before COMMIT, so that commits reorder."""
 
 import os
 import random

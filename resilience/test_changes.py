@@ -1,4 +1,4 @@
-"""An app that follows the change feed misses nothing, in whatever order transactions commit, and after any restart."""
+"""The change feed leaves nothing out, in any order of commits, and after any restart."""
 
 import os
 import signal
@@ -69,7 +69,7 @@ def follow_writers(server, commits=COMMITS):
 
 
 def follow_by_time(server):
-    """Follow the writes by ``updated_after``, and return the ids that were seen and those that the server has."""
+    """Follow the writes by ``updated_after``; return the seen ids and the server's ids."""
     seen, last = set(), "2000-01-01T00:00:00.000000Z"
     with (
         RecordingClient(server.port) as reader,

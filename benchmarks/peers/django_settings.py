@@ -1,4 +1,4 @@
-"""The settings of both Django peers: a pool, and the default middleware that an API without sessions needs."""
+"""The settings of both Django peers: a pool, and the middleware that an API without sessions needs."""
 
 import os
 

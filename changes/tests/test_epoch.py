@@ -47,7 +47,7 @@ def test_epoch_of_copy_is_renewed(restored):
 
 
 def store_number(number):
-    """Store a task with the number of another cluster, as a restore does, whose data comes before the triggers."""
+    """Store a task with the number of another cluster, as a restore before the triggers does."""
     TaskFactory()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE tasks_task DISABLE TRIGGER USER")

@@ -89,7 +89,7 @@ class StartedFile:
         return chain(self.first_parts, self.parts)
 
     def close(self) -> None:
-        """Close the generator with the response. Without this, the log would lack the number of a cancelled export."""
+        """Close the generator with the response, so that a cancelled export is logged with its number."""
         self.parts.close()
 
 

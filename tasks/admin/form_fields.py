@@ -59,7 +59,7 @@ class DueWidget(forms.MultiWidget):
 
 
 class DueFormField(forms.Field):
-    """A due date in the stored form, from the four controls of ``DueWidget``; without date and time, ``None``."""
+    """A due date from the four controls of ``DueWidget``, or ``None`` without date and time."""
 
     widget = DueWidget
 

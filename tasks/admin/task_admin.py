@@ -112,7 +112,7 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         return Task.objects.all()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Plan each statement for its words, and limit the time of a list; an action on many tasks takes longer."""
+        """Plan each statement for its words, and limit the time of a list, but not of an action."""
         is_action = request.method == "POST"
         with connection.execute_wrapper(without_prepared_plan) if is_action else search(connection):
             return super().changelist_view(request, extra_context)

@@ -283,7 +283,7 @@ class OverlongLineError(Exception):
 
 @dataclass
 class LineReader(Iterator[bytes]):
-    """The lines of a file, and the number of the last line read, from 1. Memory does not grow with the file.
+    """The lines of a file and the number of the last line, in constant memory.
 
     Raises:
         OverlongLineError: the line is longer than ``MAX_LINE_BYTES``; reading continues with the next line.

@@ -184,7 +184,7 @@ class Document:
 
 
 def read_tasks(document: Document) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """Yield the title of a project, and a task of the project. ``None`` stands for a task that is too large.
+    """Yield the title of a project and a task of it, or ``None`` for a task that is too large.
 
     Raises:
         FormatError: the document is no array of projects.
@@ -247,7 +247,7 @@ def read_task(number: int, values: dict[str, Any]) -> ForeignTask:
 
 
 def read_priority(task: ForeignTask, priority: Any) -> str | None:
-    """Return Vikunja's priority: 0 is none, 1 is low, 2 is medium, and 3 to 5 are high, urgent and “do now”."""
+    """Return a priority: Vikunja's 0 is none, 1 low, 2 medium, and 3 to 5 are high and above."""
     if not isinstance(priority, int | None):
         task.leave_out("priority", "The priority must be a number")
         return None

@@ -1,4 +1,7 @@
-"""The formats that an export writes. Only commands import this module, so that no worker loads icalendar."""
+"""The formats that an export writes.
+
+Only commands import this module, so that no worker loads icalendar.
+"""
 
 from collections.abc import Callable
 

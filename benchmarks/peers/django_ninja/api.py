@@ -1,4 +1,4 @@
-"""The endpoints; they write with the methods of the QuerySet, because the model does not save a stored task whole."""
+"""The endpoints, which write with the QuerySet, because the model saves no stored task whole."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -1,1 +1,4 @@
-"""FastAPI and SQLModel on asyncpg, as in their tutorials: ``response_model``, and a session for each request."""
+"""FastAPI and SQLModel on asyncpg, as in their tutorials.
+
+Each request has a session, and each endpoint a ``response_model``.
+"""

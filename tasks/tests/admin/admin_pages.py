@@ -1,4 +1,7 @@
-"""The admin's pages as a browser uses them: a form is sent with the page's values, except for those that are typed."""
+"""The admin's pages as a browser uses them.
+
+A form is sent with the values of the page, except for those that a test types.
+"""
 
 import re
 from html.parser import HTMLParser
@@ -14,7 +17,7 @@ UNUSED_ID = "01a1fae6-0000-7000-8000-000000000000"
 
 
 class Form(HTMLParser):
-    """The form ``task_form`` of a page: the values that a browser would send, and the attributes of its controls."""
+    """The form ``task_form`` of a page: the values that a browser sends, and its controls."""
 
     def __init__(self, response):
         super().__init__()

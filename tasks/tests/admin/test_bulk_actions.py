@@ -139,7 +139,7 @@ def test_any_batch_size_gives_the_same_result(admin_client, monkeypatch, batch_s
 
 
 def test_action_on_50_tasks_takes_8_queries(admin_client, django_assert_num_queries):
-    """The session, the user, the list; the ids, a savepoint, the write, the log entry, the savepoint's release."""
+    """Expect eight queries: session, user, list, ids, savepoint, write, log entry and release."""
     tasks = TaskFactory.create_batch(50)
     with django_assert_num_queries(8):
         run_action(admin_client, "complete", tasks)

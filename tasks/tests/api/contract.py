@@ -1,4 +1,4 @@
-"""The contract as the tests know it: fields, routes, headers and problem bodies, to be compared with ``==``."""
+"""The contract as the tests know it: fields, routes, headers and problem bodies."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -224,7 +224,10 @@ def headers(response):
 
 
 def common_headers(**more):
-    """Return the headers of every response and ``more``; one with an ``ETag`` forbids proxies to change it."""
+    """Return the headers of every response and ``more``.
+
+    A response with an ``ETag`` forbids proxies to change it.
+    """
     no_transform = {"Cache-Control": "private, no-cache, no-transform"} if "ETag" in more else {}
     return {**EVERYWHERE, **no_transform, **more}
 

@@ -84,7 +84,7 @@ class Refusal(NamedTuple):
 
 
 def refuse(name, code, request, *, detail=None, errors=(), **parts):
-    """Change some parts of a request that succeeds: ``method``, ``path``, ``id``, ``query``, ``headers``, ``body``."""
+    """Change some parts of a request that succeeds, such as ``query``, ``headers`` or ``body``."""
     route = request if isinstance(request, Route) else ROUTES[request]
     address = parts.get("id", "{absent}" if route.new else "{trashed}" if route.trashed else "{live}")
     headers = {**({"Content-Type": JSON} if route.body else {}), **route.headers, **parts.get("headers", {})}
@@ -147,7 +147,7 @@ def not_utf_8(route):
 
 
 def faults(route):
-    """Return the faults that a route's request can have, by rank: of several, one of the first rank answers."""
+    """Return the faults of a route's requests by rank. The first rank decides the response."""
     has_body, conditional = bool(route.body), route.writes and route.has_id
     return [
         [Fault("head", "header_fields_too_large", {"headers": {"X-Long": "x" * (MAX_HEADER_BYTES + 1)}})],
@@ -197,7 +197,10 @@ def faults(route):
 
 
 def two_faults(name, more=()):
-    """Return the requests of a route with two faults of different ranks; ``more`` ranks follow the method's."""
+    """Return the requests of a route with two faults of different ranks.
+
+    The ranks of ``more`` follow the method's rank.
+    """
     ranks = faults(ROUTES[name])
     ranks[4:4] = more
     pairs = combinations(ranks, 2)

@@ -1,4 +1,4 @@
-"""``GET /api/tasks`` without a ``limit``, which streams all tasks. ``test_listing.py`` has the parameters."""
+"""``GET /api/tasks`` without parameters, which streams all tasks."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The parameters of ``GET /api/tasks``: what each one does, what it refuses, and the pages with their ``Link``."""
+"""The parameters of ``GET /api/tasks``: effects, refusals, and the pages with their ``Link``."""
 
 import json
 import re
@@ -604,7 +604,10 @@ def test_cursor_of_the_former_form_is_refused(assert_refused, three):
 
 
 def test_link_after_longest_title_fits_into_a_header(as_user):
-    """A proxy accepts a header of 8 KiB; the search stands in the header twice, and a character takes 12 bytes."""
+    """A proxy accepts a header of 8 KiB.
+
+    The search stands in the header twice, and a character takes 12 bytes.
+    """
     TaskFactory.create_batch(2, title="\N{PILE OF POO}" * 200)
     query_params = {"limit": 1, "ordering": "title", "q": "\N{PILE OF POO}" * 200}
     [first] = {len(as_user.get(PATH, query_params=query_params).headers["Link"]) for _ in range(2)}

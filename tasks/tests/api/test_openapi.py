@@ -45,7 +45,7 @@ def accepts(validate, value):
 
 
 def mismatches(pattern, validate, template):
-    """Return the texts of a template with each character that only one of the pattern and the rule accepts."""
+    """Return the texts that only one of the pattern and the rule accepts, with each character."""
     matches = re.compile(pattern).fullmatch
     texts = [template.format(character) for character in CHARACTERS]
     return [text for text in texts if bool(matches(text)) != accepts(validate, text)]

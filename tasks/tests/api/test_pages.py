@@ -77,7 +77,7 @@ def live_tasks(ordering):
 
 
 def walk(client, ordering, pages):
-    """Follow the links, and return all tasks shown, and the lists before the first page and after each page."""
+    """Follow the links, and return the tasks of all pages, and the lists before and after each page."""
     shown, lists = [], [live_tasks(ordering)]
     target, number = f"/api/tasks?ordering={ordering}&limit=1", 0
     while target:

@@ -34,7 +34,7 @@ NEXT = re.compile('<([^>]+)>; rel="next"')
 
 
 class Walk(RuleBasedStateMachine):
-    """A walk, whose ``live`` and ``trash`` are the tasks of each user by id, as the last response showed them."""
+    """A walk: ``live`` and ``trash`` are each user's tasks by id, as the last response showed them."""
 
     clients: dict = {}
 

@@ -195,7 +195,7 @@ def test_removals_are_hidden_from_other_users(two_tasks):
 
 @pytest.fixture(scope="module")
 def web_url(database_url, pytestconfig):
-    """Make a role for the service, and return the URL with which it connects, through PgBouncer if the suite does."""
+    """Make a role for the service, and return its URL, which leads through PgBouncer if the suite does."""
     role = f"web_{uuid4().hex}"
     python_output("manage.py", "migrate", "--verbosity=0", DATABASE_URL=database_url)  # the database is a copy
     with psycopg.connect(database_url, autocommit=True) as owner:

@@ -21,7 +21,7 @@ NAMES = ("create", "show", "change", "toggle", "move_to_trash", "restore", "remo
 
 @pytest.fixture
 def compilations(monkeypatch):
-    """Replace the statements with new ones, and return a list of the name and the shape of each compilation."""
+    """Replace the statements, and return the name and the shape of each compilation."""
     compiled = []
 
     def replace(name):

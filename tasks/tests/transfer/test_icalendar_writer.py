@@ -262,7 +262,7 @@ def test_library_reads_same_task(task):
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Chicago", "Australia/Lord_Howe", "Etc/GMT+5", "UTC"])
 def test_definition_of_time_zone_agrees_with_tzdata(zone):
-    """Each month at noon, because the definitions of icalendar are an hour off at the beginning of summer time."""
+    """Compare each month at noon, because icalendar is an hour off where summer time begins."""
     calendar = Calendar.from_ical(write({**TASK, "due": f"2026-12-24T18:00:00[{zone}]"}))
     defined = calendar.timezones[0].to_tz(lookup_tzid=False)
     for month in range(12 * 30):

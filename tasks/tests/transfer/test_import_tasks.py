@@ -75,7 +75,7 @@ def with_refusals(*lines, **numbers):
 
 @pytest.fixture
 def stored():
-    """Return a function that reads all that a file can tell of each task, so not the place in the change feed."""
+    """Return a function that reads each task's fields of files, so not the place in the change feed."""
     return lambda: list(Task.objects.order_by("id").values(*FIELDS))
 
 
@@ -448,7 +448,7 @@ def test_errors_file_is_emptied_without_refused_lines(write, tmp_path):
 
 
 def test_task_refused_by_database_reported_and_rest_stored(write, monkeypatch):
-    """The database may have a rule that the serializer lacks, or a task that was just created with the same id."""
+    """The database may have a rule that the serializer lacks, or a new task with the same id."""
     monkeypatch.setattr("tasks.api.serializers.LineField.run_validation", lambda field, data: data)
     file = write(*(line(number, title="ab " if number == 2 else "a") for number in range(1, 5)))
     result = import_tasks(file)
