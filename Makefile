@@ -27,7 +27,8 @@ help:
 	@echo "make test          all tests on SQLite and on PostgreSQL, in parallel; JOBS=1 for one process;"
 	@echo "                   PYTHON=python3.13 VENV=.venv-3.13 for another Python"
 	@echo "make coverage      the same tests, and the branches that they cover"
-	@echo "make test-e2e      the service in a browser and behind a real Better Auth, dates in Temporal; needs Chromium and Node 20"
+	@echo "make test-e2e      the service in a browser and behind a real Better Auth, apps that work offline, dates in Temporal;"
+	@echo "                   needs Chromium, Node 20 and pgbouncer"
 	@echo "make test-faults   the promises of docs/reliability.md under real faults; needs nginx and pgbouncer; LONG=1 for all rounds"
 	@echo "make check         lint, layers, types, settings, migrations, OpenAPI document, requirements"
 	@echo "make audit         known vulnerabilities of the requirements; make check does this too"
@@ -54,7 +55,7 @@ coverage: $(VENV)/dev
 	$(VENV_PYTHON) -m coverage report --fail-under=98
 	$(VENV_PYTHON) -m coverage report --fail-under=100 --include='$(FULLY_COVERED)'
 
-# Without Chromium or Node the tests are skipped, and pytest reports that.
+# Without Chromium, Node or pgbouncer their tests are skipped, and pytest reports that.
 test-e2e: $(VENV)/e2e staticfiles/staticfiles.json $(if $(shell command -v npm),e2e/node_modules/.package-lock.json)
 	$(PYTEST) e2e --database=sqlite
 	$(PYTEST) e2e --database=postgresql

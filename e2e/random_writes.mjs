@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 
 const [module, url, seconds, patience] = process.argv.slice(2);
 const { createClient } = await import(pathToFileURL(module));
-const LATEST = 12; // the number of tasks that the clients change, so that they are in conflict
+const CHANGED = 12; // All clients change and delete the same few tasks, so that they are in conflict.
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const choose = (values) => values[Math.floor(Math.random() * values.length)];
 const now = () => performance.now() / 1000;
@@ -23,11 +23,11 @@ function randomChange(number) {
 async function writeAtRandom(client, number) {
   const end = now() + Number(seconds);
   while (now() < end) {
-    const latest = (await client.tasks()).sort(byId).slice(-LATEST);
+    const oldest = (await client.tasks()).sort(byId).slice(0, CHANGED);
     const dice = Math.random();
-    if (dice < 0.4 || latest.length === 0) await client.create(newId(), `Of ${number}`);
-    else if (dice < 0.85) await client.change(choose(latest).id, randomChange(number));
-    else await client.remove(choose(latest).id);
+    if (dice < 0.4 || oldest.length === 0) await client.create(newId(), `Of ${number}`);
+    else if (dice < 0.85) await client.change(choose(oldest).id, randomChange(number));
+    else await client.remove(choose(oldest).id);
     await pause(Math.random() * 60);
   }
 }
