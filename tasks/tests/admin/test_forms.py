@@ -684,7 +684,7 @@ def test_deletion_moves_the_task_to_the_trash(admin_client, task, stored):
     response = admin_client.post(f"{LIST}{task.pk}/delete/", {"post": "yes"})
     assert_saved(response, "The task “Buy milk” was moved to the trash.")
     [after, after_other] = stored()
-    moved = {name: after[name] for name in ("version", "updated_at", "deleted_at")}
+    moved = {name: after[name] for name in ("version", "updated_at", "deleted_at", *Task.TRIGGER_FIELDS)}
     assert after == {**before, **moved}
     assert (after["version"], after["deleted_at"]) == (before["version"] + 1, after["updated_at"])
     assert after["updated_at"] > before["updated_at"]

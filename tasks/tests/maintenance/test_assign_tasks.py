@@ -27,7 +27,8 @@ def test_all_tasks_of_old_owner_change_owner(stored):
     assert assign() == success("Assigned 4 tasks of default to alice\n")
     for old, new in zip(before, stored(), strict=True):
         if old["user_id"] == "default":
-            assert new == {**old, "user_id": "alice", "version": 2, "updated_at": new["updated_at"]}
+            moved = {name: new[name] for name in ("updated_at", *Task.TRIGGER_FIELDS)}
+            assert new == {**old, "user_id": "alice", "version": 2, **moved}
             assert new["updated_at"] > old["updated_at"]
         else:
             assert new == old

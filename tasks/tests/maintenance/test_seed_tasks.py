@@ -61,6 +61,10 @@ def sample(seed, **options):
     )
 
 
+def without_trigger_fields(row):
+    return {name: value for name, value in row.items() if name not in Task.TRIGGER_FIELDS}
+
+
 def owners():
     return Counter(Task.objects.values_list("user_id", flat=True))
 
@@ -107,9 +111,9 @@ def test_other_option_gives_other_tasks(stored, option):
 
 def test_batch_size_does_not_change_tasks(stored):
     seed("--count=20")
-    before = stored()
+    before = [without_trigger_fields(row) for row in stored()]
     seed("--count=20", "--clear", "--batch-size=3")
-    assert stored() == before
+    assert [without_trigger_fields(row) for row in stored()] == before
 
 
 def test_tasks_have_due_dates_priorities_and_labels():
@@ -123,7 +127,7 @@ def test_tasks_have_due_dates_priorities_and_labels():
 def test_every_task_keeps_rules_of_service():
     tasks = list(sample(1, days=30).first(2000))
     assert [STORED_TASK.run_validation({**task_body(task), "deleted_at": None}) for task in tasks] == [
-        {**task.columns(), "deleted_at": None} for task in tasks
+        without_trigger_fields(task.columns()) for task in tasks
     ]
     for task in tasks:
         assert UNTIL - timedelta(days=30) <= task.created_at <= UNTIL
