@@ -91,13 +91,14 @@ class RemovalQuerySet(models.QuerySet["Removal"]):
 
         Without the floor, SQLite would give the user's numbers again, and a state of before would skip changes.
         """
-        removals = self.filter(user_id=user_id)
-        highest = removals.aggregate(highest=Coalesce(Max("change_number"), 0))["highest"]
-        Epoch.objects.filter(floor__lt=highest).update(floor=highest)
+        removals, forgotten = self.filter(user_id=user_id), Forgotten.objects.filter(user_id=user_id)
+        for numbered in (removals, forgotten):
+            highest = numbered.aggregate(highest=Coalesce(Max("change_number"), 0))["highest"]
+            Epoch.objects.filter(floor__lt=highest).update(floor=highest)
         first = removals.order_by("row_id").values_list("row_id", flat=True)
         while batch := list(first[:size]):
             yield removals.filter(row_id__in=batch).delete()[0]
-        Forgotten.objects.filter(user_id=user_id).delete()
+        forgotten.delete()
 
 
 class Removal(models.Model):

@@ -115,3 +115,13 @@ def test_erased_user_leaves_no_removal(current_state, changes_since):
     TaskFactory()
     assert Task.objects.get().change_number > number
     assert Epoch.objects.get().floor >= number
+
+
+def test_numbers_of_erased_user_are_not_given_again(current_state, changes_since):
+    for _ in range(3):
+        remove_task()
+    state = current_state()
+    forget()
+    assert sum(Removal.objects.erase_in_batches("default", 1)) == 0
+    task = TaskFactory()
+    assert [change["id"] for change in changes_since(state)["changes"]] == [str(task.id)]
