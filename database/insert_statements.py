@@ -15,10 +15,11 @@ from database.row_security import rows_of
 
 SQL = tuple[str, tuple[Any, ...]]
 
-# An obstacle that another transaction commits after the statement has begun is no obstacle, but a conflict.
+# An obstacle that another transaction commits after the statement has begun is no obstacle, but a conflict. Without the
+# order, a hash join of the obstacles would mix the rows, and two transactions with the same keys could deadlock.
 INSERT = """
 WITH new ({columns}) AS ({rows}) INSERT INTO {table} ({columns})
-SELECT * FROM new WHERE {conditions} ON CONFLICT DO NOTHING RETURNING {returned}
+SELECT * FROM new WHERE {conditions} ORDER BY {key} ON CONFLICT DO NOTHING RETURNING {returned}
 """
 
 
@@ -54,7 +55,7 @@ class InsertStatement:
 
     @retry_once_on_conflict
     def fetch(self, rows: Sequence[Mapping[str, Any]], *, user_id: str) -> list[tuple[Any, ...]]:
-        """Insert rows in their order, and return the inserted ones as the driver gives them."""
+        """Insert rows in the order of their keys, and return the inserted ones as the driver gives them."""
         connection = connections[DEFAULT_DB_ALIAS]
         columns = [_prepare(field, rows) for field in self.model._meta.concrete_fields]
         if connection.vendor == "postgresql":
@@ -87,6 +88,7 @@ class InsertStatement:
             columns=", ".join(f'"{field.column}"' for field in fields),
             rows=rows,
             conditions=" AND ".join(f"NOT EXISTS ({subquery})" for subquery, _ in subqueries),
+            key=f'"{self.model._meta.pk.column}"',
             returned=", ".join(returned),
         )
         return statement, tuple(chain.from_iterable(params for _, params in subqueries))

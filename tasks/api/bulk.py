@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -207,9 +206,9 @@ class Bulk:
             operation.check(tasks.get(operation.id))
 
     def _create(self, operations: Sequence[Operation], now: datetime) -> dict[int, str]:
-        """Store the new tasks in the order of their ids, and return their JSON."""
+        """Store the new tasks, and return their JSON."""
         new = {operation.index: self._new_task(operation, now) for operation in operations}
-        rows = sorted((task.columns() for task in new.values()), key=itemgetter("id"))
+        rows = [task.columns() for task in new.values()]
         stored = {_id(key): text for text, key in statements.insert.fetch(rows, user_id=self.user_id)} if rows else {}
         for operation in operations:
             operation.check_new(is_stored=new[operation.index].id in stored)

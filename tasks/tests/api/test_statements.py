@@ -1,7 +1,9 @@
 """The statements of the API: compiled once per process, and run with new values."""
 
 import json
+import random
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -118,6 +120,14 @@ def test_statement_runs_one_query(django_assert_num_queries):
     for _ in range(2):
         with django_assert_num_queries(1, connection=connection):
             statements.toggle.fetch(user_id="default", id=task.id)
+
+
+def test_insert_of_unsorted_tasks_stores_by_id():
+    """In any other order, two requests with the same ids could deadlock."""
+    rows = [Task(user_id="default", title="Buy milk").columns() for _ in range(100)]
+    shuffled = random.Random(0).sample(rows, len(rows))
+    inserted = [UUID(str(id)) for _, id in statements.insert.fetch(shuffled, user_id="default")]
+    assert inserted == sorted(row["id"] for row in rows)
 
 
 def test_statement_run_again_uses_new_id_and_user(fetch):
