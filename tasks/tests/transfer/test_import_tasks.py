@@ -221,7 +221,7 @@ def test_update_moves_to_trash_and_restores(write):
         {"labels"},
         {"deleted_at"},
     ],
-    ids=" and ".join,
+    ids=lambda names: " and ".join(sorted(names)),
 )
 def test_update_keeps_values_that_line_lacks(write, stored, omitted):
     complete = {**LINE, "deleted_at": "2026-01-12T00:00:00.000000Z"}
