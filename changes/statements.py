@@ -99,8 +99,12 @@ class FeedStatement(CompiledStatement[...]):
     def _build(self, size: int, /, *, user_id: Any, after: Any) -> list[QuerySet[Any, Any]]:
         """Return the first rows and the first removals after a position."""
         rows = self.model._default_manager.filter(user_id=user_id)
-        # A row that its owner has got back is no longer removed.
-        removed = Removal.objects.filter(~Exists(rows.filter(id=OuterRef("row_id"))), user_id=user_id)
+        # A row that its owner has got back follows its removal, because its version may be lower than before. A removal
+        # without a lower number, as in one transaction, is left out. Without the sum, PostgreSQL might read all
+        # earlier rows by the index on the number, and not one row by its id.
+        returned = rows.filter(id=OuterRef("row_id")).alias(number=F("change_number") + 0)
+        returned = returned.filter(number__lte=OuterRef("change_number"))
+        removed = Removal.objects.filter(~Exists(returned), user_id=user_id)
         changed = Change("id", self.state(), self.name, self.representation())
         gone = Change("row_id", Value("removed"), self.name, Value("null"))
         return [_after(rows, "id", after, changed)[:size], _after(removed, "row_id", after, gone)[:size]]

@@ -126,7 +126,7 @@ def test_insert_of_unsorted_tasks_stores_by_id():
     """In any other order, two requests with the same ids could deadlock."""
     rows = [Task(user_id="default", title="Buy milk").columns() for _ in range(100)]
     shuffled = random.Random(0).sample(rows, len(rows))
-    inserted = [UUID(str(id)) for _, id in statements.insert.fetch(shuffled, user_id="default")]
+    inserted = [UUID(str(key)) for _, key in statements.insert.fetch(shuffled, user_id="default")]
     assert inserted == sorted(row["id"] for row in rows)
 
 
