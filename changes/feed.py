@@ -39,17 +39,21 @@ class Feed:
         """
         after = self.since.position if self.since else BEGINNING
         rows = self.statement.fetch(self.limit + 1, user_id=self.user_id, after=tuple(after))
-        *_, history, forgotten_number, forgotten_id = rows[0]
-        forgotten = BEGINNING if forgotten_number is None else _position(forgotten_number, forgotten_id)
-        since = self.since or State(digest(history.encode()), BEGINNING, forgotten)
-        if since.history != digest(history.encode()) or forgotten > max(since.position, since.forgotten):
-            raise StateExpired
+        since = self._valid_state(*rows[0][3:])
         changes = [row for row in rows[: self.limit] if row[0] is not None]
         state = since._replace(position=_position(*changes[-1][1:3])) if changes else since
         more = "true" if len(rows) > self.limit else "false"
         return (
             f'{{"changes":[{",".join(row[0] for row in changes)}],"state":"{state.write(self.user_id)}","more":{more}}}'
         )
+
+    def _valid_state(self, history: str, forgotten_number: int | None, forgotten_id: object) -> State:
+        """Return the state of the request, or the beginning of the feed if the request names no state."""
+        forgotten = BEGINNING if forgotten_number is None else _position(forgotten_number, forgotten_id)
+        since = self.since or State(digest(history.encode()), BEGINNING, forgotten)
+        if since.history != digest(history.encode()) or forgotten > max(since.position, since.forgotten):
+            raise StateExpired
+        return since
 
 
 def _position(number: int, id: object) -> Position:

@@ -8,11 +8,11 @@ from changes.feed import DEFAULT_LIMIT, LIMIT, SINCE
 
 STATE_EXAMPLE = "S3jj6pcMlrsAAAAAAAAAAgGiGQZGc3bWlL1XMlP_J_cAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACFHefvA_4lyg"
 
-DESCRIPTION = """What has changed since a state: with `since`, the changes after it, otherwise everything.
+DESCRIPTION = """Return the changes after the state in `since`, or all tasks if there is no `since`.
 
-Apply the changes in their order: delete what is `removed`, and replace what has no higher `version` already. Follow
-with `since` until `more` is false, and keep the last `state`. A change comes at least once, and may come some time
-after its write was answered. None is left out."""
+Apply the changes in their order: delete each `removed` one, and replace each other one unless your `version` is higher.
+Follow with `since` until `more` is false, and keep the last `state`. A change comes at least once, and may come some
+time after its write was answered. None is left out."""
 
 FEED_PARAMETERS = [
     OpenApiParameter(

@@ -57,7 +57,7 @@ UUID_PATTERN = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class StoredTask(NamedTuple):
-    """What decides whether an operation can be carried out on a task."""
+    """The properties of a stored task that decide whether an operation can be carried out."""
 
     version: int
     trashed: bool
@@ -65,7 +65,7 @@ class StoredTask(NamedTuple):
 
 
 class Operation:
-    """One element of the body: what it asks for, and what is wrong with it.
+    """One element of the body, with its faults.
 
     Attributes:
         id: the id of the task; ``None`` in a new task whose id the server makes.
