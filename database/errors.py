@@ -25,6 +25,7 @@ UNAVAILABLE_STATES = frozenset(
         "25006",  # read-only transaction: the server is a standby, or has become one
         "25P03",  # idle_in_transaction_session_timeout
         "25P04",  # transaction_timeout
+        "55000",  # object not in prerequisite state: the feed of changes asked a standby for its write position
         "55P03",  # lock not available
     }
 )
