@@ -121,7 +121,10 @@ class FeedStatement(CompiledStatement[...]):
 
 def _after(rows: QuerySet[Any], id: str, after: Any, change: Expression) -> QuerySet[Any, Any]:
     position = Tuple(F("change_number"), F(id))
-    following = rows.filter(TupleGreaterThan(position, tuple(map(Unplanned, after))), change_number__lt=Horizon())
+    number, row_id = map(Unplanned, after)
+    following = rows.filter(TupleGreaterThan(position, (number, row_id)), change_number__lt=Horizon())
+    # Without a lower bound of its own, SQLite would read the index from its beginning.
+    following = following.filter(change_number__gte=number)
     columns = {"change": change, "number": F("change_number"), "change_id": F(id)}
     page: QuerySet[Any, Any] = following.annotate(**columns).values_list(*columns).order_by("change_number", id)
     return page

@@ -6,6 +6,7 @@ from django.conf import settings as project
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
+from changes.models import BEGINNING
 from tasks.api.statements import changes
 from tasks.models import Task
 from tasks.tests.api.contract import headers, json_headers
@@ -316,3 +317,19 @@ def scans(plan):
     yield plan
     for part in plan.get("Plans", ()):
         yield from scans(part)
+
+
+@pytest.mark.skipif(
+    "sqlite" not in project.DATABASES["default"]["ENGINE"], reason="PostgreSQL compares the position as one value"
+)
+def test_page_begins_in_index_at_its_state():
+    plan = []
+
+    def explain(execute, sql, params, many, context):
+        rows = context["cursor"].cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+        plan.extend(row[3] for row in rows if "change_number" in row[3])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        changes.fetch(11, user_id="default", after=BEGINNING)
+    assert [step.partition(" (")[2] for step in plan] == ["user_id=? AND change_number>? AND change_number<?)"] * 2
