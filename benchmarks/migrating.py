@@ -29,7 +29,14 @@ CLIENTS = 4
 SECONDS_AT_REST = 5
 MAX_SECONDS = 0.5
 BEFORE = "0006_user_id_validator"
-STEPS = ("0007_planning", "0008_planning_indexes", "0009_change_number", "0010_change_index", "0011_change_triggers")
+STEPS = (
+    "0007_planning",
+    "0008_planning_indexes",
+    "0009_change_number",
+    "0010_change_index",
+    "0011_created_index",
+    "0012_change_triggers",
+)
 
 OLD_FIELDS = ("id", "title", "description", "completed", "user_id", "created_at", "updated_at", "version")
 _COLUMNS = ", ".join(OLD_FIELDS)

@@ -19,7 +19,7 @@ from testing.python_processes import ROOT, service_environment
 pytestmark = pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite has no such locks")
 
 # The last migration, which needs the table for itself.
-BEFORE, AFTER = "0010_change_index", "0011_change_triggers"
+BEFORE, AFTER = "0011_created_index", "0012_change_triggers"
 
 #: A migration that the linter would report; every database in use has it.
 EXEMPT = "0003_trash_indexes"
@@ -102,7 +102,7 @@ def test_api_answers_while_migration_waits_for_lock(server, database_url, open_t
         assert process.wait(60) == 0
     assert statuses == {200}
     assert "A lock was not free within 300ms: attempt 1 of 100\n" in log.read_text()
-    assert "Unapplying tasks.0011_change_triggers... OK\n" in log.read_text()
+    assert "Unapplying tasks.0012_change_triggers... OK\n" in log.read_text()
 
 
 @pytest.mark.skipif("config.getoption('database') == 'pgbouncer'", reason="The database cancels it after 1.8 s")

@@ -500,7 +500,8 @@ def test_concurrent_requests_with_one_key_write_once(perform, stored, kept, oper
         connections.close_all()
 
     def send_before_write(execute, sql, *arguments):
-        if not faster and sql.startswith(("INSERT", "UPDATE", "DELETE")):
+        # After the first write or SELECT FOR UPDATE, the second request would wait for the first one.
+        if not faster and any(verb in sql for verb in ("INSERT", "UPDATE", "DELETE")):
             thread = threading.Thread(target=send_faster)
             thread.start()
             thread.join()

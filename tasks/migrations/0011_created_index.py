@@ -8,7 +8,7 @@ from database.migration_operations import AddIndexConcurrently
 class Migration(migrations.Migration):
     atomic = False  # an index is not made CONCURRENTLY in a transaction
 
-    dependencies = [("tasks", "0011_change_triggers")]
+    dependencies = [("tasks", "0010_change_index")]
 
     operations = [
         migrations.AlterField(

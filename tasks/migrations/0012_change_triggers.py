@@ -4,6 +4,6 @@ from changes.triggers import track_changes
 
 
 class Migration(migrations.Migration):
-    dependencies = [("changes", "0002_functions"), ("tasks", "0010_change_index")]
+    dependencies = [("changes", "0002_functions"), ("tasks", "0011_created_index")]
 
     operations = [track_changes("tasks_task")]
