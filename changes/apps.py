@@ -13,10 +13,11 @@ class ChangesConfig(AppConfig):
 
     def ready(self) -> None:
         # Not a migration, because a restored database has all migrations.
-        post_migrate.connect(_renew_epoch_of_copy, sender=self)
+        post_migrate.connect(renew_epoch_after_migration, sender=self)
 
 
-def _renew_epoch_of_copy(**_: Any) -> None:
+def renew_epoch_after_migration(**_: Any) -> None:
+    """Begin a new epoch if this database is a copy; without the table of epochs, do nothing."""
     from django.db import connection
 
     from changes.epoch import renew_epoch_of_copy

@@ -30,6 +30,9 @@ pytestmark = [
     ),
 ]
 
+#: Stands for the time of the write.
+NOW = object()
+
 
 class BetterAuth:
     """Better Auth in a process of its own."""
@@ -143,7 +146,7 @@ def test_users_see_and_change_only_their_own_tasks(server, better_auth):
     for version, (method, target, body, changes) in enumerate(
         [
             ("PATCH", path, {"title": "Buy oat milk"}, {"title": "Buy oat milk"}),
-            ("POST", f"{path}/toggle", None, {"completed": True}),
+            ("POST", f"{path}/toggle", None, {"completed": True, "completed_at": NOW}),
             ("DELETE", path, None, {}),
             ("POST", f"{path}/restore", None, {}),
             ("DELETE", path, None, {}),
@@ -152,7 +155,8 @@ def test_users_see_and_change_only_their_own_tasks(server, better_auth):
     ):
         status, changed = as_alice(method, target, body)
         assert changed["updated_at"] > task["updated_at"]
-        task = {**task, **changes, "version": version, "updated_at": changed["updated_at"]}
+        values = {name: changed["updated_at"] if value is NOW else value for name, value in changes.items()}
+        task = {**task, **values, "version": version, "updated_at": changed["updated_at"]}
         assert (status, changed) == (200, task)
         assert as_bob("GET", "/api/tasks/trash") == (200, [])
     assert as_alice("GET", "/api/tasks") == (200, [])

@@ -7,6 +7,7 @@ from django.conf import settings as project
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from changes.apps import renew_epoch_after_migration
 from changes.epoch import is_epoch_current, renew_epoch, renew_epoch_of_copy
 from changes.models import Epoch
 from tasks.models import Task
@@ -22,6 +23,15 @@ on_postgresql = pytest.mark.skipif(
 def restored(db):
     """Make this database look like a copy of another one."""
     Epoch.objects.update(fingerprint="another database")
+
+
+@pytest.mark.django_db
+def test_database_without_table_gets_no_epoch(monkeypatch):
+    """A migration of other apps alone ends before ``changes`` has its table."""
+    monkeypatch.setattr(type(connection.introspection), "table_names", lambda *_: [])
+    Epoch.objects.update(fingerprint="another database")
+    renew_epoch_after_migration()
+    assert Epoch.objects.get().fingerprint == "another database"
 
 
 @pytest.mark.django_db

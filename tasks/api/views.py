@@ -3,6 +3,7 @@
 import builtins
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -149,7 +150,8 @@ class TaskViewSet(TaskEndpoints):
         try:
             return self.idempotently(self._bulk)
         except Throttled:
-            self._count_operations()  # the rollback of the transaction has undone the count
+            with suppress(Throttled):
+                self._count_operations()  # the rollback of the transaction has undone the count
             raise
 
     @retry_once_on_conflict

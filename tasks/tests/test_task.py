@@ -4,13 +4,14 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core import serializers
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from identity.user_ids import USER_ID
 from tasks.models import Task
 from tasks.querysets import ORDERINGS
-from tasks.rules import validate_user_id
+from tasks.rules import validate_due, validate_user_id
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,19 @@ def columns(task):
     """Return the columns that no trigger sets."""
     fields = [field for field in Task._meta.concrete_fields if field.name not in Task.TRIGGER_FIELDS]
     return {field.attname: getattr(task, field.attname) for field in fields}
+
+
+def test_due_in_another_form_is_refused():
+    validate_due("2026-12-24T17:00:00Z")
+    with pytest.raises(ValidationError, match="Due must be a date"):
+        validate_due("2026-12-24T18:00:00+01:00")
+
+
+@pytest.mark.django_db
+def test_serialized_task_is_restored():
+    task = TaskFactory(labels=frozenset({"work", "home"}), due="2026-12-24")
+    [restored] = serializers.deserialize("json", serializers.serialize("json", [task]))
+    assert (restored.object.labels, restored.object.due) == (frozenset({"work", "home"}), "2026-12-24")
 
 
 def test_user_id_is_valid_if_token_can_name_it():
