@@ -28,6 +28,7 @@ NOT_HTTP = "The request is not HTTP/1.1"
 FAILURES = "".join(f"location = /{status} {{ return {status}; }} " for status in (500, 501, 505, 507))
 
 ADMIN_BODY = "The body is larger than 1 MiB"
+BULK_BODY = "The body is larger than 512 KiB"
 
 HEADERS = {
     "Content-Type": "application/problem+json",
@@ -78,7 +79,8 @@ def test_page_with_long_link_passes_proxy(database_url):
         ),
         (get("/501"), "validation_error", "/501", NOT_HTTP),
         (get("/505"), "validation_error", "/505", NOT_HTTP),
-        (get("/api/tasks", "Content-Length: 600000"), "payload_too_large", "/api/tasks", None),
+        (get("/api/tasks", "Content-Length: 700000"), "payload_too_large", "/api/tasks", None),
+        (get("/api/tasks/bulk", "Content-Length: 700000"), "payload_too_large", "/api/tasks/bulk", BULK_BODY),
         (get("/admin/login/", "Content-Length: 2000000"), "payload_too_large", "/admin/login/", ADMIN_BODY),
         (get("/500"), "server_error", "/500", None),
         (get("/507"), "service_unavailable", "/507", None),
@@ -101,6 +103,7 @@ def test_page_with_long_link_passes_proxy(database_url):
         "501",
         "505",
         "large body",
+        "large bulk",
         "large body for the admin",
         "500",
         "507",
