@@ -49,26 +49,29 @@ export async function createClient(url, number) {
   async function conflict(document) {
     const response = await send("GET", `/${document.id}`);
     counts.conflicts += 1;
-    return response.ok ? { ...(await response.json()), _deleted: false } : { ...document, _deleted: true };
+    return response.ok ? stored(response) : { ...document, _deleted: true };
   }
 
-  // Returns the server's document if the server refused a write.
+  const stored = async (response) => ({ ...(await response.json()), _deleted: false });
+
+  // Returns the server's document, except of a deleted task. RxDB ignores what it pulls of a task while it pushes the
+  // task, so the pull alone would not always bring the fields that the server sets.
   async function write({ newDocumentState: mine, assumedMasterState: before }) {
     const { id } = mine;
     if (!before) {
       if (mine._deleted) return null;
       const task = Object.fromEntries(WRITABLE.filter((name) => name in mine).map((name) => [name, mine[name]]));
-      const { ok } = await send("PUT", `/${id}`, task, { "If-None-Match": "*" });
-      counts.created += ok;
-      return ok ? null : conflict(mine);
+      const response = await send("PUT", `/${id}`, task, { "If-None-Match": "*" });
+      counts.created += response.ok;
+      return response.ok ? stored(response) : conflict(mine);
     }
     const unchanged = { "If-Match": `"${before.version}"` };
     if (!mine._deleted) {
       const changed = WRITABLE.filter((name) => name in mine && !isEqual(mine[name], before[name]));
       const changes = Object.fromEntries(changed.map((name) => [name, mine[name]]));
-      const { ok } = await send("PATCH", `/${id}`, changes, unchanged);
-      counts.changed += ok;
-      return ok ? null : conflict(before);
+      const response = await send("PATCH", `/${id}`, changes, unchanged);
+      counts.changed += response.ok;
+      return response.ok ? stored(response) : conflict(before);
     }
     const { ok, status } = await send("DELETE", `/${id}`, undefined, unchanged);
     counts.deleted += ok;

@@ -27,7 +27,7 @@ from testing.servers import running_service
 
 HERE = Path(__file__).parent
 GUIDE = HERE.parent / "docs" / "synchronising.md"
-WRITING, PATIENCE = 12, 10
+WRITING, PATIENCE = 12, 30
 CONTROL_WRITING, CONTROL_PATIENCE = 8, 4
 GUIDE_WRITING = 6
 
