@@ -61,7 +61,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # has no __class_get
         }
         widgets = {"due": DueWidget}  # Django's admin has another widget for every CharField
         help_texts = {
-            "due": "A date alone means the whole day. A local time is a time on the clock of whoever reads it.",
+            "due": "A date alone means the whole day. A local time is a time on the clock of each reader.",
             "labels": f"Up to {LABELS_MAX_NUMBER} names of up to {LABEL_MAX_LENGTH} characters, between commas.",
         }
         error_messages = {name: form_messages(messages) for name, messages in MESSAGES.items()}
