@@ -22,6 +22,7 @@ from tasks.tests.api.contract import JSON, task_path
 from tasks.tests.api.test_random_walk import Walk, clients, walk
 from tasks.tests.factories import TaskFactory
 from testing.commands import CommandResult, run_command
+from testing.horizon import wait_for_open_writes
 from testing.identity_provider import AUDIENCE, ISSUER
 from testing.pgbouncer import running_pgbouncer
 from testing.ports import HOST
@@ -260,6 +261,7 @@ def test_service_with_web_role_serves_users(web_url, provider):
             assert bob("GET", "/api/tasks") == (200, [])
             assert bob("DELETE", path)[0] == 404
         assert alice("POST", f"{path}/toggle")[0] == 200
+        wait_for_open_writes()
         assert [change["id"] for change in alice("GET", "/api/tasks/changes")[1]["changes"]] == [task["id"]]
         assert bob("GET", "/api/tasks/changes")[1]["changes"] == []
         assert alice("DELETE", path)[0] == 200
