@@ -20,7 +20,7 @@ FULLY_COVERED := changes/*.py,commands/*.py,database/*.py,idempotency/*.py,ident
 # Without bytecode, each Python process would compile all modules again, and the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test test-sqlite test-postgresql coverage test-e2e test-faults check audit bench requirements openapi
+.PHONY: help run dev test test-sqlite test-postgresql coverage test-e2e test-faults test-slow check audit bench requirements openapi
 help:
 	@echo "make run           serve on http://127.0.0.1:8000"
 	@echo "make dev           serve, and reload after each change of a file"
@@ -30,6 +30,7 @@ help:
 	@echo "make test-e2e      the service in a browser and behind a real Better Auth, apps that work offline, dates in Temporal;"
 	@echo "                   needs Chromium, Node 20 and pgbouncer"
 	@echo "make test-faults   the promises of docs/reliability.md under real faults; needs nginx and pgbouncer; LONG=1 for all rounds"
+	@echo "make test-slow     clients that generators make from openapi.yaml; needs Node 20"
 	@echo "make check         lint, layers, types, settings, migrations, OpenAPI document, requirements"
 	@echo "make audit         known vulnerabilities of the requirements; make check does this too"
 	@echo "make bench         compare this service with others; ROUNDS=1 OPS=get for a quick look"
@@ -64,8 +65,12 @@ test-e2e: $(VENV)/e2e staticfiles/staticfiles.json $(if $(shell command -v npm),
 test-faults: $(VENV)/dev staticfiles/staticfiles.json
 	LONG=$(LONG) $(PYTEST) resilience --database=sqlite --show-capture=no --durations=10 $(ONLY)
 
-e2e/node_modules/.package-lock.json: e2e/package-lock.json
-	cd e2e && npm ci --no-audit --no-fund
+# Without Node its tests are skipped, and pytest reports that.
+test-slow: $(VENV)/slow staticfiles/staticfiles.json $(if $(shell command -v npm),slow/node_modules/.package-lock.json)
+	$(PYTEST) slow
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
 check: $(VENV)/dev audit
@@ -78,7 +83,7 @@ check: $(VENV)/dev audit
 	$(PRODUCTION) $(VENV_PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTEST) --quiet --database=postgresql commands/tests/test_migrate.py -k linter
 	$(PRODUCTION) $(VENV_PYTHON) manage.py spectacular --validate --fail-on-warn | diff openapi.yaml -
-	@for name in base prod dev bench e2e; do \
+	@for name in base prod dev bench e2e slow; do \
 		cp requirements/$$name.txt $(VENV)/$$name.txt && \
 		$(COMPILE) requirements/$$name.in --output-file $(VENV)/$$name.txt > /dev/null && \
 		diff requirements/$$name.txt $(VENV)/$$name.txt || exit 1; \
@@ -101,7 +106,7 @@ openapi: $(VENV)/dev
 	$(PRODUCTION) $(VENV_PYTHON) manage.py spectacular --validate --fail-on-warn --file openapi.yaml
 
 requirements: $(VENV)/dev
-	for name in base prod dev bench e2e; do \
+	for name in base prod dev bench e2e slow; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/$$name.in --output-file requirements/$$name.txt > /dev/null || exit 1; \
 	done
 
@@ -125,7 +130,8 @@ $(VENV)/prod: INSTALLED := the service into $(VENV) (about 30 s, once)
 $(VENV)/dev: INSTALLED := the service and its test tools into $(VENV) (about 60 s, once)
 $(VENV)/bench: INSTALLED := the benchmarks into $(VENV) (about 90 s, once)
 $(VENV)/e2e: INSTALLED := the browser tests into $(VENV) (about 60 s, once)
-$(VENV)/prod $(VENV)/dev $(VENV)/bench $(VENV)/e2e: $(VENV)/%: requirements/%.txt $(VENV_PYTHON)
+$(VENV)/slow: INSTALLED := the slow tests into $(VENV) (about 60 s, once)
+$(VENV)/prod $(VENV)/dev $(VENV)/bench $(VENV)/e2e $(VENV)/slow: $(VENV)/%: requirements/%.txt $(VENV_PYTHON)
 	@echo "Installing $(INSTALLED) …"
 	@if command -v uv > /dev/null; then \
 		uv pip install --quiet --python $(VENV_PYTHON) --require-hashes --requirement $<; \
