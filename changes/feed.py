@@ -12,7 +12,7 @@ from rest.parameters import ParameterType, read_parameters
 from rest.problems.types import StateExpired
 
 DEFAULT_LIMIT = 100
-LIMIT = LIST_LIMIT._replace(schema={**LIST_LIMIT.schema, "default": DEFAULT_LIMIT}, example=DEFAULT_LIMIT)
+LIMIT = LIST_LIMIT._replace(schema={**LIST_LIMIT.schema, "default": DEFAULT_LIMIT})
 SINCE = ParameterType(str, {"type": "string", "minLength": 1})
 
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter
 
-from changes.feed import DEFAULT_LIMIT, LIMIT, SINCE
+from changes.feed import LIMIT, SINCE
+from rest.openapi import nullable, reference
 
 STATE_EXAMPLE = "S3jj6pcMlrsAAAAAAAAAAgGiGQZGc3bWlL1XMlP_J_cAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACFHefvA_4lyg"
 
@@ -16,34 +17,36 @@ time after its write was answered. None is left out."""
 
 FEED_PARAMETERS = [
     OpenApiParameter(
-        "since", SINCE.schema, description="The `state` of an earlier answer. Without it, the feed starts again."
+        "since",
+        {**SINCE.schema, "examples": [STATE_EXAMPLE]},
+        description="The `state` of an earlier answer. Without it, the feed starts again.",
     ),
-    OpenApiParameter(
-        "limit",
-        LIMIT.schema,
-        description="Return at most this many changes.",
-        examples=[OpenApiExample("An example", DEFAULT_LIMIT)],
-    ),
+    OpenApiParameter("limit", LIMIT.schema, description="Return at most this many changes."),
 ]
 
 
-def feed_schema(name: str, component: str) -> dict[str, Any]:
-    """Return the schema of a page of the feed; a change has the row, a ``component``, under ``name``."""
-    change = {
-        "type": "object",
-        "properties": {
-            "id": {"type": "string", "format": "uuid"},
-            "state": {"type": "string", "enum": ["live", "trashed", "removed"]},
-            name: {"oneOf": [{"$ref": f"#/components/schemas/{component}"}, {"type": "null"}]},
-        },
-        "required": ["id", "state", name],
-    }
+def feed_schemas(name: str, component: str) -> dict[str, Any]:
+    """Return the named schemas of a feed; a change has the row, a ``component``, under ``name``."""
     return {
-        "type": "object",
-        "properties": {
-            "changes": {"type": "array", "items": change},
-            "state": {"type": "string", "description": "The value of `since` in the next request."},
-            "more": {"type": "boolean", "description": "Whether changes were left out, because of `limit`."},
+        "Change": {
+            "type": "object",
+            "description": "The last state of a row.",
+            "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "state": reference("ChangeState"),
+                name: nullable(reference(component)),
+            },
+            "required": ["id", "state", name],
         },
-        "required": ["changes", "state", "more"],
+        "ChangeState": {"type": "string", "enum": ["live", "trashed", "removed"]},
+        "ChangePage": {
+            "type": "object",
+            "description": "A page of the feed.",
+            "properties": {
+                "changes": {"type": "array", "items": reference("Change")},
+                "state": {"type": "string", "description": "The value of `since` in the next request."},
+                "more": {"type": "boolean", "description": "Whether changes were left out, because of `limit`."},
+            },
+            "required": ["changes", "state", "more"],
+        },
     }

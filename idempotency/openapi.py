@@ -15,12 +15,17 @@ HOURS = KEPT_FOR // timedelta(hours=1)
 PARAMETER = {
     "in": "header",
     "name": "Idempotency-Key",
-    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX_LENGTH, "pattern": "^[!-~]+$"},
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": KEY_MAX_LENGTH,
+        "pattern": "^[!-~]+$",
+        "examples": ["8e03978e-40d5-43dd-bc93-6894a57f9324"],
+    },
     "description": (
         "Your own key for this request, such as a new UUID. If you send the request again with the same key within "
         f"{HOURS} hours, nothing is done and you get the first response. Another request with the same key gets 422."
     ),
-    "examples": {"AUUID": {"value": "8e03978e-40d5-43dd-bc93-6894a57f9324", "summary": "A UUID"}},
 }
 REPLAYED = {
     "schema": {"type": "string", "enum": ["true"]},

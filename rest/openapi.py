@@ -9,6 +9,17 @@ from rest.problems.types import PROBLEMS, Fault, InvalidRequest, Problem
 #: The extension that lists the problem codes of an operation until ``document_problems`` replaces it.
 PROBLEM_CODES = "x-problem-codes"
 
+
+def reference(name: str) -> dict[str, Any]:
+    """Return a reference to a named schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a value or ``null``."""
+    return {"oneOf": [schema, {"type": "null"}]}
+
+
 FAULT_SCHEMA = {
     "type": "object",
     "description": "A fault of the request; exactly one of `pointer`, `parameter` and `header` locates it.",
@@ -43,7 +54,7 @@ PROBLEM_SCHEMA = {
             "description": "The path of the request. It is decoded and encoded again, so `%41` comes back as `A`.",
         },
         "code": {"type": "string", "enum": sorted(PROBLEMS), "description": "Constant for a `type`."},
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
+        "errors": {"type": "array", "items": reference("ProblemError")},
         "request_id": {
             "type": "string",
             "description": "In each 5xx response: the id of the request in the server's log.",
@@ -79,7 +90,7 @@ HEADERS_OF_STATUS = {
 
 def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add problems to each operation, and ``X-Request-ID`` to each response."""
-    result["components"]["schemas"] |= {"Fault": FAULT_SCHEMA, "Problem": PROBLEM_SCHEMA}
+    result["components"]["schemas"] |= {"ProblemError": FAULT_SCHEMA, "Problem": PROBLEM_SCHEMA}
     result["components"]["headers"] = HEADERS
     for path, operations in result["paths"].items():
         for operation in operations.values():
@@ -106,7 +117,7 @@ def problem_response(status: int, problems: list[type[Problem]], path: str) -> d
         "headers": _headers(*HEADERS_OF_STATUS.get(HTTPStatus(status), ()), "X-Request-ID"),
         "content": {
             "application/problem+json": {
-                "schema": {"$ref": "#/components/schemas/Problem"},
+                "schema": reference("Problem"),
                 "examples": {problem.default_code: {"value": _example(problem, path)} for problem in problems},
             }
         },
@@ -135,19 +146,31 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
     return example
 
 
-def character_class(characters: str) -> str:
-    r"""Return the inside of a class in a regular expression: ``\u0061-\u0063\u0078`` for ``"abcx"``.
+#: The characters before and after U+2028 and U+2029, which are the ends of this range.
+AROUND_LINE_ENDS = range(0x2027, 0x202B)
 
-    Omit characters outside the Basic Multilingual Plane, because JavaScript needs its Unicode mode for these.
+
+def character_except(characters: str) -> str:
+    r"""Return the pattern of a character that is none of ``characters``.
+
+    For ``"abcx"``, the pattern is ``[^\u0061-\u0063\u0078]``. Omit characters outside the Basic Multilingual Plane,
+    because JavaScript needs its Unicode mode for these. Never escape U+2028 or U+2029, because generators write these
+    characters into regular expressions, where they end the line.
     """
-    points = sorted({ord(character) for character in characters if ord(character) <= 0xFFFF})
-    begins = [point for point in points if point - 1 not in points]
-    ends = [point for point in points if point + 1 not in points]
+    points = {ord(character) for character in characters if ord(character) <= 0xFFFF}
+    around = {AROUND_LINE_ENDS[0], AROUND_LINE_ENDS[-1]} - points if points & {*AROUND_LINE_ENDS[1:-1]} else set()
+    others = f"[^{_ranges(points | around)}]"
+    return f"(?:{others}|[{_ranges(around)}])" if around else others
+
+
+def _ranges(points: set[int]) -> str:
+    begins = sorted(point for point in points if point - 1 not in points)
+    ends = sorted(point for point in points if point + 1 not in points)
     ranges = zip(begins, ends, strict=True)
     return "".join(rf"\u{begin:04x}" if begin == end else rf"\u{begin:04x}-\u{end:04x}" for begin, end in ranges)
 
 
 def text_pattern(*, forbidden: str, invisible: str = "") -> str:
     """Return the pattern of texts without ``forbidden`` characters, and not only of ``invisible`` ones."""
-    allowed = f"[^{character_class(forbidden)}]*"
-    return f"^{allowed}[^{character_class(invisible)}]{allowed}$" if invisible else f"^{allowed}$"
+    allowed = f"{character_except(forbidden)}*"
+    return f"^{allowed}{character_except(invisible)}{allowed}$" if invisible else f"^{allowed}$"

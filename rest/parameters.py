@@ -49,7 +49,14 @@ def one_of(choices: Mapping[str, Any], example: str) -> ParameterType:
             raise ValueError(f"must be one of {', '.join(allowed)}")
         return choices[text]
 
-    return ParameterType(parse, {"type": "string", "enum": allowed}, example)
+    names = [_constant(text) for text in allowed]
+    return ParameterType(parse, {"type": "string", "enum": allowed, "x-enum-varnames": names}, example)
+
+
+def _constant(text: str) -> str:
+    """Return the name of a value for generators, because they would name ``-title`` as ``title``."""
+    name = text.upper()
+    return f"{name[1:]}_DESCENDING" if name.startswith("-") else name
 
 
 def _parse_boolean(text: str) -> bool:
@@ -68,8 +75,8 @@ def _parse_time(text: str) -> datetime:
     return parse_timestamp(text)
 
 
-BOOLEAN = ParameterType(_parse_boolean, {"type": "boolean"}, "true")
-TIMESTAMP = ParameterType(_parse_time, {"type": "string", "format": "date-time"}, "2026-01-11T09:30:00Z")
+BOOLEAN = ParameterType(_parse_boolean, {"type": "boolean"}, example=True)
+TIMESTAMP = ParameterType(_parse_time, {"type": "string", "format": "date-time"}, example="2026-01-11T09:30:00Z")
 
 ENCODING_RULE = "must be percent-encoded UTF-8, such as %C3%BC for ü and %25 for %"
 

@@ -38,10 +38,11 @@ _ZONE_NAME = f"[A-Za-z][A-Za-z0-9_+/-]{{0,{ZONE_NAME_MAX_LENGTH - 1}}}"
 #: Python needs ``fullmatch``, because its ``$`` also matches before a last line feed.
 DUE_FORMS = rf"^{_DATE}(T{_TIME}(Z|\[{_ZONE_NAME}\])?)?$"
 
+#: ``Z``, or an offset except ``-00:00``, without a lookahead, because Rust's regular expressions have none.
+_OFFSET = r"(Z|\+([01][0-9]|2[0-3]):[0-5][0-9]|-00:(0[1-9]|[1-5][0-9])|-(0[1-9]|1[0-9]|2[0-3]):[0-5][0-9])"
+
 #: The shape of the accepted forms, in the same syntax.
-ACCEPTED_DUE_FORMS = (
-    rf"^{_DATE}(T{_TIME}((\.[0-9]+)?(Z|(?!-00:00)[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?(\[{_ZONE_NAME}\])?)?$"
-)
+ACCEPTED_DUE_FORMS = rf"^{_DATE}(T{_TIME}((\.[0-9]+)?{_OFFSET})?(\[{_ZONE_NAME}\])?)?$"
 
 DUE_EXAMPLES = [
     "2026-12-24",
@@ -60,7 +61,7 @@ DUE_MAX_LENGTH = len("2026-12-24T18:00:00[]") + ZONE_NAME_MAX_LENGTH
 _DUE = re.compile(
     rf"(?P<date>{_DATE})"
     rf"(T(?P<time>{_TIME})"
-    r"((\.[0-9]+)?(?P<offset>Z|(?!-00:00)[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?"
+    rf"((\.[0-9]+)?(?P<offset>{_OFFSET}))?"
     r"(\[(?P<zone>[^\]]+)\])?)?"
 )
 _WALL_CLOCK_RULE = "must be a date such as 2026-12-24, or a local time such as 2026-12-24T18:00:00"

@@ -421,6 +421,12 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "To-do tasks",
     "DESCRIPTION": "Stores to-do tasks. Every error is a problem (RFC 9457). A GET of its `type` explains the problem.",
     "VERSION": __version__,
+    "LICENSE": {"name": "BSD 3-Clause License", "identifier": "BSD-3-Clause"},
+    "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
+    "TAGS": [
+        {"name": "tasks", "description": "The caller's tasks outside the trash."},
+        {"name": "trash", "description": "The caller's deleted tasks."},
+    ],
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
@@ -429,8 +435,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,  # tasks/api/schemas.py names the schemas of requests
     "POSTPROCESSING_HOOKS": [
+        "tasks.api.schemas.document_schemas",
         "rest.openapi.document_problems",
         "idempotency.openapi.document_keys",
         "tasks.api.openapi.document_links",

@@ -2,31 +2,20 @@
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
-from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import (
-    Direction,
-    OpenApiExample,
-    OpenApiParameter,
-    OpenApiResponse,
-    extend_schema,
-    extend_schema_view,
-)
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
 from changes.openapi import DESCRIPTION as FEED_DESCRIPTION
-from changes.openapi import FEED_PARAMETERS, STATE_EXAMPLE, feed_schema
-from identity.user_ids import USER_ID_MAX_LENGTH
+from changes.openapi import FEED_PARAMETERS, STATE_EXAMPLE
 from rest.entity_tags import ENTITY_TAGS, OBS_TEXT
-from rest.openapi import text_pattern
-from tasks.api.bulk import MAX_OPERATIONS
+from rest.openapi import reference
+from rest.parameters import ParameterType
 from tasks.api.filters import FILTERS
 from tasks.api.listing import PARAMETERS, SELECTION
-from tasks.api.serializers import LABEL_SCHEMA, LABELS_SCHEMA, TaskSerializer
-from tasks.due import ACCEPTED_DUE_FORMS
+from tasks.api.schemas import BULK_REQUEST, TASK_LIST
+from tasks.api.serializers import TaskSerializer
 from tasks.models import Task
 from tasks.querysets import LAST_WRITTEN_FIRST, NEWEST_FIRST
-from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, LABELS_MAX_NUMBER, TITLE_FORBIDDEN
 
 _EXAMPLE = {
     "id": "019bac10-5b00-7000-8000-000000000000",
@@ -51,6 +40,8 @@ CHANGED = {
     "version": 2,
 }
 
+TITLES = (TASK["title"], ANOTHER["title"])
+
 FEED = {
     "changes": [
         {"id": TASK["id"], "state": "live", "task": TASK},
@@ -61,20 +52,24 @@ FEED = {
 }
 
 #: In ASCII, because the server refuses other bytes in headers.
-TAGS = {"type": "string", "pattern": ENTITY_TAGS.replace(OBS_TEXT, "")}
+TAGS = {"type": "string", "pattern": ENTITY_TAGS.replace(OBS_TEXT, ""), "examples": ['"1"']}
+ID = OpenApiParameter(
+    "id",
+    {"type": "string", "format": "uuid", "examples": [TASK["id"]]},
+    location=OpenApiParameter.PATH,
+    description="The id of the task: a UUID in lower case. For a new task, a UUID of version 7.",
+)
 IF_MATCH = OpenApiParameter(
     "If-Match",
     TAGS,
     location=OpenApiParameter.HEADER,
     description="Change the task only if it has one of these versions: an `ETag`, a list of `ETag`s, or `*`.",
-    examples=[OpenApiExample("A version", '"1"')],
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     TAGS,
     location=OpenApiParameter.HEADER,
     description="Answer 304 if the task still has one of these versions.",
-    examples=[OpenApiExample("A version", '"1"')],
 )
 
 
@@ -89,9 +84,6 @@ def etag_header(status: int = 200) -> OpenApiParameter:
     """Document ``ETag``."""
     return response_header("ETag", "The task's version, quoted.", status)
 
-
-TITLE_PATTERN = text_pattern(forbidden=TITLE_FORBIDDEN, invisible=INVISIBLE)
-DESCRIPTION_PATTERN = text_pattern(forbidden=DESCRIPTION_FORBIDDEN)
 
 DESCRIPTIONS = {
     "limit": "Return a page of at most this many tasks, with a `Link` to the next page. Without `limit`: all tasks.",
@@ -113,69 +105,25 @@ def selection_parameters() -> list[OpenApiParameter]:
 
 def list_parameters(default_ordering: str) -> list[OpenApiParameter]:
     """Document the parameters of a list."""
-    schemas = {name: parameter.schema for name, parameter in PARAMETERS.items()}
-    schemas["ordering"] = {**schemas["ordering"], "default": default_ordering}
-    return [
-        OpenApiParameter(
-            name,
-            schemas[name],
-            description=DESCRIPTIONS[name],
-            examples=[] if parameter.example is None else [OpenApiExample("An example", parameter.example)],
-        )
-        for name, parameter in PARAMETERS.items()
-    ]
+    schemas = {name: parameter_schema(parameter) for name, parameter in PARAMETERS.items()}
+    schemas["ordering"]["default"] = default_ordering
+    return [OpenApiParameter(name, schema, description=DESCRIPTIONS[name]) for name, schema in schemas.items()]
+
+
+def parameter_schema(parameter: ParameterType) -> dict[str, Any]:
+    """Return the schema of a parameter with its example, which Swagger UI sends if the parameter has it."""
+    examples = {} if parameter.example is None else {"examples": [parameter.example]}
+    return {**parameter.schema, **examples}
 
 
 STAR = OpenApiParameter(
     "If-None-Match",
-    {"type": "string", "const": "*"},
+    # Generators and Swagger UI know an enumeration and a default, and ignore a constant.
+    {"type": "string", "enum": ["*"], "x-enum-varnames": ["ANY"], "default": "*"},
     location=OpenApiParameter.HEADER,
     required=True,
     description="Always `*`: the request stores a new task, and changes none.",
 )
-
-TASK_ID = {"type": "string", "format": "uuid", "description": "The id of a task; an id may appear only once."}
-IF_VERSION = {"type": "integer", "minimum": 1, "description": "Carry out the operation only on this version."}
-
-
-def operation_schema(ops: list[str], optional: dict[str, Any], **required: Any) -> dict[str, Any]:
-    """Return the schema of an operation of a bulk."""
-    required = {"op": {"enum": ops}, **required}
-    return {
-        "type": "object",
-        "properties": {**required, **optional},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-BULK_SCHEMA = {
-    "type": "array",
-    "minItems": 1,
-    "maxItems": MAX_OPERATIONS,
-    "items": {
-        "oneOf": [
-            operation_schema(
-                ["create"],
-                {"id": {**TASK_ID, "description": "A UUID of version 7; without it, the server makes the id."}},
-                task={"$ref": "#/components/schemas/TaskRequest"},
-            ),
-            operation_schema(
-                ["update"],
-                {"if_match": IF_VERSION},
-                id=TASK_ID,
-                task={"$ref": "#/components/schemas/PatchedTaskRequest"},
-            ),
-            operation_schema(["toggle", "delete", "restore", "remove"], {"if_match": IF_VERSION}, id=TASK_ID),
-        ]
-    },
-}
-
-COUNT_SCHEMA = {
-    "type": "object",
-    "properties": {"count": {"type": "integer", "minimum": 0}},
-    "required": ["count"],
-}
 
 LINK = OpenApiParameter(
     "Link",
@@ -211,6 +159,12 @@ def task_response(value: Any, description: str) -> OpenApiResponse:
     return OpenApiResponse(TaskSerializer, description, [example])
 
 
+#: drf-spectacular makes an array of the example.
+LIST_RESPONSE = OpenApiResponse(
+    TaskSerializer(many=True), "The tasks.", [OpenApiExample("One task", CHANGED, response_only=True)]
+)
+
+
 def request_example(name: str, value: Any) -> OpenApiExample:
     """Return an example of a body."""
     return OpenApiExample(name, value, request_only=True)
@@ -220,36 +174,38 @@ document_tasks = extend_schema_view(
     list=extend_schema(
         tags=["tasks"],
         operation_id="listTasks",
+        summary="List tasks",
         parameters=[*list_parameters(NEWEST_FIRST), LINK],
         extensions=problem_codes(),
-        responses=OpenApiResponse(
-            TaskSerializer(many=True),
-            "The tasks.",
-            [OpenApiExample("Two tasks", [CHANGED, ANOTHER], response_only=True)],
-        ),
+        responses=LIST_RESPONSE,
     ),
     count=extend_schema(
         tags=["tasks"],
         operation_id="countTasks",
+        summary="Count tasks",
         parameters=selection_parameters(),
         extensions=problem_codes(),
         responses=OpenApiResponse(
-            COUNT_SCHEMA, "The number of tasks.", [OpenApiExample("Three tasks", {"count": 3}, response_only=True)]
+            reference("TaskCount"),
+            "The number of tasks.",
+            [OpenApiExample("Three tasks", {"count": 3}, response_only=True)],
         ),
     ),
     changes=extend_schema(
         tags=["tasks"],
         operation_id="listChanges",
+        summary="List changes since a state",
         description=FEED_DESCRIPTION,
         parameters=FEED_PARAMETERS,
         extensions=problem_codes("state_expired"),
         responses=OpenApiResponse(
-            feed_schema("task", "Task"), "The changes.", [OpenApiExample("Two changes", FEED, response_only=True)]
+            reference("ChangePage"), "The changes.", [OpenApiExample("Two changes", FEED, response_only=True)]
         ),
     ),
     create=extend_schema(
         tags=["tasks"],
         operation_id="createTask",
+        summary="Create a task",
         parameters=[etag_header(201), response_header("Location", "The path of the new task.", 201)],
         extensions=problem_codes("parse_error", "unsupported_media_type"),
         responses={201: task_response(TASK, "The new task.")},
@@ -258,13 +214,14 @@ document_tasks = extend_schema_view(
     update=extend_schema(
         tags=["tasks"],
         operation_id="putTask",
+        summary="Create a task under an id that the client made",
         description=(
             "Store a new task under an id that the client made: a UUID of version 7, in lower case. `created_at` is "
             "the server's. An id that anybody uses, or that was the id of a task of the caller's that was removed for "
             "good in the last 90 days, gets a 412. The 412 has an `ETag` if the id is of the caller's live task: then "
             "an earlier attempt may have succeeded."
         ),
-        parameters=[STAR, etag_header(201), response_header("Location", "The path of the new task.", 201)],
+        parameters=[ID, STAR, etag_header(201), response_header("Location", "The path of the new task.", 201)],
         extensions=problem_codes("parse_error", "unsupported_media_type", "not_found", "precondition_failed"),
         responses={201: task_response(TASK, "The new task.")},
         examples=[request_example("A task", {"title": TASK["title"], "description": TASK["description"]})],
@@ -272,35 +229,39 @@ document_tasks = extend_schema_view(
     bulk=extend_schema(
         tags=["tasks"],
         operation_id="bulkTasks",
+        summary="Carry out many operations at once",
         description=(
             "Carry out 1 to 100 operations at one moment, all or none. Each operation does what its own endpoint does, "
             "and each element of the response is what that endpoint answers. If an operation cannot be carried out, "
             "`errors` names every fault, and the status is the first of 400, 404, 409 and 412 that applies. The body "
             "may have 512 KiB. Each operation counts as a write for the rate limit. An `If-Match` header is refused."
         ),
-        request={"application/json": BULK_SCHEMA},
+        request={"application/json": BULK_REQUEST},
         extensions=problem_codes(
             "parse_error", "unsupported_media_type", "not_found", "conflict", "precondition_failed"
         ),
         responses=OpenApiResponse(
-            {"type": "array", "items": {"$ref": "#/components/schemas/Task"}},
+            TASK_LIST,
             "The task of each operation, in the order of the operations.",
-            [OpenApiExample("Two tasks", [ANOTHER, CHANGED], response_only=True)],
+            [OpenApiExample("Two tasks", [TASK, ANOTHER], response_only=True)],
         ),
         examples=[
+            # Swagger UI sends the first example, so its operations need no stored task.
+            request_example("New tasks", [{"op": "create", "task": {"title": title}} for title in TITLES]),
             request_example(
-                "Two operations",
+                "Changes of tasks",
                 [
-                    {"op": "create", "task": {"title": TASK["title"]}},
-                    {"op": "toggle", "id": TASK["id"], "if_match": 1},
+                    {"op": "update", "id": TASK["id"], "task": {"completed": True}, "if_match": 1},
+                    {"op": "delete", "id": ANOTHER["id"]},
                 ],
-            )
+            ),
         ],
     ),
     retrieve=extend_schema(
         tags=["tasks"],
         operation_id="getTask",
-        parameters=[IF_NONE_MATCH, etag_header(200), etag_header(304)],
+        summary="Get a task",
+        parameters=[ID, IF_NONE_MATCH, etag_header(200), etag_header(304)],
         extensions=problem_codes("not_found"),
         responses={
             200: task_response(TASK, "The task."),
@@ -310,7 +271,8 @@ document_tasks = extend_schema_view(
     partial_update=extend_schema(
         tags=["tasks"],
         operation_id="updateTask",
-        parameters=[IF_MATCH, etag_header()],
+        summary="Change a task",
+        parameters=[ID, IF_MATCH, etag_header()],
         extensions=problem_codes("parse_error", "unsupported_media_type", "not_found", "precondition_failed"),
         responses=task_response(CHANGED, "The task as it is now."),
         examples=[request_example("Completed", {"completed": True})],
@@ -318,7 +280,8 @@ document_tasks = extend_schema_view(
     destroy=extend_schema(
         tags=["tasks"],
         operation_id="deleteTask",
-        parameters=[IF_MATCH, etag_header()],
+        summary="Move a task to the trash",
+        parameters=[ID, IF_MATCH, etag_header()],
         extensions=problem_codes("not_found", "precondition_failed"),
         responses={
             200: task_response({**CHANGED, "completed": False, "completed_at": None}, "The task, now in the trash.")
@@ -327,7 +290,8 @@ document_tasks = extend_schema_view(
     toggle=extend_schema(
         tags=["tasks"],
         operation_id="toggleTask",
-        parameters=[IF_MATCH, etag_header()],
+        summary="Toggle a task",
+        parameters=[ID, IF_MATCH, etag_header()],
         request=None,
         extensions=problem_codes("not_found", "precondition_failed"),
         responses=task_response(CHANGED, "The task as it is now."),
@@ -335,7 +299,8 @@ document_tasks = extend_schema_view(
     restore=extend_schema(
         tags=["trash"],
         operation_id="restoreTask",
-        parameters=[IF_MATCH, etag_header()],
+        summary="Restore a task from the trash",
+        parameters=[ID, IF_MATCH, etag_header()],
         request=None,
         extensions=problem_codes("not_found", "conflict", "precondition_failed"),
         responses=task_response({**CHANGED, "version": 3}, "The restored task."),
@@ -346,20 +311,18 @@ document_trash = extend_schema_view(
     list=extend_schema(
         tags=["trash"],
         operation_id="listTrash",
+        summary="List the trash",
         description="The caller's deleted tasks, newest deletion first. The parameters are the same as for live tasks.",
         parameters=[*list_parameters(LAST_WRITTEN_FIRST), LINK],
         extensions=problem_codes(),
-        responses=OpenApiResponse(
-            TaskSerializer(many=True),
-            "The tasks.",
-            [OpenApiExample("A task", [CHANGED], response_only=True)],
-        ),
+        responses=LIST_RESPONSE,
     ),
     retrieve=extend_schema(
         tags=["trash"],
         operation_id="getTrashedTask",
+        summary="Get a task in the trash",
         description="One task in the trash.",
-        parameters=[IF_NONE_MATCH, etag_header(200), etag_header(304)],
+        parameters=[ID, IF_NONE_MATCH, etag_header(200), etag_header(304)],
         extensions=problem_codes("not_found"),
         responses={
             200: task_response(CHANGED, "The task."),
@@ -369,47 +332,12 @@ document_trash = extend_schema_view(
     destroy=extend_schema(
         tags=["trash"],
         operation_id="removeTask",
-        parameters=[IF_MATCH, etag_header()],
+        summary="Remove a task for good",
+        parameters=[ID, IF_MATCH, etag_header()],
         extensions=problem_codes("not_found", "precondition_failed"),
         responses={200: task_response(CHANGED, "The last state of the deleted task.")},
     ),
 )
-
-
-class TaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """The schema of a task: complete in responses, and strict in requests."""
-
-    target_class = TaskSerializer
-
-    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
-        schema: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]
-            self.target, direction, bypass_extensions=True
-        )
-        properties = schema["properties"]
-        properties["title"]["minLength"] = 1
-        if direction == "response":
-            schema["required"] = list(properties)
-            properties["user_id"] |= {"minLength": 1, "maxLength": USER_ID_MAX_LENGTH}
-            properties["version"] |= {"minimum": 1, "format": "int64"}
-        else:
-            schema["additionalProperties"] = False
-            schema["description"] = "Read-only fields are accepted and ignored. Unknown fields are refused."
-            properties["title"]["pattern"] = TITLE_PATTERN
-            properties["labels"] = _labels_request(partial=self.target.partial)
-            properties["due"]["pattern"] = ACCEPTED_DUE_FORMS
-            del properties["due"]["maxLength"]
-            properties["description"] |= {"type": ["string", "null"], "pattern": DESCRIPTION_PATTERN}
-        return schema
-
-
-def _labels_request(*, partial: bool) -> dict[str, Any]:
-    """Return the schema of labels in a request; a change may remove labels."""
-    labels = {**LABELS_SCHEMA}
-    if partial:
-        labels["additionalProperties"] = {"enum": [True, None]}
-        del labels["maxProperties"]  # the limit is for the labels after the change
-    names = {"type": "array", "items": LABEL_SCHEMA, "uniqueItems": True, "maxItems": LABELS_MAX_NUMBER}
-    return {"anyOf": [labels, names, {"type": "null"}]}
 
 
 #: The operations that can follow on the task of a response.

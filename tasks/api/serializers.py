@@ -86,9 +86,7 @@ class DueField(TextField):
             self.fail(str(error.code))
 
 
-@extend_schema_field(
-    {"type": ["string", "null"], "enum": [*(priority.label for priority in Priority if priority), None]}
-)
+@extend_schema_field({"type": "string"})
 class PriorityField(serializers.Field[int, str | None, str | None, Any]):
     """The word of a priority, or ``null``."""
 
@@ -113,15 +111,9 @@ LABEL_SCHEMA = {
     "maxLength": LABEL_MAX_LENGTH,
     "pattern": text_pattern(forbidden=LABEL_FORBIDDEN, invisible=LABEL_FORBIDDEN + INVISIBLE),
 }
-LABELS_SCHEMA = {
-    "type": "object",
-    "maxProperties": LABELS_MAX_NUMBER,
-    "propertyNames": LABEL_SCHEMA,
-    "additionalProperties": {"const": True},
-}
 
 
-@extend_schema_field(LABELS_SCHEMA)
+@extend_schema_field({"type": "object"})
 class LabelsField(serializers.Field[Any, Any, Any, Any]):
     """Labels: a frozenset, or a dict of the names that a change adds and removes.
 

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from jsonschema import Draft202012Validator
+
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 PROBLEM_JSON = "application/problem+json"
@@ -329,3 +331,9 @@ def problem(code, instance, *, detail=None, errors=None, **more):
         **({"errors": errors} if errors else {}),
         **more,
     }
+
+
+def validator_of(document, schema):
+    """Return a validator for a schema of the OpenAPI document."""
+    checker = Draft202012Validator.FORMAT_CHECKER
+    return Draft202012Validator({**schema, "components": document["components"]}, format_checker=checker)
