@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import pgbench, report, sizes
-from benchmarks.contenders import OURS, PEERS, Contender, available_peers
+from benchmarks.contenders import OURS, PEERS, Contender, available_peers, earlier_version
 from benchmarks.load import Load, send_load
 from benchmarks.measurements import FEW_CLIENTS, Measurement, measure, print_progress, serve_targets, warm_up
-from benchmarks.operations import OPERATIONS, PLANNING_PAGES, WRITES, Target
+from benchmarks.operations import OPERATIONS, OWN_OPERATIONS, WRITES, Target
 from benchmarks.rows import Rows, remove_created
 from testing.databases import running_postgresql
 from testing.process_tree import worker_memory
@@ -104,7 +104,7 @@ def print_results(results: Results, rows: Rows) -> None:
 
 def compare_peers(server: str, options: argparse.Namespace) -> dict[str, object]:
     """Compare this project with its peers at each number of tasks."""
-    contenders = [OURS, *available_peers(options.peers)]
+    contenders = [OURS, *map(earlier_version, options.before), *available_peers(options.peers)]
     kept: dict[str, object] = {}
     for size in options.sizes:
         for shared in (False, True) if options.users == "both" else (options.users == "1000",):
@@ -121,11 +121,14 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=int, default=3, help="for each measurement")
-    every = (*OPERATIONS, *PLANNING_PAGES)
+    every = (*OPERATIONS, *OWN_OPERATIONS)
     parser.add_argument(
-        "--ops", type=names_of(every), help=f"{', '.join(every)}; the last {len(PLANNING_PAGES)} for sizes"
+        "--ops", type=names_of(every), help=f"{', '.join(every)}; the last {len(OWN_OPERATIONS)} for sizes"
     )
     parser.add_argument("--peers", type=names_of(tuple(PEERS)), default=tuple(PEERS), help=", ".join(PEERS))
+    parser.add_argument(
+        "--before", action="append", default=[], help="a checkout of an earlier commit, as a further peer"
+    )
     parser.add_argument("--sizes", type=numbers, help="10000 for peers; 1000,10000,100000,1000000 for sizes")
     parser.add_argument("--clients", type=numbers, default=CLIENTS, help="connections at once")
     parser.add_argument("--users", choices=("1", "1000", "both"), help="1 for peers, both for sizes")
@@ -170,7 +173,7 @@ def with_defaults(options: argparse.Namespace, part: str) -> argparse.Namespace:
     """Add the defaults that depend on the part."""
     defaults: dict[str, object] = {"sizes": (10_000,), "users": "1", "ops": OPERATIONS}
     if part == "sizes":
-        defaults = {"sizes": sizes.SIZES, "users": "both", "ops": (*OPERATIONS, *PLANNING_PAGES)}
+        defaults = {"sizes": sizes.SIZES, "users": "both", "ops": (*OPERATIONS, *OWN_OPERATIONS)}
     chosen = {name: value for name, value in vars(options).items() if value}
     return argparse.Namespace(**{**vars(options), **defaults, **chosen})
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import psycopg
@@ -128,6 +129,18 @@ OURS = Contender(
     lambda port: SERVE_COMMAND,
     deep_pages_by_links(next_in_header),
 )
+
+
+def earlier_version(directory: str) -> Contender:
+    """Return this project at another commit, of which ``directory`` is a checkout; it must store the same fields."""
+    manage = str(Path(directory).resolve() / "manage.py")
+    return replace(
+        OURS,
+        name=f"before ({Path(directory).name})",
+        prepare=lambda url: python_output(manage, "migrate", "--verbosity=0", DATABASE_URL=url),
+        command=lambda port: (sys.executable, manage, "serve"),
+    )
+
 
 FASTAPI = Contender(
     "fastapi_sqlmodel",

@@ -39,6 +39,11 @@ PLANNING_PAGES = {
     "by-priority-descending": "ordering=-priority",
 }
 LABELS |= {name: f"page of {PAGE_SIZE}, {query}" for name, query in PLANNING_PAGES.items()}
+
+#: Pages of changes, and the number of changes in each. Only this project has them.
+CHANGES_PAGES = {"no-news": 0, "changes": 100}
+LABELS |= {"no-news": "changes, no news", "changes": "page of 100 changes, deep"}
+OWN_OPERATIONS = (*PLANNING_PAGES, *CHANGES_PAGES)
 NEW_DESCRIPTION = "Those on the balcony too, and the neighbours' while they are away"
 MAX_REQUESTS = 50_000
 
@@ -93,8 +98,20 @@ def list_paths(target: Target, operation: str) -> list[str]:
             return [f"/api/tasks?limit={PAGE_SIZE}"]
         case name if name in PLANNING_PAGES:
             return [f"/api/tasks?limit={PAGE_SIZE}&{PLANNING_PAGES[name]}"]
+        case name if name in CHANGES_PAGES:
+            return [changes_path(target, CHANGES_PAGES[name])]
         case _:
             return ["/api/tasks"]
+
+
+def changes_path(target: Target, number: int) -> str:
+    """Return the path of a page with this number of changes: after the last change, or after half of them."""
+    passed, more, since = 0, True, ""
+    with RecordingClient(target.server.port, timeout=60) as client:
+        while more and (number == 0 or passed < len(target.rows.own) // 2):
+            page = client.send("GET", f"/api/tasks/changes?limit=1000{since}").body
+            passed, more, since = passed + len(page["changes"]), page["more"], f"&since={page['state']}"
+    return f"/api/tasks/changes?limit=100{since}"
 
 
 def task_path(n: int) -> str:
@@ -113,9 +130,11 @@ def check_response(target: Target, operation: str, requests: Sequence[tuple[str,
     with RecordingClient(target.server.port, timeout=60) as client:
         record = client.send("GET", requests[0][0])
     tasks = record.body
-    if isinstance(tasks, dict):
+    if operation in CHANGES_PAGES:
+        tasks = [change["task"] for change in tasks["changes"]]
+    elif isinstance(tasks, dict):
         tasks = tasks.get("results", [tasks])
-    expected = {"get": 1, "search": 1, "all": len(target.rows.own)}.get(operation, PAGE_SIZE)
+    expected = {"get": 1, "search": 1, "all": len(target.rows.own), **CHANGES_PAGES}.get(operation, PAGE_SIZE)
     if record.status != 200 or len(tasks) != expected or not all(map(is_complete, tasks)):
         raise RuntimeError(f"{target.contender.name} gave a wrong response to {operation}: {str(record)[:500]}")
 
