@@ -7,7 +7,7 @@ from django.db import migrations, models
 import database.expressions
 import tasks.fields
 import tasks.rules
-from database.migration_operations import AddConstraints
+from database.migration_operations import AddConstraints, CheckByFunctions
 
 # The previous version of the code writes no completed_at, and serves during a release. PostgreSQL then sets the column.
 CREATE_TRIGGER = """
@@ -127,5 +127,17 @@ class Migration(migrations.Migration):
                     name="task_completed_at_while_completed",
                 ),
             ],
+        ),
+        CheckByFunctions(
+            "task",
+            {
+                "task_title_trimmed": "title",
+                "task_title_not_blank": "title",
+                "task_title_characters": "title",
+                "task_description_characters": "description",
+                "task_due_form": "due",
+                "task_labels_names": "labels",
+                "task_labels_max_number": "labels",
+            },
         ),
     ]

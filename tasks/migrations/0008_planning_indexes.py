@@ -43,6 +43,10 @@ class Migration(migrations.Migration):
         ValidateConstraints(
             "task",
             [
+                "task_title_trimmed",
+                "task_title_not_blank",
+                "task_title_characters",
+                "task_description_characters",
                 "task_due_form",
                 "task_priority_known",
                 "task_labels_names",

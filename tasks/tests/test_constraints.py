@@ -283,6 +283,16 @@ def test_every_constraint_has_a_value_that_breaks_it():
     assert {constraint.name for constraint in Task._meta.constraints} == constraints
 
 
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite parses constraints once per connection")
+def test_constraints_are_short_to_parse():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint"
+            " WHERE conrelid = 'tasks_task'::regclass AND LENGTH(conbin::text) > 2500 OR NOT convalidated"
+        )
+        assert cursor.fetchall() == []
+
+
 @on_sqlite
 @pytest.mark.parametrize(
     ("column", "expression"),
