@@ -89,7 +89,7 @@ ifneq ($(shell command -v npm),)
 else
 	@echo "NOT LINTED: openapi.yaml; install Node 20"
 endif
-	@for name in base prod dev bench e2e slow; do \
+	@for name in base prod otel dev bench e2e slow; do \
 		cp requirements/$$name.txt $(VENV)/$$name.txt && \
 		$(COMPILE) requirements/$$name.in --output-file $(VENV)/$$name.txt > /dev/null && \
 		diff requirements/$$name.txt $(VENV)/$$name.txt || exit 1; \
@@ -112,7 +112,7 @@ openapi: $(VENV)/dev
 	$(PRODUCTION) $(VENV_PYTHON) manage.py spectacular --validate --fail-on-warn --file openapi.yaml
 
 requirements: $(VENV)/dev
-	for name in base prod dev bench e2e slow; do \
+	for name in base prod otel dev bench e2e slow; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/$$name.in --output-file requirements/$$name.txt > /dev/null || exit 1; \
 	done
 
@@ -133,11 +133,12 @@ $(VENV_PYTHON):
 
 # A stamp file for each set of requirements makes the second time instant.
 $(VENV)/prod: INSTALLED := the service into $(VENV) (about 30 s, once)
+$(VENV)/otel: INSTALLED := the service and OpenTelemetry into $(VENV) (about 30 s, once)
 $(VENV)/dev: INSTALLED := the service and its test tools into $(VENV) (about 60 s, once)
 $(VENV)/bench: INSTALLED := the benchmarks into $(VENV) (about 90 s, once)
 $(VENV)/e2e: INSTALLED := the browser tests into $(VENV) (about 60 s, once)
 $(VENV)/slow: INSTALLED := the slow tests into $(VENV) (about 60 s, once)
-$(VENV)/prod $(VENV)/dev $(VENV)/bench $(VENV)/e2e $(VENV)/slow: $(VENV)/%: requirements/%.txt $(VENV_PYTHON)
+$(VENV)/prod $(VENV)/otel $(VENV)/dev $(VENV)/bench $(VENV)/e2e $(VENV)/slow: $(VENV)/%: requirements/%.txt $(VENV_PYTHON)
 	@echo "Installing $(INSTALLED) …"
 	@if command -v uv > /dev/null; then \
 		uv pip install --quiet --python $(VENV_PYTHON) --require-hashes --requirement $<; \

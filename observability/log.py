@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from observability.request_id import current_request
+from observability.trace_context import trace_context
 
 #: Escapes of control characters and line separators, which could end a line or control a terminal.
 ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
@@ -23,11 +24,12 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] 
 
 
 class RequestFilter(logging.Filter):
-    """A filter that adds id, method, path and duration of the current request to each record."""
+    """A filter that adds id, trace, method, path and duration of the current request to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id, request, started = current_request.get()
         if request is not None:
+            record.trace_id, record.parent_id, record.span_id = trace_context(request)
             record.method, record.path = request.method, request.path
             record.duration_ms = round((time.perf_counter() - started) * 1000, 3)
         return True
@@ -43,13 +45,19 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "request_id": getattr(record, "request_id", None),
+            "trace_id": getattr(record, "trace_id", None),
+            "parent_id": getattr(record, "parent_id", None),
+            "span_id": getattr(record, "span_id", None),
             "method": getattr(record, "method", None),
             "path": getattr(record, "path", None),
             "status": getattr(record, "status_code", None),
+            "bytes": getattr(record, "bytes", None),
             "duration_ms": getattr(record, "duration_ms", None),
             "event": getattr(record, "event", None),
             "user": getattr(record, "user", None),
+            "user_hash": getattr(record, "user_hash", None),
             "address": getattr(record, "address", None),
+            "user_agent": getattr(record, "user_agent", None),
             "message": record.getMessage(),
             "traceback": self.formatException(record.exc_info) if record.exc_info else None,
         }

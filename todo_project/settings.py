@@ -10,6 +10,7 @@ https://docs.djangoproject.com/en/5.2/ref/settings/
 import os
 import re
 import sys
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from throttling.quotas import parse_quota
 from todo_project import __version__
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+VERSION = __version__
 
 # The server imports wsgi.py before it reads the settings. Only requests have deadlines; a command may take longer.
 SERVING = "todo_project.wsgi" in sys.modules
@@ -155,7 +158,7 @@ JWT_MAX_LIFETIME = env.integer("JWT_MAX_LIFETIME", 60 * 60, 60, 366 * 24 * 60 * 
 JWT_JWKS_LIFESPAN = env.integer("JWT_JWKS_LIFESPAN", 5 * 60, 10, 24 * 60 * 60)
 JWT_JWKS_GRACE = env.integer("JWT_JWKS_GRACE", 24 * 60 * 60, JWT_JWKS_LIFESPAN, 7 * 24 * 60 * 60)
 # The service sends this header to the identity provider.
-USER_AGENT = f"todo/{__version__}"
+USER_AGENT = f"todo/{VERSION}"
 if AUTH_MODE == "jwt":
     to_loopback = r"https?://(127\.0\.0\.1|\[::1\]|localhost)"
     if not re.fullmatch(rf"(https://[\w.-]+|{to_loopback})(:\d{{1,5}})?/\S*", JWT_JWKS_URL, re.ASCII):
@@ -264,9 +267,27 @@ ADMIN_MIDDLEWARE = [
 ]
 
 ACCESS_LOG = env.switch("ACCESS_LOG", default=False)
+ACCESS_LOG_USER = env.str("ACCESS_LOG_USER", "hashed", validate=must.OneOf(["hashed", "plain", "none"]))
+
+# Without a receiver nothing imports OpenTelemetry.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+if OTEL_EXPORTER_OTLP_ENDPOINT:
+    if not re.fullmatch(
+        r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?", OTEL_EXPORTER_OTLP_ENDPOINT, re.ASCII
+    ):
+        raise ImproperlyConfigured(
+            "Set OTEL_EXPORTER_OTLP_ENDPOINT to the URL of a receiver of OTLP over HTTP, such as http://127.0.0.1:4318"
+        )
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise ImproperlyConfigured("Install requirements/otel.txt, or unset OTEL_EXPORTER_OTLP_ENDPOINT")
+OTEL_EXPORTER_OTLP_HEADERS = env.texts(
+    "OTEL_EXPORTER_OTLP_HEADERS", [], r"[\w.-]+=[!-~]*", "headers in the form name=value, with %20 for a blank"
+)
+OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", "todo")
 
 MIDDLEWARE = [
     "observability.request_id.request_id_middleware",
+    *(["observability.tracing.tracing_middleware"] if OTEL_EXPORTER_OTLP_ENDPOINT else []),
     *(["observability.access_log.access_log_middleware"] if ACCESS_LOG else []),
     "todo_project.security_headers.security_headers_middleware",
     "rest.middleware.api_middleware",
@@ -420,7 +441,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "To-do tasks",
     "DESCRIPTION": "Stores to-do tasks. Every error is a problem (RFC 9457). A GET of its `type` explains the problem.",
-    "VERSION": __version__,
+    "VERSION": VERSION,
     "LICENSE": {"name": "BSD 3-Clause License", "identifier": "BSD-3-Clause"},
     "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
     "TAGS": [

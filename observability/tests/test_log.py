@@ -4,7 +4,6 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
-from io import StringIO
 from unittest.mock import ANY
 
 import pytest
@@ -21,34 +20,12 @@ from todo_project import __version__
 SECRET = "a-secret-that-nobody-should-read"
 FORGED = '\n{"level":"ERROR","message":"forged"}\r\x00\x1b[2J\x7f\x85\u2028\ud800'
 
-ACCESS_LOG_MIDDLEWARE = "observability.access_log.access_log_middleware"
-
 logger = logging.getLogger("todo_project.tests")
-
-
-@pytest.fixture
-def log():
-    """Return a function that returns the log lines so far."""
-    (console,) = (handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler)
-    written = StringIO()
-    stream = console.setStream(written)
-    yield lambda: written.getvalue().splitlines()
-    console.setStream(stream)
-
-
-@pytest.fixture
-def events(log):
-    return lambda: [json.loads(line) for line in log()]
 
 
 @pytest.fixture
 def test_urls(settings):
     settings.ROOT_URLCONF = "rest.tests.urls"
-
-
-@pytest.fixture
-def access_log(settings):
-    settings.MIDDLEWARE = [settings.MIDDLEWARE[0], ACCESS_LOG_MIDDLEWARE, *settings.MIDDLEWARE[1:]]
 
 
 def record(message="happened", *args, **attributes):
@@ -214,36 +191,6 @@ def test_log_omits_rows_that_the_database_quotes(formatter):
     assert SECRET not in logged
     assert logged.count("The above exception was the direct cause") == 1
     assert logged.count("task_version_positive") == 2
-
-
-# The access log
-
-
-@pytest.mark.django_db
-@pytest.mark.usefixtures("access_log")
-def test_access_log_has_one_event_per_request(client, events):
-    for method, path, status in (("GET", "/api/tasks", 200), ("PUT", "/api/tasks", 405), ("GET", "/api/nowhere", 404)):
-        response = client.generic(method, f"{path}?x=1" if status == 405 else path)
-        assert events()[-1] == {
-            "time": ANY,
-            "level": "INFO",
-            "logger": "todo_project.access",
-            "request_id": response["X-Request-ID"],
-            "method": method,
-            "path": path,
-            "status": status,
-            "duration_ms": ANY,
-            "message": f"{method} {path} {status}",
-        }
-
-
-@pytest.mark.once
-@pytest.mark.parametrize(
-    ("variables", "on"), [({}, False), ({"ACCESS_LOG": "on"}, True), ({"ACCESS_LOG": "off"}, False)]
-)
-def test_access_log_is_off_unless_the_setting_is_on(variables, on):
-    code = f"from django.conf import settings; print('{ACCESS_LOG_MIDDLEWARE}' in settings.MIDDLEWARE)"
-    assert run_python("-c", code, **VARIABLES, **variables).stdout == f"{on}\n"
 
 
 # The running server

@@ -65,10 +65,22 @@ SET_ORIGINS = (
     "Set {} to origins in lower case and without a default port, such as https://todo.example.org; "
     "a comma separates two of them"
 )
+SET_OTLP_ENDPOINT = (
+    "Set OTEL_EXPORTER_OTLP_ENDPOINT to the URL of a receiver of OTLP over HTTP, such as http://127.0.0.1:4318"
+)
+SET_OTLP_HEADERS = (
+    "Set OTEL_EXPORTER_OTLP_HEADERS to headers in the form name=value, with %20 for a blank; a comma separates two of "
+    "them"
+)
 SET_HOST = "Set HOST to an address, such as 127.0.0.1 for this machine or 0.0.0.0 for every interface"
 
 
 INVALID_SETTINGS = [
+    *(
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": url}, SET_OTLP_ENDPOINT)
+        for url in ("127.0.0.1:4318", "ftp://127.0.0.1", "http://", "http://a b", "http://a:4318/?q=1", "http://a@b")
+    ),
+    *(({"OTEL_EXPORTER_OTLP_HEADERS": header}, SET_OTLP_HEADERS) for header in ("key", "a b=c", "key=é", "key=a b")),
     ({"SECRET_KEY": None}, SET_SECRET_KEY),
     ({"SECRET_KEY": " "}, SET_SECRET_KEY),
     ({"AUTH_MODE": None}, SET_AUTH_MODE),
