@@ -30,7 +30,8 @@ help:
 	@echo "make test-e2e      the service in a browser and behind a real Better Auth, apps that work offline, dates in Temporal;"
 	@echo "                   needs Chromium, Node 20 and pgbouncer"
 	@echo "make test-faults   the promises of docs/reliability.md under real faults; needs nginx and pgbouncer; LONG=1 for all rounds"
-	@echo "make test-slow     clients that generators make from openapi.yaml; needs Node 20"
+	@echo "make test-slow     clients that generators make from openapi.yaml, docs/deployment.md in an empty Debian, the image;"
+	@echo "                   needs Node 20, Chromium, nginx, buildah, debootstrap and root"
 	@echo "make check         lint, layers, types, settings, migrations, OpenAPI document, requirements"
 	@echo "make audit         known vulnerabilities of the requirements; make check does this too"
 	@echo "make bench         compare this service with others; ROUNDS=1 OPS=get for a quick look"
@@ -65,7 +66,7 @@ test-e2e: $(VENV)/e2e staticfiles/staticfiles.json $(if $(shell command -v npm),
 test-faults: $(VENV)/dev staticfiles/staticfiles.json
 	LONG=$(LONG) $(PYTEST) resilience --database=sqlite --show-capture=no --durations=10 $(ONLY)
 
-# Without Node its tests are skipped, and pytest reports that.
+# Without Node or a program of Debian its tests are skipped, and pytest reports that.
 test-slow: $(VENV)/slow staticfiles/staticfiles.json $(if $(shell command -v npm),slow/node_modules/.package-lock.json)
 	$(PYTEST) slow
 

@@ -17,6 +17,7 @@ import django
 import psycopg
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.core.signals import got_request_exception
 from django.test import Client
 
@@ -67,9 +68,19 @@ def pytest_configure(config):
         # The requests of the tests use a pool, as those of the server do. Commands have none.
         pool = {"min_size": 1, "max_size": 8, "timeout": 1, "reconnect_timeout": 1}
         settings.DATABASES["default"]["OPTIONS"]["pool"] = pool
+    collect_static_files(config)
     settings.WHITENOISE_AUTOREFRESH = True  # without this, each test client scans all static files
     # Django's default takes a fifth of a second for each user that a test creates.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def collect_static_files(config):
+    """Collect the static files if they are missing, because the service does not start without them.
+
+    The first process of the run does this before it starts workers of pytest-xdist.
+    """
+    if not (settings.STATIC_ROOT / "staticfiles.json").exists() and not hasattr(config, "workerinput"):
+        call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def start_database(config):

@@ -19,7 +19,10 @@ EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path:
 IGNORED = {"__pycache__", "node_modules", "staticfiles"}
 
 #: Files besides Python's whose words are names.
-SOURCES = {".conf", ".html", ".in", ".ini", ".mjs", ".service", ".socket", ".sql", ".toml", "Makefile", ".env.example"}
+SOURCES = {
+    *(".conf", ".html", ".in", ".ini", ".mjs", ".service", ".socket", ".sql", ".toml"),
+    *(".env.example", "Dockerfile", "Makefile", "compose.yaml", "kubernetes.yaml"),
+}
 
 #: Names of other projects, and of operators' files, that the sources do not mention.
 OTHER_NAMES = {
@@ -40,7 +43,8 @@ OTHER_NAMES = {
     *("RAW_URI", "REQUEST_URI"),  # other WSGI servers
     *("CST6CDT", "EST5EDT", "MST7MDT", "PST8PDT"),  # IANA
     *("Instant", "Object.hasOwn", "PlainDateTime", "Temporal.PlainDate", "ZonedDateTime", "constructor"),  # JavaScript
-    "tasks.csv",
+    *("ORIG_HEAD", "tasks.csv"),
+    *("Dockerfile", "todo_database", "todo_secrets"),  # Docker
     *("OnCalendar", "OnFailure", "PIPE_BUF", "cmp", "sd_listen_fds", "sd_notify"),  # systemd and Linux
 }
 

@@ -22,6 +22,7 @@ from todo_project.server import SIGNALS, socket_activation
 pytestmark = pytest.mark.django_db
 
 IN_USE = "Port {} is in use; set PORT to a free one"
+LACKS_STATIC_FILES = "The static files are missing; run manage.py collectstatic --no-input"
 LACKS_MIGRATIONS = "The database lacks migrations; run manage.py migrate"
 
 
@@ -277,6 +278,17 @@ def test_database_without_a_migration_is_refused(programs, app):
     last = MigrationRecorder.Migration.objects.filter(app=app).order_by("name").last()
     last.delete()
     assert_refused(programs, LACKS_MIGRATIONS)
+
+
+def test_missing_static_files_are_refused(settings, programs, tmp_path):
+    settings.STATIC_ROOT = tmp_path
+    assert_refused(programs, LACKS_STATIC_FILES)
+
+
+def test_debug_needs_no_static_files(settings, programs, tmp_path):
+    settings.STATIC_ROOT, settings.DEBUG = tmp_path, True
+    call_command("serve", stderr=StringIO())
+    assert len(programs) == 1
 
 
 def test_unavailable_database_is_refused_in_one_sentence(programs, monkeypatch):

@@ -2,10 +2,7 @@
 
 import json
 import os
-import re
 import signal
-import subprocess
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,34 +16,15 @@ from benchmarks.concurrency import (
     check_toggles,
 )
 from testing.api_clients import RecordingClient, create_task
+from testing.documented_sessions import run_session
 from testing.servers import running_service
-
-ROOT = Path(__file__).parents[2]
-
-VARYING = {
-    "<id>": r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
-    "<time>": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
-    "date: <date>": r"date: .*",
-}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/session.md"])
 def test_documented_session_matches_the_service(server, page):
     """Each page expects an empty list of tasks, and ends with an empty list."""
-    session = "".join(re.findall(r"^```console\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE))
-    commands = [line[2:] for line in session.splitlines() if line.startswith("$ ")]
-    assert commands != []
-    script = "\n".join(f"cat <<'END'\n$ {command}\nEND\n{command}" for command in commands)
-    script = script.replace("localhost:8000", f"127.0.0.1:{server.port}")
-    output = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
-    printed = output.stdout.replace(f"127.0.0.1:{server.port}", "localhost:8000")
-    assert lines_without_varying_parts(printed) == lines_without_varying_parts(session)
-
-
-def lines_without_varying_parts(text):
-    for placeholder, pattern in VARYING.items():
-        text = re.sub(pattern, placeholder, text)
-    return [line.rstrip() for line in text.splitlines()]
+    printed, documented = run_session(page, server.port)
+    assert printed == documented
 
 
 @pytest.mark.parametrize(

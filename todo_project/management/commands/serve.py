@@ -23,6 +23,7 @@ from tasks.models import Task
 from todo_project import __version__
 from todo_project.server import SIGNALS, STOP_SECONDS
 from todo_project.server.socket_activation import passed_socket
+from todo_project.static_files import StaticFilesStorage
 
 #: How many connections may wait to be accepted.
 BACKLOG = 1024
@@ -42,6 +43,7 @@ class Command(BaseCommand):
     help = "Serve the API, its documentation and the admin. HOST, PORT, WORKERS and THREADS configure the server."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_missing_static_files()
         try:
             self.refuse_unusable_database()
         except DatabaseError as error:
@@ -79,6 +81,18 @@ class Command(BaseCommand):
         ):
             self.stderr.write(line, style_func=str)
         self.stderr.flush()
+
+
+def refuse_missing_static_files() -> None:
+    """Require the files that ``collectstatic`` makes, because pages without them have no styles.
+
+    Raises:
+        CommandError: there are none, and DEBUG is off.
+    """
+    if not settings.DEBUG and not (settings.STATIC_ROOT / StaticFilesStorage.manifest_name).exists():
+        raise CommandError(
+            "The static files are missing; run manage.py collectstatic --no-input", returncode=ExitCode.BAD_INPUT
+        )
 
 
 def refuse_wrong_role() -> None:
