@@ -3,11 +3,13 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS requirements
+# otel for traces: docs/operations.md.
+ARG REQUIREMENTS=prod
 WORKDIR /srv/todo
-COPY requirements/prod.txt requirements/
+COPY requirements/${REQUIREMENTS}.txt requirements/
 # The environment gets no pip, because a running service installs nothing.
 RUN python3 -m venv --without-pip .venv \
-    && python3 -m pip --python .venv/bin/python install --no-cache-dir --require-hashes --requirement requirements/prod.txt
+    && python3 -m pip --python .venv/bin/python install --no-cache-dir --require-hashes --requirement requirements/${REQUIREMENTS}.txt
 
 FROM requirements AS build
 COPY . .
