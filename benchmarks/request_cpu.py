@@ -2,6 +2,7 @@
 
 The benchmark calls the application in its own process, without a server and without waiting. So the time contains only
 the project's code, Django, REST framework and the driver. ``--profile get`` prints the time of each function.
+``--metrics`` measures without and with ``METRICS_PORT`` in turn, and prints the least time of each.
 """
 
 import cProfile
@@ -12,11 +13,13 @@ import sys
 import time
 from collections.abc import Callable
 from io import BytesIO
+from itertools import chain
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 from benchmarks.command_line import argument_parser, print_table, selected_databases
-from testing.databases import new_database
+from testing.databases import database_copy, new_database
 from testing.python_processes import python_output
 
 REQUESTS = 2000
@@ -94,22 +97,44 @@ def measure_operations(profiled: str | None) -> None:
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
 
 
+def measure_in_process(url: str, *arguments: str, **variables: str) -> dict[str, int]:
+    """Return the µs of each operation, measured in another process."""
+    output = python_output("-m", "benchmarks.request_cpu", "--here", *arguments, DATABASE_URL=url, **variables)
+    return {name: int(microseconds) for name, microseconds in (line.split("\t") for line in output.splitlines())}
+
+
+def compare_metrics(url: str, rounds: int) -> dict[str, tuple[object, ...]]:
+    """Return the least µs of each operation without and with metrics, and the difference."""
+    off, on = [], []
+    for _ in range(rounds):
+        with TemporaryDirectory() as directory:
+            metrics = {"METRICS_PORT": "1", "PROMETHEUS_MULTIPROC_DIR": directory}
+            for measured, variables in ((off, {}), (on, metrics)):
+                with database_copy(url) as copy:
+                    measured.append(measure_in_process(copy, **variables))
+    without, least = ({name: min(times[name] for times in each) for name in each[0]} for each in (off, on))
+    return {name: (time, least[name], f"{least[name] / time - 1:+.1%}") for name, time in without.items()}
+
+
 def main() -> None:
     """Measure in a process for each database, and print a table."""
     parser = argument_parser(__doc__)
     parser.add_argument("--profile", metavar="OPERATION")
+    parser.add_argument("--metrics", type=int, metavar="ROUNDS")
     options = parser.parse_args()
-    columns: dict[str, list[str]] = {}
+    columns: dict[str, list[object]] = {}
     kinds = selected_databases(options.database)
     for kind in kinds:
         with new_database(kind) as url:
-            arguments = ("--profile", options.profile) if options.profile else ()
-            for line in python_output(
-                "-m", "benchmarks.request_cpu", "--here", *arguments, DATABASE_URL=url
-            ).splitlines():
-                name, microseconds = line.split("\t")
-                columns.setdefault(name, []).append(microseconds)
-    print_table(("CPU µs", *kinds), [(name, *row) for name, row in columns.items()])
+            if options.metrics:
+                measured = compare_metrics(url, options.metrics)
+            else:
+                arguments = ("--profile", options.profile) if options.profile else ()
+                measured = {name: (time,) for name, time in measure_in_process(url, *arguments).items()}
+        for name, cells in measured.items():
+            columns.setdefault(name, []).extend(cells)
+    header = [[kind, f"{kind}, metrics", "difference"] if options.metrics else [kind] for kind in kinds]
+    print_table(("CPU µs", *chain(*header)), [(name, *row) for name, row in columns.items()])
 
 
 if __name__ == "__main__":

@@ -54,10 +54,11 @@ def connection_limit() -> int:
     return int(limit)
 
 
-def lacks_migrations() -> bool:
-    """Tell whether a migration of the code is missing from the database."""
+def find_missing_migration() -> str | None:
+    """Return the first migration that the database lacks, such as ``tasks.0001_task``, or ``None``."""
     executor = MigrationExecutor(connection)
-    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return next((f"{migration.app_label}.{migration.name}" for migration, _ in missing), None)
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -177,6 +178,15 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise timeout_error from error
         self._note_answer()
         return answer
+
+
+def find_cause(error: BaseException) -> str:
+    """Return why a statement could not run: ``pool`` without a free connection, otherwise ``database``.
+
+    In an outage the pool has no free connection either.
+    """
+    no_connection = isinstance(error.__cause__, PoolTimeout | TooManyRequests)
+    return "pool" if no_connection and not BoundedConnection.in_outage() else "database"
 
 
 class OutageFilter(logging.Filter):

@@ -77,6 +77,7 @@ class KeySet:
         # In seconds of time.monotonic.
         self._keys_expire = self._next_fetch = 0.0
         self._fetch_started: float | None = None
+        self._fetched: float | None = None
         self._fetch_ended = Condition()
         self._fetch_wanted, self._closed = Event(), Event()
         self._thread: Thread | None = None
@@ -92,13 +93,18 @@ class KeySet:
             self._wait_for_fetch()
             key = self.known.get((kid, algorithm))
             if not self.known:
-                raise ServiceUnavailable
+                raise ServiceUnavailable(cause="provider")
         return key
 
     @property
     def known(self) -> Keys:
         """The keys that have not expired."""
         return self._keys if monotonic() < self._keys_expire else {}
+
+    @property
+    def age(self) -> float:
+        """The seconds since the last successful fetch, or without one since the first attempt; 0 before it."""
+        return 0.0 if self._fetched is None else monotonic() - self._fetched
 
     def close(self) -> None:
         """End the thread."""
@@ -123,6 +129,7 @@ class KeySet:
             self.free_waiters += 1
 
     def _keep_fresh(self) -> None:
+        self._fetched = monotonic()
         while not self._closed.is_set():
             with self._fetch_ended:
                 self._fetch_wanted.clear()
@@ -131,7 +138,7 @@ class KeySet:
             keys = self._fetch()
             with self._fetch_ended:
                 if keys is not None:
-                    self._keys, self._keys_expire = keys, started + self.grace
+                    self._keys, self._keys_expire, self._fetched = keys, started + self.grace, started
                 self._fetch_started = None
                 self.fetches += 1
                 self._fetch_ended.notify_all()

@@ -162,8 +162,8 @@ def concurrency_middleware(
         if request.path_info.startswith(settings.ADMIN_PREFIX):
             try:
                 enter(request, f"admin {Throttle().identify_client(Request(request))}")
-            except Busy:
-                return unavailable_page()
+            except Busy as error:
+                return unavailable_page(error)
         response = get_response(request)
         if leave := getattr(request, "leave", None):
             if isinstance(response, StreamingHttpResponse) and CLOSES_RESPONSES in request.META:

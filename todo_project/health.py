@@ -9,7 +9,7 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from database.connections import lacks_migrations, release_connection
+from database.connections import find_missing_migration, release_connection
 from database.errors import is_unavailable
 from rest.problems.responses import respond
 from rest.problems.types import ServiceUnavailable
@@ -49,7 +49,7 @@ class Readiness:
         except TimeoutError:
             with self.lock:
                 is_fresh = monotonic() - self.answered_at < settings.READY_CACHE
-                return self.last_fault if is_fresh else ServiceUnavailable()
+                return self.last_fault if is_fresh else ServiceUnavailable(cause="database")
 
     def _ask_if_due(self) -> "Future[Exception | None]":
         with self.lock:
@@ -69,7 +69,10 @@ class Readiness:
 def find_fault_of_database() -> Exception | None:
     """Return why the database cannot serve requests, or ``None``."""
     try:
-        return ServiceUnavailable("The database lacks a migration") if lacks_migrations() else None
+        missing = find_missing_migration()
+        if missing is None:
+            return None
+        return ServiceUnavailable(f"The database lacks the migration {missing}", cause="migration")
     except Error as error:
         return error
     finally:
@@ -82,7 +85,7 @@ readiness = Readiness(ThreadPoolExecutor(1, "readyz"))
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answer 200 even without a database, because a restart would not repair an unavailable database."""
-    return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "ok", "build": settings.BUILD_VERSION})
 
 
 @require_safe
@@ -90,7 +93,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 if the database is available and has every migration, else 503."""
     fault = readiness.find_fault()
     if fault is None:
-        return JsonResponse({"status": "ok"})
+        return JsonResponse({"status": "ok", "build": settings.BUILD_VERSION})
     if isinstance(fault, ServiceUnavailable) or is_unavailable(fault):
         return respond(request, fault)
     raise fault

@@ -177,8 +177,9 @@ RATES = {"read": env.str("THROTTLE_READ", ""), "write": env.str("THROTTLE_WRITE"
 THROTTLES = {scope: parse_quota(rate) for scope, rate in RATES.items() if rate}
 THROTTLE_PROXIES = env.integer("THROTTLE_PROXIES", 0, 0, 10)
 
+ADDRESS = "[A-Za-z0-9.:_%-]+"
 HOST = env.str("HOST", "127.0.0.1")
-if not re.fullmatch("[A-Za-z0-9.:_%-]+", HOST):
+if not re.fullmatch(ADDRESS, HOST):
     raise ImproperlyConfigured(
         "Set HOST to an address, such as 127.0.0.1 for this machine or 0.0.0.0 for every interface"
     )
@@ -190,6 +191,18 @@ MAX_CONCURRENT_PER_USER = env.integer("MAX_CONCURRENT_PER_USER", max(1, THREADS 
 WAITING_REQUESTS = 128
 SPARE_THREADS = 8
 READY_CACHE = env.seconds("READY_CACHE", 1, 0, 3600)
+
+# Prometheus reads the metrics here; 0 means no metrics: docs/operations.md
+METRICS_PORT = env.integer("METRICS_PORT", 0, 0, 65535)
+METRICS_HOST = env.str("METRICS_HOST", "127.0.0.1")
+if not re.fullmatch(ADDRESS, METRICS_HOST):
+    raise ImproperlyConfigured("Set METRICS_HOST to an address, such as 127.0.0.1 for this machine")
+
+# The version, and the commit or the build of the image, as semantic versioning writes both.
+BUILD = env.str("BUILD", "")
+if BUILD and not re.fullmatch(r"[0-9A-Za-z.-]{1,64}", BUILD):
+    raise ImproperlyConfigured("Set BUILD to up to 64 letters, digits, dots and hyphens, such as the commit's hash")
+BUILD_VERSION = f"{__version__}+{BUILD}" if BUILD else __version__
 
 ALLOWED_HOSTS = env.texts(
     "ALLOWED_HOSTS",
@@ -286,6 +299,7 @@ OTEL_EXPORTER_OTLP_HEADERS = env.texts(
 OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", "todo")
 
 MIDDLEWARE = [
+    *(["observability.metrics.metrics_middleware"] if METRICS_PORT else []),
     "observability.request_id.request_id_middleware",
     *(["observability.tracing.tracing_middleware"] if OTEL_EXPORTER_OTLP_ENDPOINT else []),
     *(["observability.access_log.access_log_middleware"] if ACCESS_LOG else []),

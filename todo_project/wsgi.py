@@ -83,4 +83,9 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
     return response
 
 
+if settings.METRICS_PORT:
+    from todo_project.worker_metrics import Sampler
+
+    Sampler().start()
+
 notify_ready()

@@ -243,6 +243,26 @@ def test_recovered_provider_is_asked_within_the_interval(provider, key_set):
     assert found(keys)
 
 
+def test_age_of_keys_counts_from_the_last_successful_fetch(provider, key_set, caplog):
+    keys = key_set(lifespan=0.05)
+    assert keys.age == 0
+    assert found(keys)
+    assert 0 < keys.age < MARGIN_SECONDS
+    provider.answer_with(b"", 500)
+    wait_for(lambda: keys.age > 0.5, "the keys grow old")
+    provider.answer = provider.send_jwks
+    wait_for(lambda: keys.age < 0.3, "the keys are young again")
+
+
+def test_age_without_keys_counts_from_the_first_attempt(provider, key_set, caplog):
+    provider.answer_with(b"", 500)
+    keys = key_set(lifespan=0.05)
+    with pytest.raises(ServiceUnavailable) as error:
+        found(keys)
+    assert error.value.cause == "provider"
+    wait_for(lambda: keys.age > 0.5, "the keys grow old")
+
+
 def test_empty_jwks_drops_every_key(provider, key_set):
     keys = key_set(lifespan=0.05)
     assert found(keys)

@@ -28,6 +28,7 @@ from drf_problems.utils import register_exception
 from drf_problems.views import ErrorDocumentationView
 from rest_framework import exceptions as drf_exceptions
 
+from database.connections import find_cause
 from database.errors import is_unavailable
 from observability.request_id import current_request_id
 from observability.security_events import log_event
@@ -99,11 +100,13 @@ def respond(request: HttpRequest, error: BaseException | None) -> HttpResponse:
         body["errors"] = problem.faults
     if rendered.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         body["request_id"] = current_request_id()
-    return HttpResponse(
+    response = HttpResponse(
         json.dumps(body, separators=(",", ":")),
         status=rendered.status_code,
         headers={**rendered.headers, **problem.headers, "Content-Type": CONTENT_TYPE},
     )
+    response.problem = problem  # type: ignore[attr-defined]  # observability/metrics.py counts its cause
+    return response
 
 
 def instance(request: HttpRequest) -> str:
@@ -123,7 +126,7 @@ def as_problem(error: BaseException | None) -> Problem:
         case drf_exceptions.APIException():
             return PROBLEMS.get(error.default_code, ServerError)()
         case Exception() if is_unavailable(error):
-            return ServiceUnavailable()
+            return ServiceUnavailable(cause=find_cause(error))
         case _:
             return _translate_django_error(error)
 
@@ -158,7 +161,7 @@ def django_handler(page: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
             return respond(request, error)
         log_refusal(request, error)
         if is_unavailable(error):
-            return unavailable_page()
+            return unavailable_page(error)
         return page(request, exception) if exception else page(request)
 
     return handle
@@ -174,10 +177,12 @@ def log_refusal(request: HttpRequest, error: BaseException | None) -> None:
         log_event(logging.WARNING, "permission_refused", "Permission refused", request, user or None)
 
 
-def unavailable_page() -> HttpResponse:
-    """Answer in the admin while the database is unavailable."""
+def unavailable_page(error: BaseException | None) -> HttpResponse:
+    """Answer in the admin while the database is unavailable or no slot is free."""
     status, wait = ServiceUnavailable.status_code, ServiceUnavailable.wait
-    return HttpResponse(render_to_string("503.html"), status=status, headers={"Retry-After": str(wait)})
+    response = HttpResponse(render_to_string("503.html"), status=status, headers={"Retry-After": str(wait)})
+    response.problem = as_problem(error)  # type: ignore[attr-defined]
+    return response
 
 
 bad_request = django_handler(defaults.bad_request)

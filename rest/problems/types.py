@@ -280,9 +280,16 @@ class ServiceUnavailable(Problem):
     default_detail = "The service cannot answer for the moment"
     wait = 1
 
+    def __init__(self, detail: str | None = None, *, cause: str = "other") -> None:
+        super().__init__(detail)
+        self.cause = cause
+
 
 class Busy(ServiceUnavailable):
     """The refusal of a request for which the service has no thread; nothing has failed."""
+
+    def __init__(self) -> None:
+        super().__init__(cause="busy")
 
 
 PROBLEMS = {problem.default_code: problem for problem in Problem.__subclasses__()}

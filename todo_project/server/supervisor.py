@@ -6,12 +6,16 @@ docs/decisions/0015-stop.md gives the reasons.
 import os
 import select
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from granian import _signals
@@ -28,8 +32,8 @@ NOHUP = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 #: Signals within these seconds count as one, because ``make`` forwards a ``SIGTERM`` that the server also got.
 REPEAT_SECONDS = 0.25
 
-#: The main process folds SQLite's write-ahead log into the database at this interval, in seconds.
-FOLD_INTERVAL = 10.0
+#: The main process folds SQLite's write-ahead log into the database, and replaces an ended exporter, at this interval.
+UPKEEP_INTERVAL = 10.0
 
 
 class Wakeup:
@@ -74,20 +78,71 @@ class PeriodicWakeup(Wakeup):
         return True
 
 
+class Exporter:
+    """The process that serves the metrics, and the directory of the workers' files.
+
+    ``todo_project/server/exporter.py`` is its program. Workers find the directory in the environment.
+
+    Args:
+        descriptor: the listening socket.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.directory = mkdtemp(prefix="todo-metrics-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = self.directory
+
+    def start(self) -> None:
+        """Start the process in a session of its own, so that signals to the server's group do not end it."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "todo_project.server.exporter", str(self.descriptor)],
+            stdin=subprocess.PIPE,
+            pass_fds=[self.descriptor],
+            start_new_session=True,
+            # A scrape of an unavailable database must not wait for it.
+            env={**os.environ, "DB_START_TIMEOUT": "0"},
+        )
+
+    def has_ended(self) -> bool:
+        """Tell whether the process has ended."""
+        return self.process.poll() is not None
+
+    def restart(self) -> None:
+        """Replace the process, so that it runs the code of the new workers."""
+        self._stop()
+        self.start()
+
+    def finish(self) -> None:
+        """End the process, and remove the directory."""
+        self._stop()
+        rmtree(self.directory, ignore_errors=True)
+
+    def _stop(self) -> None:
+        self.process.kill()  # it has nothing to finish
+        self.process.wait()
+        self.process.stdin.close()  # type: ignore[union-attr]
+
+
 class Server(MPServer):  # type: ignore[misc]  # granian is untyped
     """A granian server that listens on open sockets and stops in time.
 
     Attributes:
         descriptors: the sockets: one per worker, or one that all workers share.
         sqlite_file: the database file whose log the main process folds in; empty without SQLite.
+        metrics_descriptor: the socket for the metrics; 0 without ``METRICS_PORT``.
     """
 
     descriptors: tuple[int, ...]
     sqlite_file: str
+    metrics_descriptor: int
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.main_loop_interrupt = PeriodicWakeup(FOLD_INTERVAL, lambda: fold_in(self.sqlite_file))
+        self.main_loop_interrupt = PeriodicWakeup(UPKEEP_INTERVAL, self._upkeep)
+        self.exporter = Exporter(self.metrics_descriptor) if self.metrics_descriptor else None
+        if self.exporter:
+            self.on_startup(self.exporter.start)
+            self.on_reload(self.exporter.restart)
         self.on_shutdown(self._finish)
         self.stopping = Wakeup()
         self.stopped_at: float | None = None
@@ -129,9 +184,18 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         self.stopping.set()
         self.main_loop_interrupt.set()
 
+    def _upkeep(self) -> None:
+        """Fold in the write-ahead log, and replace an exporter that has ended."""
+        fold_in(self.sqlite_file)
+        if self.exporter and self.exporter.has_ended():
+            logger.error("Replacing the exporter of the metrics, because it has ended")
+            self.exporter.start()
+
     def _finish(self) -> None:
         """Leave a complete database file, and exit with 0 after a stop, even if a worker stopped first."""
         fold_in(self.sqlite_file, timeout=1)
+        if self.exporter:
+            self.exporter.finish()
         if self.stopped_at is not None:
             self.interrupt_children.clear()
 

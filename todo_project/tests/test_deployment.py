@@ -48,6 +48,29 @@ def test_control_without_hardening_unit_is_exposed(tmp_path):
     assert rate_exposure(tmp_path / "todo@.service") > 8
 
 
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "arguments", [("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")], ids=["check", "test"]
+)
+def test_promtool_accepts_prometheus_files(arguments):
+    """``check config`` checks the alerts too."""
+    command = [find_program("promtool", "prometheus"), *arguments]
+    process = subprocess.run(
+        command, cwd=settings.BASE_DIR / "deploy" / "prometheus", capture_output=True, text=True, check=False
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+@pytest.mark.once
+def test_each_alert_fires_and_is_silent_in_the_tests():
+    directory = settings.BASE_DIR / "deploy" / "prometheus"
+    alerts = re.findall(r"- alert: (\w+)", (directory / "alerts.yml").read_text())
+    tested = (directory / "alerts_test.yml").read_text()
+    silent = re.findall(r"alertname: (\w+), exp_alerts: \[\]", tested)
+    firing = re.findall(r"alertname: (\w+)\n\s+exp_alerts:\n\s+- exp_labels", tested)
+    assert alerts == sorted(set(firing), key=alerts.index) == sorted(set(silent), key=alerts.index)
+
+
 @pytest.mark.parametrize("page", ["deployment", "operations"])
 def test_documented_commands_name_the_settings_file(page):
     text = (settings.BASE_DIR / "docs" / f"{page}.md").read_text()

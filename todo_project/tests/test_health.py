@@ -1,5 +1,6 @@
 """The probes ``/healthz`` and ``/readyz``."""
 
+import json
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -12,10 +13,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from testing.ports import free_port
-from todo_project import health
+from todo_project import __version__, health
 from todo_project.health import Readiness
 
-OK = {"status": "ok"}
+OK = {"status": "ok", "build": __version__}
 
 
 UNAVAILABLE = "The service cannot answer for the moment"
@@ -83,7 +84,7 @@ def test_healthz_answers_without_a_database(client, method):
     """Without the mark ``django_db`` a query would fail the test."""
     response = getattr(client, method)("/healthz")
     assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
-    assert response.content == (b"" if method == "head" else b'{"status": "ok"}')
+    assert response.content == (b"" if method == "head" else json.dumps(OK).encode())
 
 
 @pytest.mark.django_db
@@ -103,7 +104,7 @@ def test_healthz_with_unavailable_database_answers_200(client):
 def test_readyz_answers_200(client, method):
     response = getattr(client, method)("/readyz")
     assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
-    assert response.content == (b"" if method == "head" else b'{"status": "ok"}')
+    assert response.content == (b"" if method == "head" else json.dumps(OK).encode())
 
 
 @pytest.mark.usefixtures("unavailable_database")
@@ -132,7 +133,7 @@ def test_readyz_after_the_outage_answers_200(client, tmp_path):
 def test_readyz_without_a_migration_answers_503(client, app):
     [(_, name)] = MigrationLoader(None).graph.leaf_nodes(app)
     assert MigrationRecorder.Migration.objects.filter(app=app, name=name).delete()[0] == 1
-    assert_unavailable(client.get("/readyz"), "The database lacks a migration")
+    assert_unavailable(client.get("/readyz"), f"The database lacks the migration {app}.{name}")
 
 
 @pytest.mark.django_db

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 IN_USE = "Port {} is in use; set PORT to a free one"
 LACKS_STATIC_FILES = "The static files are missing; run manage.py collectstatic --no-input"
-LACKS_MIGRATIONS = "The database lacks migrations; run manage.py migrate"
+LACKS_MIGRATION = "The database lacks the migration {}.{}; run manage.py migrate"
 
 
 @pytest.fixture
@@ -93,6 +93,7 @@ def test_serve_becomes_granian_with_the_settings(settings, programs):
         "todo_project.server",
         arguments[4],
         serve.sqlite_file(connection),
+        "",
         "--interface=wsgi",
         "--http=1",
         "--no-ws",
@@ -178,6 +179,29 @@ def test_host_that_does_not_resolve_is_refused(settings, programs, monkeypatch):
 def test_database_in_memory_is_refused(programs, monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "NAME", ":memory:")
     assert_refused(programs, "Set DATABASE_URL to a file, because each process would have a database of its own")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [("127.0.0.1", "127.0.0.1"), pytest.param("::1", "[::1]", marks=needs_ipv6)]
+)
+def test_metrics_port_gets_a_socket_of_its_own(settings, programs, host, address):
+    settings.METRICS_HOST, settings.METRICS_PORT = host, free_port()
+    assert serve_output().splitlines()[-1] == f"Metrics        http://{address}:{settings.METRICS_PORT}/metrics"
+    with socket.socket(fileno=int(programs[0][1][6])) as listening:
+        assert listening.getsockname()[:2] == (host, settings.METRICS_PORT)
+        assert listening.get_inheritable() is True
+
+
+def test_metrics_port_in_use_is_refused(settings, programs):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.METRICS_PORT = server.getsockname()[1]
+        assert_refused(programs, f"Port {settings.METRICS_PORT} is in use; set METRICS_PORT to a free one")
+
+
+def test_metrics_host_of_another_machine_is_refused(settings, programs):
+    settings.METRICS_HOST, settings.METRICS_PORT = "192.0.2.1", free_port()
+    message = "Cannot listen on 192.0.2.1: Cannot assign requested address; set METRICS_HOST and METRICS_PORT"
+    assert_refused(programs, message)
 
 
 @needs_ipv6
@@ -277,7 +301,7 @@ def test_notify_ready_without_a_listener_does_nothing(monkeypatch, tmp_path):
 def test_database_without_a_migration_is_refused(programs, app):
     last = MigrationRecorder.Migration.objects.filter(app=app).order_by("name").last()
     last.delete()
-    assert_refused(programs, LACKS_MIGRATIONS)
+    assert_refused(programs, LACKS_MIGRATION.format(app, last.name))
 
 
 def test_missing_static_files_are_refused(settings, programs, tmp_path):
@@ -295,7 +319,7 @@ def test_unavailable_database_is_refused_in_one_sentence(programs, monkeypatch):
     def fail():
         raise OperationalError("connection refused\nIs the server running?")
 
-    monkeypatch.setattr(serve, "lacks_migrations", fail)
+    monkeypatch.setattr(serve, "find_missing_migration", fail)
     assert_refused(programs, "The database of DATABASE_URL cannot be used: connection refused")
 
 

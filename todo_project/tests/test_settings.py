@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import EnvError
 
 from testing.python_processes import REQUIRED_SETTINGS, json_output_of, run_python
+from todo_project import __version__
 
 pytestmark = pytest.mark.once
 
@@ -99,6 +100,11 @@ INVALID_SETTINGS = [
     ({"THROTTLE_WRITE": "0/minute"}, SET_THROTTLES),
     ({"THROTTLE_WRITE": "10/week"}, SET_THROTTLES),
     *(({"HOST": host}, SET_HOST) for host in ("[::1]", "http://localhost", "a b", "\u0661.0.0.1")),
+    ({"METRICS_HOST": "[::1]"}, "Set METRICS_HOST to an address, such as 127.0.0.1 for this machine"),
+    *(
+        ({"BUILD": build}, "Set BUILD to up to 64 letters, digits, dots and hyphens, such as the commit's hash")
+        for build in ("a b", "a+b", "a" * 65)
+    ),
     *(
         ({"ALLOWED_HOSTS": hosts}, SET_ALLOWED_HOSTS)
         for hosts in (",", "localhost,", "a,,b", "https://localhost", "localhost:8000", "*.example.org", "a b", "::1")
@@ -327,6 +333,11 @@ def test_settings_take_values_from_the_environment():
         "CSRF_COOKIE_SECURE": True,
         "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
     }
+
+
+def test_build_follows_the_version():
+    assert settings_with("BUILD_VERSION") == {"BUILD_VERSION": __version__}
+    assert settings_with("BUILD_VERSION", BUILD="3f2c9a1") == {"BUILD_VERSION": f"{__version__}+3f2c9a1"}
 
 
 def test_cookies_under_https_have_secure_names():
@@ -677,6 +688,7 @@ WHOLE_NUMBERS = {
     "DB_POOL_SIZE": (1, 1000),
     "DB_CONNECT_TIMEOUT": (1, 60),
     "PORT": (1, 65535),
+    "METRICS_PORT": (0, 65535),
     "WORKERS": (1, 256),
     "THREADS": (1, 256),
     "MAX_CONCURRENT_PER_USER": (1, 4),

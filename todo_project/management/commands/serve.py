@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -17,10 +18,9 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
 from changes.epoch import is_epoch_current, renew_epoch_of_copy
 from commands.base import ExitCode
 from database import row_security
-from database.connections import lacks_migrations
+from database.connections import find_missing_migration
 from database.errors import first_line
 from tasks.models import Task
-from todo_project import __version__
 from todo_project.server import SIGNALS, STOP_SECONDS
 from todo_project.server.socket_activation import passed_socket
 from todo_project.static_files import StaticFilesStorage
@@ -50,10 +50,11 @@ class Command(BaseCommand):
             reason = f"The database of DATABASE_URL cannot be used: {first_line(error)}"
             raise CommandError(reason, returncode=ExitCode.DATABASE_FAILED) from error
         passed = passed_socket()
+        metrics = [open_metrics_socket()] if settings.METRICS_PORT else []
         sockets = [passed] if passed else open_sockets()
-        logger.info("To-do tasks %s starts", __version__)
+        logger.info("To-do tasks %s starts", settings.BUILD_VERSION)
         self.print_addresses(*(passed.getsockname()[:2] if passed else (settings.HOST, settings.PORT)))
-        become_server(sockets)
+        become_server(sockets, metrics)
 
     def refuse_unusable_database(self) -> None:
         """Check migrations, role and limits of the database, and note that it was restored.
@@ -64,20 +65,23 @@ class Command(BaseCommand):
         if connection.settings_dict["NAME"] == ":memory:":
             raise CommandError("Set DATABASE_URL to a file, because each process would have a database of its own")
         self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
-        if lacks_migrations():
+        if missing := find_missing_migration():
             raise CommandError(
-                "The database lacks migrations; run manage.py migrate", returncode=ExitCode.DATABASE_FAILED
+                f"The database lacks the migration {missing}; run manage.py migrate",
+                returncode=ExitCode.DATABASE_FAILED,
             )
         refuse_wrong_role()
         expire_states_of_other_database()
 
     def print_addresses(self, host: str, port: int) -> None:
         """Print the addresses to standard error, because the log uses standard output."""
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        address = url(host, port)
+        metrics = f"{url(settings.METRICS_HOST, settings.METRICS_PORT)}/metrics"
         for line in (
             f"API            {address}/api/tasks",
             f"Documentation  {address}/api/docs",
             *([f"Admin          {address}/admin/"] if settings.ADMIN else []),
+            *([f"Metrics        {metrics}"] if settings.METRICS_PORT else []),
         ):
             self.stderr.write(line, style_func=str)
         self.stderr.flush()
@@ -93,6 +97,11 @@ def refuse_missing_static_files() -> None:
         raise CommandError(
             "The static files are missing; run manage.py collectstatic --no-input", returncode=ExitCode.BAD_INPUT
         )
+
+
+def url(host: str, port: int) -> str:
+    """Return the URL of an address."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def refuse_wrong_role() -> None:
@@ -135,24 +144,47 @@ def open_sockets() -> list[socket.socket]:
     Raises:
         CommandError: this machine lacks the address, or the port is in use.
     """
-    try:
-        first = listen(settings.HOST)
+    with refusing_unusable_address("HOST", "PORT"):
+        first = listen(settings.HOST, settings.PORT)
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        return [first, *(listen(first.getsockname()[0], shared=True) for _ in range(1, settings.WORKERS))]
+        address = first.getsockname()[0]
+        return [first, *(listen(address, settings.PORT, shared=True) for _ in range(1, settings.WORKERS))]
+
+
+def open_metrics_socket() -> socket.socket:
+    """Return a listening socket for the metrics.
+
+    Raises:
+        CommandError: this machine lacks the address, or the port is in use.
+    """
+    with refusing_unusable_address("METRICS_HOST", "METRICS_PORT"):
+        return listen(settings.METRICS_HOST, settings.METRICS_PORT)
+
+
+@contextmanager
+def refusing_unusable_address(host: str, port: str) -> Iterator[None]:
+    """Turn the failure to listen into a sentence that names the settings ``host`` and ``port``.
+
+    Raises:
+        CommandError: this machine lacks the address, or the port is in use.
+    """
+    try:
+        yield
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise CommandError(f"Port {settings.PORT} is in use; set PORT to a free one") from error
-        raise CommandError(f"Cannot listen on {settings.HOST}: {error.strerror}; set HOST and PORT") from error
+            raise CommandError(f"Port {getattr(settings, port)} is in use; set {port} to a free one") from error
+        reason = f"Cannot listen on {getattr(settings, host)}: {error.strerror}; set {host} and {port}"
+        raise CommandError(reason) from error
 
 
-def listen(host: str, *, shared: bool = False) -> socket.socket:
-    """Return a socket that listens on ``host`` and ``PORT``."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Return a socket that listens on ``host`` and ``port``."""
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listening.bind((host, settings.PORT))
+        listening.bind((host, port))
         listening.listen(BACKLOG)
     except OSError:
         listening.close()
@@ -160,21 +192,26 @@ def listen(host: str, *, shared: bool = False) -> socket.socket:
     return listening
 
 
-def become_server(sockets: Sequence[socket.socket]) -> None:
-    """Replace this process by granian on open sockets.
+def become_server(sockets: Sequence[socket.socket], metrics: Sequence[socket.socket]) -> None:
+    """Replace this process by granian on open sockets; ``metrics`` has a socket if metrics are on.
 
     The new program must find the modules of this project, and no module of the working directory.
     """
-    for listening in sockets:
-        listening.set_inheritable(True)
     host, port, *_ = sockets[0].getsockname()
-    descriptors = ",".join(str(listening.detach()) for listening in sockets)
-    program = ("-P", "-m", "todo_project.server", descriptors, sqlite_file(connection), *granian_options(host, port))
+    descriptors = [inheritable(sockets), sqlite_file(connection), inheritable(metrics)]
+    program = ("-P", "-m", "todo_project.server", *descriptors, *granian_options(host, port))
     path = os.pathsep.join(filter(None, (str(settings.BASE_DIR), os.environ.get("PYTHONPATH"))))
     # The server unblocks the signals after it has set its handlers.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     arguments = [sys.executable, *program, "todo_project.wsgi:application"]
     os.execve(sys.executable, arguments, {**os.environ, "PYTHONPATH": path})
+
+
+def inheritable(sockets: Sequence[socket.socket]) -> str:
+    """Return the descriptors of sockets, which the new program inherits."""
+    for listening in sockets:
+        listening.set_inheritable(True)
+    return ",".join(str(listening.detach()) for listening in sockets)
 
 
 def sqlite_file(database: Any) -> str:
