@@ -1,12 +1,16 @@
-"""Migration operations for the triggers that number each change and remember each removal.
+"""The triggers that number each change and remember each removal, and the migration operations that create them.
 
 Triggers see every write: of the API, the admin, commands and ``psql``. docs/decisions/0019-changes.md
 """
 
 from typing import Any
 
+from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import RunPython
+
+from database.connections import LOCK_TIMEOUT
 
 # STABLE and not IMMUTABLE, because a cached plan would keep the value of an immutable function.
 SET_OFFSET = """
@@ -103,17 +107,23 @@ SQLITE_TRIGGERS = {
     """,
 }
 
+#: The name of each trigger of a table, and whether writes of the service fire the trigger.
+STORED_TRIGGERS = {
+    "postgresql": "SELECT tgname, tgenabled IN ('O', 'A') FROM pg_trigger WHERE tgrelid = to_regclass(%s)",
+    "sqlite": "SELECT name, TRUE FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
+}
+
 
 def create_functions() -> RunPython:
     """Return a migration operation that creates the functions of the triggers in PostgreSQL."""
 
     def create(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
         if schema_editor.connection.vendor == "postgresql":
-            _execute(schema_editor, *CREATE_FUNCTIONS, offset=0)
+            _execute(schema_editor.connection, *CREATE_FUNCTIONS, offset=0)
 
     def drop(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
         if schema_editor.connection.vendor == "postgresql":
-            _execute(schema_editor, *DROP_FUNCTIONS)
+            _execute(schema_editor.connection, *DROP_FUNCTIONS)
 
     return RunPython(create, drop)
 
@@ -126,26 +136,55 @@ def track_changes(table: str) -> RunPython:
     """
 
     def create(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        numbers = {f"next_of_{row.lower()}": NEXT_NUMBER.format(table=table, row=row) for row in ("NEW", "OLD")}
-        triggers = _triggers(schema_editor)
-        statements = (f"CREATE TRIGGER {table}_{name} {body}" for name, body in triggers.items())
-        _execute(schema_editor, *statements, table=table, **numbers)
+        _create_triggers(schema_editor.connection, table)
 
     def drop(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        of_table = f" ON {table}" if schema_editor.connection.vendor == "postgresql" else ""
-        _execute(schema_editor, *(f"DROP TRIGGER {table}_{name}{of_table}" for name in _triggers(schema_editor)))
+        _drop_triggers(schema_editor.connection, table)
 
     return RunPython(create, drop)
 
 
-def _triggers(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, str]:
-    return POSTGRESQL_TRIGGERS if schema_editor.connection.vendor == "postgresql" else SQLITE_TRIGGERS
+def trigger_faults(table: str) -> dict[str, str]:
+    """Return ``missing`` or ``disabled`` by the name of each trigger that does not number or remember changes."""
+    with connection.cursor() as cursor:
+        cursor.execute(STORED_TRIGGERS[connection.vendor], [table])
+        enabled = dict(cursor.fetchall())
+    expected = (f"{table}_{name}" for name in _triggers(connection))
+    return {name: "disabled" if name in enabled else "missing" for name in expected if not enabled.get(name)}
 
 
-def _execute(schema_editor: BaseDatabaseSchemaEditor, *statements: str, **parts: object) -> None:
-    if schema_editor.connection.vendor == "postgresql":
-        with schema_editor.connection.cursor() as cursor:
+def restore_triggers(table: str) -> None:
+    """Create the triggers of a table again.
+
+    Raises:
+        OperationalError: another transaction has locked the table.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            _execute(connection, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        _drop_triggers(connection, table)
+        _create_triggers(connection, table)
+
+
+def _create_triggers(connection: BaseDatabaseWrapper, table: str) -> None:
+    numbers = {f"next_of_{row.lower()}": NEXT_NUMBER.format(table=table, row=row) for row in ("NEW", "OLD")}
+    statements = (f"CREATE TRIGGER {table}_{name} {body}" for name, body in _triggers(connection).items())
+    _execute(connection, *statements, table=table, **numbers)
+
+
+def _drop_triggers(connection: BaseDatabaseWrapper, table: str) -> None:
+    of_table = f" ON {table}" if connection.vendor == "postgresql" else ""
+    _execute(connection, *(f"DROP TRIGGER IF EXISTS {table}_{name}{of_table}" for name in _triggers(connection)))
+
+
+def _triggers(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    return POSTGRESQL_TRIGGERS if connection.vendor == "postgresql" else SQLITE_TRIGGERS
+
+
+def _execute(connection: BaseDatabaseWrapper, *statements: str, **parts: object) -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
             cursor.execute("SELECT quote_ident(current_schema())")
             [parts["schema"]] = cursor.fetchone()
-    for statement in statements:
-        schema_editor.execute(statement.format(**parts), params=None)
+        for statement in statements:
+            cursor.execute(statement.format(**parts), None)

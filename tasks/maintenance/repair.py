@@ -9,6 +9,8 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Value
 from django.utils import timezone
 
+from changes.epoch import renew_epoch
+from changes.triggers import restore_triggers, trigger_faults
 from database.connections import LOCK_TIMEOUT
 from database.expressions import Trim
 from tasks.maintenance.verification import CONSTRAINTS, INDEXES, VIOLATIONS, Finding
@@ -34,6 +36,9 @@ def repair(findings: Sequence[Finding], batch_size: int) -> None:
         elif finding.kind != "rule" and finding.name in CONSTRAINTS and connection.vendor == "postgresql":
             with suppress(OperationalError):  # another transaction has locked the table
                 _enforce_constraint(finding)
+    if trigger_faults(Task._meta.db_table):
+        with suppress(OperationalError):
+            _restore_triggers()
 
 
 def repairable_tasks() -> TaskQuerySet:
@@ -55,6 +60,13 @@ def _build_index(finding: Finding) -> None:
         if finding.kind == "invalid":
             editor.remove_index(Task, INDEXES[finding.name], **concurrently)
         editor.add_index(Task, INDEXES[finding.name], **concurrently)
+
+
+def _restore_triggers() -> None:
+    """Restore the triggers of the change feed, and let every app start again, because the feed lacks changes."""
+    with transaction.atomic():
+        restore_triggers(Task._meta.db_table)
+        renew_epoch()
 
 
 def _enforce_constraint(finding: Finding) -> None:

@@ -14,6 +14,7 @@ from django.db.models import CharField, CheckConstraint, Count, Q, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from changes.triggers import trigger_faults
 from database.expressions import HasAny, IsUTF8, IsUUID
 from identity.user_ids import SINGLE_USER_ID
 from tasks.models import Task
@@ -34,11 +35,11 @@ VIOLATIONS = {name: ~Q(constraint.condition) for name, constraint in CONSTRAINTS
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that tasks break, or a part of the table that is missing or invalid.
+    """A rule that tasks break, or a part of the table that is missing, invalid or disabled.
 
     Attributes:
-        kind: ``rule``, ``missing`` or ``invalid``.
-        name: the name of the rule, constraint, index or column.
+        kind: ``rule``, ``missing``, ``invalid`` or ``disabled``.
+        name: the name of the rule, constraint, index, column or trigger.
         tasks: the number of tasks that break the rule.
         sample: the ids of some of these tasks.
     """
@@ -101,7 +102,7 @@ def rule_violations() -> Iterator[tuple[str, Q]]:
 
 
 def verify_schema() -> list[Finding]:
-    """Return the constraints, indexes and columns of the model that the table lacks or does not enforce."""
+    """Return the constraints, indexes, columns and triggers that the table lacks or does not enforce."""
     with connection.cursor() as cursor:
         table = Task._meta.db_table
         constraints = connection.introspection.get_constraints(cursor, table)
@@ -113,7 +114,8 @@ def verify_schema() -> list[Finding]:
         *(f"not null {column.name}" for column in columns if not column.null_ok),
     }
     missing = [Finding("missing", name) for name in _expected() if name not in enforced]
-    return missing + [Finding("invalid", name) for name in _invalid()]
+    invalid = [Finding("invalid", name) for name in _invalid()]
+    return missing + invalid + [Finding(kind, name) for name, kind in trigger_faults(table).items()]
 
 
 def _expected() -> Iterator[str]:

@@ -16,10 +16,10 @@ from tasks.models import Task
 class Command(OperatorCommand):
     """A verification of the whole table, one statement per batch, and of its schema.
 
-    Run it every week, after restoring a backup and after manual changes, because a dropped constraint causes no error.
+    Run it every week, after a restore and after manual changes: a dropped constraint or trigger causes no error.
     """
 
-    help = "Report tasks that break a rule, and missing constraints and indexes. Exit with 1 after a finding."
+    help = "Report tasks that break a rule, and missing constraints, indexes and triggers. Exit with 1 after a finding."
     default_batch_size = MAX_BATCH
     model = Task
 
@@ -28,7 +28,7 @@ class Command(OperatorCommand):
         parser.add_argument(
             "--fix",
             action="store_true",
-            help="First fix what loses no data: untrimmed titles, times out of order, indexes and constraints.",
+            help="First fix what loses no data: untrimmed titles, times out of order, indexes, constraints, triggers.",
         )
         self.add_batch_size(parser)
 

@@ -11,6 +11,7 @@ import sqlparse
 from django.db import connection, transaction
 from django.utils import timezone
 
+from changes.models import Epoch
 from tasks.maintenance.verification import CONSTRAINTS, INDEXES, RuleCheck
 from tasks.models import Task
 from tasks.rules import LATEST, MAX_VERSION
@@ -25,6 +26,16 @@ on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="
 
 TABLE = Task._meta.db_table
 
+#: The triggers of the change feed.
+TRIGGERS = [
+    f"{TABLE}_change_{name}"
+    for name in (
+        ("insert", "update", "deletion", "owner")
+        if connection.vendor == "sqlite"
+        else ("number", "deletion", "owner", "truncation")
+    )
+]
+
 parse_sql = cache(sqlparse.parse)
 
 
@@ -38,6 +49,10 @@ def execute(*statements):
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
+
+
+def drop_trigger(trigger):
+    execute(f"DROP TRIGGER {trigger}{'' if connection.vendor == 'sqlite' else f' ON {TABLE}'}")
 
 
 @contextmanager
@@ -63,6 +78,8 @@ def verify(*options):
 def findings(*lines, tasks=0):
     """Return the result of a verification that prints these findings."""
     summary = f"Verified {tasks} task{'s' * (tasks != 1)}; findings: {len(lines)}"
+    if not lines:
+        return success(f"{summary}\n")
     return failure(f"Findings: {len(lines)}", 1, out="\n".join([*lines, summary, ""]))
 
 
@@ -232,7 +249,23 @@ def test_missing_parts_of_sqlite_table_found():
         *INDEXES,
         "primary key id",
         *(f"not null {field.column}" for field in Task._meta.concrete_fields if not field.null),
+        *TRIGGERS,
     }
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_missing_trigger_found(trigger):
+    drop_trigger(trigger)
+    assert verify() == findings(f"{trigger}: missing")
+
+
+@on_postgresql
+@pytest.mark.parametrize("change", ["DISABLE", "ENABLE REPLICA"])
+def test_disabled_trigger_found(change):
+    execute(f"ALTER TABLE {TABLE} {change} TRIGGER {TABLE}_change_number")
+    assert verify() == findings(f"{TABLE}_change_number: disabled")
+    execute(f"ALTER TABLE {TABLE} ENABLE ALWAYS TRIGGER {TABLE}_change_number")
+    assert verify() == findings()
 
 
 @on_postgresql
@@ -319,6 +352,18 @@ def test_fix_builds_missing_index():
 def test_fix_rebuilds_invalid_index():
     execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'task_deleted'::regclass")
     assert verify("--fix") == success("Fixed: task_deleted: invalid\nVerified 0 tasks; findings: 0\n")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fix_restores_triggers_and_begins_epoch():
+    """Without the new epoch, an app would never get a change that no trigger has numbered."""
+    before = Epoch.objects.get().value
+    drop_trigger(TRIGGERS[0])
+    fixed = success(f"Fixed: {TRIGGERS[0]}: missing\nVerified 0 tasks; findings: 0\n")
+    assert verify("--fix") == fixed
+    TaskFactory()
+    assert Task.objects.get().change_number > 0
+    assert Epoch.objects.get().value != before
 
 
 @on_postgresql
