@@ -5,10 +5,12 @@ Raises:
 """
 
 import errno
+import glob
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, Any
@@ -19,6 +21,9 @@ from django.db import connection
 from commands.base import ExitCode
 
 STANDARD_INPUT = Path("-")
+
+#: The end of the name of an unfinished file.
+PARTIAL = ".partial"
 
 #: The most links in a path; Linux has the same limit.
 MAX_LINKS = 40
@@ -107,12 +112,20 @@ def is_standard_output(path: Path) -> bool:
     return False
 
 
+def remove_leftovers(target: Path) -> None:
+    """Remove the unfinished files that killed commands have left; a running command locks its file."""
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*{PARTIAL}"):
+        with suppress(OSError), leftover.open("rb") as file:
+            flock(file, LOCK_EX | LOCK_NB)
+            leftover.unlink()
+
+
 @contextmanager
 def replace_file(path: Path) -> Iterator[Callable[[str], Any]]:
     """Yield a function that writes text, and replace ``path`` once the new file is complete and on disk.
 
     Only the owner may read the new file. If ``path`` is a link, replace the file it leads to. Write directly to a
-    named pipe or device.
+    named pipe or device. A killed command leaves an unfinished file, which the next command for ``path`` removes.
     """
     try:
         target = follow_links(path)
@@ -121,9 +134,11 @@ def replace_file(path: Path) -> Iterator[Callable[[str], Any]]:
             with path.open("w", encoding="utf-8", newline="") as file:
                 yield file.write
             return
-        descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        remove_leftovers(target)
+        descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=PARTIAL)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                flock(descriptor, LOCK_EX)
                 yield file.write
                 file.flush()
                 os.fsync(descriptor)

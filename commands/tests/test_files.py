@@ -1,7 +1,10 @@
 """The files that commands write: who may read them, and which links commands follow."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -145,3 +148,35 @@ def test_file_that_cannot_be_replaced_leaves_nothing(tmp_path, write, monkeypatc
     with pytest.raises(CommandError, match="Operation not permitted"):
         write(tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import django
+django.setup()
+from commands.files import replace_file
+with replace_file(Path(sys.argv[1])) as write:
+    write("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_file_of_killed_command_is_removed_by_next(tmp_path):
+    file = tmp_path / "tasks[1].csv"
+    assert subprocess.run([sys.executable, "-c", KILLED, file], check=False).returncode == -signal.SIGKILL
+    [leftover] = tmp_path.iterdir()
+    assert leftover.name.startswith(".tasks[1].csv.")
+    write_export(tmp_path / "other.csv")
+    assert leftover.exists()
+    write_export(file)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.csv", "tasks[1].csv"]
+
+
+def test_unfinished_file_of_running_command_is_kept(tmp_path):
+    file = tmp_path / "tasks.csv"
+    with replace_file(file) as write:
+        write("first")
+        write_export(file)
+        assert file.read_text() == "text"
+    assert (file.read_text(), list(tmp_path.iterdir())) == ("first", [file])
