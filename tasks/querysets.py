@@ -179,9 +179,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Flip ``completed``."""
         return self._run(self.toggle_query(timezone.now()))
 
-    def move_to_trash(self) -> int:
-        """Move to the trash."""
-        return self._run(self.trash_query(timezone.now()))
+    def move_to_trash(self, deleted_at: datetime | None = None) -> int:
+        """Move to the trash; statements with the same ``deleted_at`` can be undone together."""
+        now = timezone.now()
+        return self._run(self.change_query(now, deleted_at=deleted_at or now))
 
     def restore(self) -> int:
         """Bring back from the trash."""

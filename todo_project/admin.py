@@ -1,7 +1,6 @@
 """The admin's lists of log entries, users and groups, with their own filters only."""
 
 import logging
-from typing import ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
@@ -11,20 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from observability.security_events import log_event
+from tasks.admin.history import sentence_of
+from tasks.admin.lists import FilteredAdmin
 from todo_project.admin_sessions import end_sessions
 
 
-class AllowedLookups:
-    """A mixin that refuses the lookups of Django's admin, because a regular expression can hang a worker."""
-
-    allowed_lookups: ClassVar[frozenset[str]] = frozenset()
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in self.allowed_lookups
-
-
 @admin.register(LogEntry)
-class LogEntryAdmin(AllowedLookups, admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
+class LogEntryAdmin(FilteredAdmin):
     """A read-only list of log entries, newest first; an action on many tasks has one entry."""
 
     list_display = ("action_time", "user", "object_repr", "message")
@@ -36,8 +28,8 @@ class LogEntryAdmin(AllowedLookups, admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="change")
     def message(self, entry: LogEntry) -> str:
-        """Return the entry's message, or its kind if it has no message."""
-        return entry.get_change_message() or entry.get_action_flag_display()
+        """Return the entry's sentence, or its kind if it has none; the history of a task has the values."""
+        return sentence_of(entry) or entry.get_action_flag_display()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -53,13 +45,15 @@ admin.site.unregister((User, Group))
 
 
 @admin.register(User)
-class OperatorAdmin(AllowedLookups, UserAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
+class OperatorAdmin(FilteredAdmin, UserAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
     """The accounts of operators."""
 
     allowed_lookups = frozenset(
         {"is_staff__exact", "is_superuser__exact", "is_active__exact", "groups__id__exact", "groups__isnull"}
     )
     actions = ("end_sessions",)
+    empty_value_display = "none"
+    readonly_fields = ("last_login", "date_joined")  # Django sets both
 
     @admin.action(permissions=["change"], description="End sessions")
     def end_sessions(self, request: HttpRequest, users: QuerySet[User]) -> None:
@@ -72,5 +66,5 @@ class OperatorAdmin(AllowedLookups, UserAdmin):  # type: ignore[type-arg]  # has
 
 
 @admin.register(Group)
-class OperatorGroupAdmin(AllowedLookups, GroupAdmin):
+class OperatorGroupAdmin(FilteredAdmin, GroupAdmin):
     """The groups of operators."""

@@ -7,8 +7,9 @@ operator can run the action again to continue with the rest.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django import forms
@@ -21,10 +22,16 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 
 from database.connections import release_connection
+from rest.timestamps import format_timestamp
 from tasks.admin.form_fields import NO_PRIORITY, LabelFormField, PriorityFormField
+from tasks.admin.history import describe_writes
 from tasks.admin.selected_tasks import build_log_entry, selected_ids, selects_all
 from tasks.fields import label_patch
 from tasks.models import Task
@@ -43,6 +50,14 @@ PLACEHOLDER = "<!-- progress -->"
 
 LINE = '<li class="{}"><progress max="{}" value="{}" aria-label="Progress"></progress><span>{}</span></li>\n'
 
+BACK = '<li class="back"><a class="button" href="{}">Back to the tasks</a> {}</li>'
+
+#: Names of parameters and the values for which an action is idle.
+Filters = tuple[tuple[str, str | None], ...]
+
+NOT_IN_TRASH: Filters = (("where", "trash"),)
+ONLY_IN_TRASH: Filters = (("where", None),)
+
 logger = logging.getLogger(__name__)
 
 
@@ -60,11 +75,13 @@ class Action:
     Attributes:
         label: the imperative that operators choose.
         permission: the permission that the action needs.
+        idle_filters: the filters of lists that have no task for the action; ``None`` is the default choice.
     """
 
     name: str
     label: str
     permission: str
+    idle_filters: Filters
 
     # Without this, a template would call an action instead of reading its label.
     do_not_call_in_templates = True
@@ -83,6 +100,10 @@ class Action:
         """Return the permission, by the name that Django looks up."""
         return [self.permission]
 
+    def is_idle(self, filters: Mapping[str, str]) -> bool:
+        """Tell whether the list with these filters has no task for the action."""
+        return any(filters.get(name) == value for name, value in self.idle_filters)
+
 
 @dataclass(frozen=True)
 class TaskAction(Action):
@@ -95,6 +116,7 @@ class TaskAction(Action):
         write: writes every task of a set, and returns their number.
         is_irreversible: whether the action asks for a confirmation of every selection.
         limit_reason: the limit for which ``write`` leaves out selected tasks, if it does.
+        deleted_at: the time by which “Undo” finds the tasks, if the action moves tasks to the trash.
     """
 
     outcome: str
@@ -103,6 +125,7 @@ class TaskAction(Action):
     write: Callable[[TaskQuerySet], int]
     is_irreversible: bool = False
     limit_reason: str = ""
+    deleted_at: datetime | None = None
 
     def __call__(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
@@ -116,7 +139,11 @@ class TaskAction(Action):
         result = max(self.run(request, tasks), default=Result())
         skipped = len(selected_ids(request)) - sum(result)
         level = messages.SUCCESS if result.written else messages.WARNING
-        model_admin.message_user(request, self.summarize(result, skipped), level)
+        message = self.summarize(result, skipped)
+        if self.deleted_at and result.written:
+            undo = render_undo(request, request.GET.dict(), self.deleted_at, selected_ids(request))
+            message = format_html("{} {}", message, undo)
+        model_admin.message_user(request, message, level)
         return None
 
     def run(self, request: HttpRequest, tasks: TaskQuerySet) -> Iterator[Result]:
@@ -125,11 +152,14 @@ class TaskAction(Action):
         written = at_limit = 0
         for batch in self.select(tasks).in_batches(BATCH_SIZE):
             with transaction.atomic():
+                # Reading each task for the log would make an action on a whole list slow, and its entry long.
+                before = [] if selects_all(request) else list(batch.order_by().select_for_update())
                 selected = batch.order_by().count() if self.limit_reason else 0
                 written_now = self.write(batch.order_by())
                 written, at_limit = written + written_now, at_limit + max(selected - written_now, 0)
                 entry.object_repr = self.summarize(Result(written, at_limit))
-                entry.save(update_fields=["object_repr"] if entry.pk else None)
+                entry.change_message += describe_writes(before) if before else ""
+                entry.save(update_fields=["object_repr", "change_message"] if entry.pk else None)
             yield Result(written, at_limit)
 
     def summarize(self, result: Result, skipped: int = 0) -> str:
@@ -153,11 +183,11 @@ class TaskAction(Action):
         expected = count_or_estimate(self.select(tasks), EXACT_LIMIT)
         context = {**build_context(self, model_admin, request), "placeholder": PLACEHOLDER}
         page = render_to_string("admin/tasks/task/progress.html", context, request)
-        lines = self._render_lines(self.run(request, tasks), expected, request.get_full_path())
+        lines = self._render_lines(request, self.run(request, tasks), expected)
         # Without this header nginx would collect the response and show nothing until the end.
         return StreamingHttpResponse(fill_placeholder(page, lines), headers={"X-Accel-Buffering": "no"})
 
-    def _render_lines(self, results: Iterator[Result], expected: TaskCount, list_url: str) -> Iterator[str]:
+    def _render_lines(self, request: HttpRequest, results: Iterator[Result], expected: TaskCount) -> Iterator[str]:
         """Yield a line after each batch and one at the end; the style sheet shows the last line only."""
         result, started = Result(), time.monotonic()
         try:
@@ -171,7 +201,8 @@ class TaskAction(Action):
             yield format_html(LINE, "stopped", expected.number, sum(result), sentence)
         else:
             yield format_html(LINE, "done", 1, 1, f"Done: {self.summarize(result)}.")
-        yield format_html('<li class="back"><a class="button" href="{}">Back to the tasks</a></li>', list_url)
+        undo = render_undo(request, request.GET.dict(), self.deleted_at, None) if self.deleted_at else ""
+        yield format_html(BACK, request.get_full_path(), undo)
 
 
 @dataclass(frozen=True)
@@ -199,6 +230,23 @@ class ValueAction(Action):
         return TemplateResponse(request, "admin/tasks/task/confirm_action.html", context)
 
 
+@dataclass(frozen=True)
+class TimedAction(Action):
+    """An action that runs as the ``TaskAction`` of its time.
+
+    Attributes:
+        bind: returns the action of a time.
+    """
+
+    bind: Callable[[datetime], TaskAction]
+
+    def __call__(
+        self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
+    ) -> HttpResponseBase | None:
+        """Run the action; return ``None`` to redirect to the list."""
+        return self.bind(timezone.now())(model_admin, request, tasks)
+
+
 def build_context(action: Action, model_admin: "ModelAdmin[Task]", request: HttpRequest) -> dict[str, Any]:
     """Return what each page of an action needs."""
     return {
@@ -222,6 +270,28 @@ def describe_selection(request: HttpRequest, tasks: TaskQuerySet) -> dict[str, A
     }
 
 
+def render_undo(
+    request: HttpRequest, filters: dict[str, str], deleted_at: datetime, ids: Sequence[str] | None
+) -> SafeString:
+    """Return the button that restores the tasks which one action moved to the trash.
+
+    The button's form goes to the list of these tasks, and keeps the list's other filters for the way back. Operators
+    who may not restore tasks get no button.
+
+    Without ``ids``, the button restores every task that went to the trash at ``deleted_at``.
+    """
+    if not request.user.has_perm("tasks.change_task"):
+        return SafeString()
+    query = urlencode({**filters, "where": "trash", "trashed": format_timestamp(deleted_at)})
+    context = {
+        "url": f"{reverse('admin:tasks_task_changelist')}?{query}",
+        "checkbox_name": ACTION_CHECKBOX_NAME,
+        "ids": ",".join(ids or ()),
+        "everything": ids is None,
+    }
+    return render_to_string("admin/tasks/task/undo.html", context, request)
+
+
 def describe_progress(number: int, expected: TaskCount, seconds: float) -> str:
     """Return “20,000 of about 1,000,000 tasks, 10,000 per second, about 98 s left”."""
     rate = number / max(seconds, 0.001)
@@ -237,6 +307,21 @@ def fill_placeholder(page: str, parts: Iterator[str]) -> Iterator[str]:
     yield after
 
 
+def move_to_trash(deleted_at: datetime) -> TaskAction:
+    """Return the action that moves tasks to the trash at one time."""
+    return TaskAction(
+        name="move_to_trash",
+        label="Move to the trash",
+        outcome="moved to the trash",
+        skip_reason="already in the trash",
+        permission="delete",
+        idle_filters=NOT_IN_TRASH,
+        select=TaskQuerySet.live,
+        write=lambda tasks: tasks.move_to_trash(deleted_at),
+        deleted_at=deleted_at,
+    )
+
+
 def set_priority(priority: int) -> TaskAction:
     """Return the action that gives tasks a priority."""
     word = f"“{Priority(priority).label}”" if priority else NO_PRIORITY
@@ -246,6 +331,7 @@ def set_priority(priority: int) -> TaskAction:
         outcome=f"set to priority {word}",
         skip_reason="already of this priority or in the trash",
         permission="change",
+        idle_filters=NOT_IN_TRASH,
         select=lambda tasks: tasks.live().exclude(priority=priority),
         write=lambda tasks: tasks.change(priority=priority),
     )
@@ -259,6 +345,7 @@ def add_label(name: str) -> TaskAction:
         outcome=f"labelled “{name}”",
         skip_reason="already with this label or in the trash",
         permission="change",
+        idle_filters=NOT_IN_TRASH,
         select=lambda tasks: tasks.live().exclude(labels__has_label=name),
         write=lambda tasks: tasks.change(label_patch=label_patch({name: True})),
         limit_reason=f"already with {LABELS_MAX_NUMBER} labels",
@@ -273,6 +360,7 @@ def remove_label(name: str) -> TaskAction:
         outcome=f"freed of label “{name}”",
         skip_reason="without this label or in the trash",
         permission="change",
+        idle_filters=NOT_IN_TRASH,
         select=lambda tasks: tasks.live().filter(labels__has_label=name),
         write=lambda tasks: tasks.change(label_patch=label_patch({name: None})),
     )
@@ -285,6 +373,7 @@ ACTIONS = (
         outcome="completed",
         skip_reason="already completed or in the trash",
         permission="change",
+        idle_filters=(*NOT_IN_TRASH, ("completed__exact", "1")),
         select=lambda tasks: tasks.live().filter(completed=False),
         write=lambda tasks: tasks.change(completed=True),
     ),
@@ -294,6 +383,7 @@ ACTIONS = (
         outcome="reopened",
         skip_reason="already open or in the trash",
         permission="change",
+        idle_filters=(*NOT_IN_TRASH, ("completed__exact", "0")),
         select=lambda tasks: tasks.live().filter(completed=True),
         write=lambda tasks: tasks.change(completed=False),
     ),
@@ -301,6 +391,7 @@ ACTIONS = (
         name="set_priority",
         label="Set priority …",
         permission="change",
+        idle_filters=NOT_IN_TRASH,
         build_field=lambda: PriorityFormField(required=True),
         bind=set_priority,
     ),
@@ -308,6 +399,7 @@ ACTIONS = (
         name="add_label",
         label="Add label …",
         permission="change",
+        idle_filters=NOT_IN_TRASH,
         build_field=LabelFormField,
         bind=add_label,
     ),
@@ -315,17 +407,16 @@ ACTIONS = (
         name="remove_label",
         label="Remove label …",
         permission="change",
+        idle_filters=NOT_IN_TRASH,
         build_field=LabelFormField,
         bind=remove_label,
     ),
-    TaskAction(
+    TimedAction(
         name="move_to_trash",
         label="Move to the trash",
-        outcome="moved to the trash",
-        skip_reason="already in the trash",
         permission="delete",
-        select=TaskQuerySet.live,
-        write=TaskQuerySet.move_to_trash,
+        idle_filters=NOT_IN_TRASH,
+        bind=move_to_trash,
     ),
     TaskAction(
         name="restore",
@@ -333,6 +424,7 @@ ACTIONS = (
         outcome="restored",
         skip_reason="not in the trash",
         permission="change",
+        idle_filters=ONLY_IN_TRASH,
         select=TaskQuerySet.in_trash,
         write=TaskQuerySet.restore,
     ),
@@ -342,6 +434,7 @@ ACTIONS = (
         outcome="deleted for good",
         skip_reason="not in the trash",
         permission="delete",
+        idle_filters=ONLY_IN_TRASH,
         select=TaskQuerySet.in_trash,
         write=TaskQuerySet.remove,
         is_irreversible=True,

@@ -36,6 +36,7 @@ class ExportAction:
     byte_order_mark: str = ""
 
     allowed_permissions = ("view",)
+    is_idle = staticmethod(lambda _: False)
 
     @property
     def __name__(self) -> str:

@@ -1,14 +1,13 @@
 """The forms that add and change a task, with the rules and messages of the API."""
 
 import re
-from typing import Any, cast
+from typing import Any
 
 from django import forms
-from django.contrib.admin.utils import display_for_field
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db.models import Field
 
-from tasks.admin.form_fields import DueFormField, DueWidget, LabelsFormField, PriorityFormField, label_names
+from tasks.admin.form_fields import DueFormField, DueWidget, LabelsFormField, PriorityFormField
+from tasks.admin.history import get_field, value_text
 from tasks.models import Task
 from tasks.rules import LABEL_MAX_LENGTH, LABELS_MAX_NUMBER, MESSAGES
 
@@ -75,7 +74,17 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # has no __class_get
 
 
 class TaskChangeForm(TaskForm):
-    """The form that changes a task, if the task still has the version that the operator saw."""
+    """The form that changes a task, if the task still has the version that the operator saw.
+
+    A refused form shows the current values. “Overwrite with mine” then sends the current version as ``overwritten``.
+
+    Attributes:
+        current: the task as it was when the form was checked; ``None`` if it is in the trash.
+        is_stale: whether the task has another version than the operator saw.
+    """
+
+    current: Task | None = None
+    is_stale = False
 
     seen_version = forms.IntegerField(label="", widget=forms.HiddenInput)
 
@@ -85,12 +94,21 @@ class TaskChangeForm(TaskForm):
 
     def clean(self) -> dict[str, Any] | None:
         """Lock the task and compare its version, so that the version cannot change before the form's write."""
-        current = Task.objects.live().addressed(self.instance.pk).select_for_update().first()
+        self.current = current = Task.objects.live().addressed(self.instance.pk).select_for_update().first()
+        self.is_stale = current is None or f"{current.version}" not in {
+            f"{self.cleaned_data.get('seen_version')}",
+            self.data.get("overwritten"),
+        }
         if current is None:
             raise ValidationError(TRASHED_MESSAGE)
-        if current.version != self.cleaned_data.get("seen_version"):
+        if self.is_stale:
             raise ValidationError({NON_FIELD_ERRORS: STALE_MESSAGE, **self.describe_differences(current)})
         return super().clean()
+
+    @property
+    def changed_data(self) -> list[str]:
+        """Return the changed fields of the task; a version that is overwritten is none."""
+        return [name for name in super().changed_data if name in Task.WRITABLE_FIELDS]
 
     def describe_differences(self, current: Task) -> dict[str, str]:
         """Return the current value of each field in which the form differs from the task."""
@@ -104,11 +122,8 @@ class TaskChangeForm(TaskForm):
 
 def describe_value(task: Task, name: str) -> str:
     """Return a sentence such as “It is now “Buy milk”.” for a field of a task."""
-    field, value = cast("Field[Any, Any]", task._meta.get_field(name)), getattr(task, name)
+    value = getattr(task, name)
     if isinstance(value, bool):
-        return f"It is now {'' if value else 'not '}{field.verbose_name}."
-    if isinstance(value, frozenset):
-        text = label_names(value)
-    else:
-        text = display_for_field(value or None, field, empty_value_display="")
+        return f"It is now {'' if value else 'not '}{get_field(name).verbose_name}."
+    text = value_text(task, name)
     return f"It is now “{text}”." if text else "It is now empty."

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 
+from rest.timestamps import parse_timestamp
 from tasks.due import time_zone
 from tasks.querysets import TaskQuerySet
 from tasks.rules import Priority, clean_label
@@ -35,7 +36,7 @@ class ChoiceFilter(SimpleListFilter):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         if self.value() not in {None, *self.options}:
-            raise IncorrectLookupParameters
+            raise IncorrectLookupParameters(f"“{self.parameter_name}” is one of: {', '.join(self.options)}.")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(self.options.items())
@@ -89,7 +90,7 @@ class PriorityFilter(ChoiceFilter):
 class DueFilter(ChoiceFilter):
     """Open tasks whose due date is over, and tasks by their due date. The days are those of ``TIME_ZONE``."""
 
-    title = parameter_name = "due"
+    title, parameter_name = "due date", "due"
     options = {"overdue": "Overdue", "today": "Today", "week": "Next 7 days", "none": "No due date"}
     days = {"today": 1, "week": 7}
 
@@ -122,13 +123,12 @@ class LabelFilter(SimpleListFilter):
         return True
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        """Yield the name, the address without it, and the other parameters."""
+        """Yield the choice of all tasks with the form's other parameters, and the chosen name."""
         others = {name: value for name, value in changelist.params.items() if name != self.parameter_name}
-        yield {
-            "value": self.value() or "",
-            "others": others.items(),
-            "url": changelist.get_query_string(remove=[self.parameter_name]),
-        }
+        url = changelist.get_query_string(remove=[self.parameter_name])
+        yield {"selected": not self.value(), "query_string": url, "display": "All", "others": others.items()}
+        if self.value():
+            yield {"selected": True, "query_string": "", "display": self.value()}
 
     def queryset(self, request: HttpRequest, queryset: TaskQuerySet) -> TaskQuerySet:  # type: ignore[override]
         name = self.value()
@@ -137,20 +137,45 @@ class LabelFilter(SimpleListFilter):
         try:
             return queryset.filter(labels__has_label=clean_label(name))
         except ValidationError as error:
-            raise IncorrectLookupParameters from error
+            raise IncorrectLookupParameters(f"{error.message}.") from error
 
 
-class OwnerFilter(SimpleListFilter):
-    """Tasks of one owner, chosen by a link in the list, because there can be too many owners for a menu."""
-
-    title = parameter_name = "owner"
+class ValueFilter(SimpleListFilter):
+    """A filter by a value that links lead to, because there can be too many values for a menu."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        user_id = request.GET.get(self.parameter_name)
-        return [(user_id, user_id)] if user_id else []
+        value = request.GET.get(str(self.parameter_name))
+        return [(value, value)] if value else []
+
+
+class OwnerFilter(ValueFilter):
+    """Tasks of one owner.
+
+    Raises:
+        IncorrectLookupParameters: the owner contains NUL, which PostgreSQL refuses.
+    """
+
+    title = parameter_name = "owner"
 
     def queryset(self, request: HttpRequest, queryset: TaskQuerySet) -> TaskQuerySet:  # type: ignore[override]
         user_id = self.value()
         if user_id and "\0" in user_id:
-            raise IncorrectLookupParameters
+            raise IncorrectLookupParameters("An owner has no NUL character.")
         return queryset.owned_by(user_id) if user_id else queryset
+
+
+class DeletionFilter(ValueFilter):
+    """Tasks that one action moved to the trash, by its time, so that “Undo” restores exactly these tasks.
+
+    Raises:
+        IncorrectLookupParameters: the value is no time.
+    """
+
+    title, parameter_name = "trashed at", "trashed"
+
+    def queryset(self, request: HttpRequest, queryset: TaskQuerySet) -> TaskQuerySet:  # type: ignore[override]
+        time = self.value()
+        try:
+            return queryset.filter(deleted_at=parse_timestamp(time)) if time else queryset
+        except ValueError as error:
+            raise IncorrectLookupParameters(f"“trashed” {error}.") from error

@@ -4,28 +4,43 @@ The list is ``changelist.py`` with ``list_filters.py``. Actions on many tasks ar
 ``export_actions.py``. The forms are ``forms.py``.
 """
 
+import json
 from datetime import datetime
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ORDER_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.db.models import BLANK_CHOICE_DASH
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from database.cursors import search, without_prepared_plan
-from tasks.admin.bulk_actions import ACTIONS
+from tasks.admin.bulk_actions import ACTIONS, render_undo
 from tasks.admin.changelist import TaskChangeList
 from tasks.admin.export_actions import EXPORTS
 from tasks.admin.forms import TaskChangeForm, TaskForm
-from tasks.admin.list_filters import CreatedFilter, DueFilter, LabelFilter, OwnerFilter, PriorityFilter, TrashFilter
+from tasks.admin.history import describe_writes, read_history
+from tasks.admin.list_filters import (
+    CreatedFilter,
+    DeletionFilter,
+    DueFilter,
+    LabelFilter,
+    OwnerFilter,
+    PriorityFilter,
+    TrashFilter,
+)
+from tasks.admin.lists import FilteredAdmin
+from tasks.admin.search_hits import TitleColumn, compile_words
 from tasks.admin.selected_tasks import parse_uuid, selected_ids, selects_all
 from tasks.due import wall_clock
 from tasks.models import Task
@@ -39,7 +54,7 @@ READ_ONLY_NAMES = {"priority": "priority_word", "labels": "label_links"}
 
 
 @admin.register(Task)
-class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_getitem__
+class TaskAdmin(FilteredAdmin):
     """Every user's tasks. Deleting moves a live task to the trash; a task in the trash is read-only."""
 
     list_display = (
@@ -53,7 +68,19 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         "updated",
         "trashed",
     )
-    list_filter = (TrashFilter, "completed", DueFilter, PriorityFilter, LabelFilter, CreatedFilter, OwnerFilter)
+    list_filter = (
+        TrashFilter,
+        "completed",
+        DueFilter,
+        PriorityFilter,
+        LabelFilter,
+        CreatedFilter,
+        OwnerFilter,
+        DeletionFilter,
+    )
+    allowed_lookups = frozenset(
+        {"where", "completed__exact", "due", "priority", "label", "created", "owner", "trashed"}
+    )
     show_facets = admin.ShowFacets.NEVER  # each choice would count the whole table
     search_fields = ("title__mentions", "description__mentions")
     search_help_text = (
@@ -124,17 +151,17 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         """Return an order that has an index: the time of deletion in the trash, else the time of creation."""
         return ("-deleted_at", "-id") if request.GET.get("where") == "trash" else ("-created_at", "-id")
 
-    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the columns; a list of live tasks has no time of deletion."""
-        with_trash = request.GET.get("where") in TrashFilter.options
-        return self.list_display if with_trash else self.list_display[:-1]
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the columns; a list of live tasks has no time of deletion, and a search shows its hits."""
+        title, *others = self.list_display
+        if request.GET.get("where") not in TrashFilter.options:
+            others.pop()
+        words = compile_words(request.GET.get("q", ""))
+        return (TitleColumn(words) if words.pattern else title, *others)
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns with an index over all owners; another index would cost every write of the API."""
         return ("created", "trashed") if request.GET.get("where") == "trash" else ("created",)
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in {"where", "created", "owner", "completed__exact", "due", "priority", "label"}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search for a task by id, regardless of the filters, or for an owner's tasks, or for words."""
@@ -151,6 +178,14 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         """Remove ``delete_selected``, which bypasses the trash and reads every task for its confirmation."""
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
+    def get_action_choices(self, request: HttpRequest, default_choices: Any = BLANK_CHOICE_DASH) -> Any:
+        """Return the actions for which the list can have a task; a search for an id ignores the filters."""
+        choices, actions = super().get_action_choices(request, default_choices), self.get_actions(request)
+        if parse_uuid(request.GET.get("q", "")):
+            return choices
+        filters = request.GET.dict()
+        return [(name, label) for name, label in choices if not name or not actions[name][0].is_idle(filters)]
+
     def response_action(self, request: HttpRequest, queryset: Any) -> HttpResponseBase | None:  # type: ignore[override]
         """Run an action on the ids that were sent.
 
@@ -165,7 +200,9 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         # Without this, Django would treat other values than "1" as “Select all” too.
         posted["select_across"] = "1" if selects_all(request) else "0"
         request.POST = posted  # type: ignore[assignment]
-        return super().response_action(request, queryset)
+        response = super().response_action(request, queryset)
+        is_undo = isinstance(response, HttpResponseRedirect) and DeletionFilter.parameter_name in request.GET
+        return redirect_after_undo(request) if is_undo else response
 
     def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
         """Refuse tasks in the trash, but accept their open forms, so that ``TaskChangeForm`` shows a message."""
@@ -195,18 +232,37 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # has no __class_g
         if not change:
             return obj.save()
         values = {name: form.cleaned_data[name] for name in form.changed_data}
-        Task.objects.live().addressed(obj.pk, {form.cleaned_data["seen_version"]}).change(**values)
+        seen = cast("Task", cast("TaskChangeForm", form).current)
+        Task.objects.live().addressed(obj.pk, {seen.version}).change(**values)
         return None
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """Return Django's message, and the old and new values of a changed task."""
+        message = super().construct_change_message(request, form, formsets, add)
+        if add or not form.changed_data:
+            return message
+        return f"{LogEntry(change_message=json.dumps(message)).get_change_message()}{describe_writes([form.current])}"
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        task = self.get_object(request, unquote(object_id))
+        writes = list(read_history(task)) if task else []
+        return super().history_view(request, object_id, {"writes": writes, **(extra_context or {})})
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None:  # type: ignore[override]
         """Log nothing, because ``delete_model`` logs its write."""
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
-        if Task.objects.live().addressed(obj.pk).move_to_trash():
-            self.log_change(request, obj, "Moved to the trash.")
+        task = Task.objects.live().addressed(obj.pk)
+        before = list(task.select_for_update())
+        if task.move_to_trash():
+            self.log_change(request, obj, f"Moved to the trash.{describe_writes(before)}")
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        self.message_user(request, f"The task “{obj_display}” was moved to the trash.", messages.SUCCESS)
+        task = Task.objects.in_trash().addressed(obj_id).first()
+        filters = dict(parse_qsl(request.GET.get("_changelist_filters", "")))
+        undo = render_undo(request, filters, task.deleted_at, [str(obj_id)]) if task and task.deleted_at else ""
+        message = format_html("The task “{}” was moved to the trash. {}", obj_display, undo)
+        self.message_user(request, message, messages.SUCCESS)
         return self.response_post_save_change(request, None)
 
 
@@ -214,6 +270,12 @@ def owns_tasks(user_id: str) -> bool:
     """Return whether a user owns a task, with one query for each index that begins with the owner."""
     tasks = Task.objects.owned_by(user_id)
     return tasks.live().exists() or tasks.in_trash().exists()
+
+
+def redirect_after_undo(request: HttpRequest) -> HttpResponseRedirect:
+    """Return a redirect to the list from which the restored tasks went to the trash."""
+    filters = {name: value for name, value in request.GET.items() if name not in {"where", "trashed"}}
+    return HttpResponseRedirect(f"{request.path}?{urlencode(filters)}")
 
 
 def render_due(due: str) -> str:

@@ -1,5 +1,7 @@
 """``manage.py erase_user``."""
 
+import json
+
 import pytest
 from django.apps import apps
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -18,8 +20,8 @@ from throttling.models import Window, hash_client
 
 pytestmark = pytest.mark.django_db
 
-NOTHING = "0 tasks, 0 kept responses, 0 rate limit windows, 0 logged actions and 0 titles of removed tasks"
-FILLED = "4 tasks, 3 kept responses, 2 rate limit windows, 4 logged actions and 1 title of removed tasks"
+NOTHING = "0 tasks, 0 kept responses, 0 rate limit windows, 0 logged actions and 0 texts in other log entries"
+FILLED = "4 tasks, 3 kept responses, 2 rate limit windows, 4 logged actions and 1 text in other log entries"
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_all_of_one_user_is_erased_and_nothing_else(log, batch_size):
     before = contents()
     fill(log, "alice")
     assert run_command("erase_user", "alice", f"--batch-size={batch_size}") == success(
-        f"Erased of alice: {FILLED.replace('1 title', '0 titles')}\n"
+        f"Erased of alice: {FILLED.replace('1 text', '0 texts')}\n"
     )
     assert contents() == before
     assert run_command("erase_user", "alice") == success(f"Erased of alice: {NOTHING}\n")
@@ -81,6 +83,32 @@ def test_title_of_a_removed_task_is_cleared(log):
     fill(log, "alice")
     assert run_command("erase_user", "alice") == success(f"Erased of alice: {FILLED}\n")
     assert list(LogEntry.objects.values_list("pk", "object_repr")) == [(entry.pk, "")]
+
+
+def test_values_in_entries_of_several_tasks_are_cleared(log):
+    """The entry stays, because it is about other users' tasks too."""
+    alice, bob = TaskFactory(user_id="alice"), TaskFactory(user_id="bob")
+    sentence = f"Add label “home”. Ids: {alice.pk}, {bob.pk}"
+    values = [json.dumps({"id": f"{task.pk}", "version": 2, "values": []}) for task in (alice, bob)]
+    entry = log("2 tasks labelled “home”", "\n".join((sentence, *values)))
+    other = log("1 task labelled “home”", "\n".join((sentence, values[1])))
+    numbers = "1 task, 0 kept responses, 0 rate limit windows, 0 logged actions and 1 text in other log entries"
+    assert run_command("erase_user", "alice") == success(f"Erased of alice: {numbers}\n")
+    assert list(LogEntry.objects.order_by("pk").values_list("pk", "object_repr", "change_message")) == [
+        (entry.pk, "2 tasks labelled “home”", sentence),
+        (other.pk, "1 task labelled “home”", f"{sentence}\n{values[1]}"),
+    ]
+
+
+def test_values_of_a_removed_task_are_cleared(log):
+    id_ = uuid7()
+    TaskFactory(user_id="alice")
+    message = "Changed Title.\n" + json.dumps({"id": f"{id_}", "version": 2, "values": [["title", "A secret", "B"]]})
+    entry = log("A secret", message, id_)
+    run_command("erase_user", "alice")
+    assert list(LogEntry.objects.values_list("pk", "object_repr", "change_message")) == [
+        (entry.pk, "", "Changed Title.")
+    ]
 
 
 def test_dry_run_counts_and_erases_nothing(log):
@@ -101,7 +129,7 @@ def test_interrupted_run_is_completed_by_the_next_run(log):
 
     with connection.execute_wrapper(interrupt):
         assert run_command("erase_user", "alice") == failure("Interrupted; finished batches stay", 130)
-    rest = FILLED.replace("4 logged", "0 logged").replace("1 title", "0 titles")
+    rest = FILLED.replace("4 logged", "0 logged").replace("1 text", "0 texts")
     assert run_command("erase_user", "alice") == success(f"Erased of alice: {rest}\n")
 
 
@@ -114,7 +142,7 @@ def test_impossible_user_is_refused(user_id):
 def test_user_that_no_token_names_is_erased(log):
     fill(log, "two words")
     assert run_command("erase_user", "two words") == success(
-        f"Erased of two words: {FILLED.replace('1 title', '0 titles')}\n"
+        f"Erased of two words: {FILLED.replace('1 text', '0 texts')}\n"
     )
 
 

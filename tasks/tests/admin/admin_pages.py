@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 
+from tasks.admin.history import sentence_of
 from tasks.models import Task
 
 LIST = "/admin/tasks/task/"
@@ -80,8 +81,9 @@ def run_action_on_all(client, action, query="?where=both", **more):
 
 
 def shown_messages(response):
-    """Return the level and the text of each message that the next page shows."""
-    return [(message.level_tag, re.sub("<[^>]*>", "", str(message))) for message in get_messages(response.wsgi_request)]
+    """Return the level and the text of each message that the next page shows; a button is a word."""
+    shown = get_messages(response.wsgi_request)
+    return [(message.level_tag, " ".join(re.sub("<[^>]*>", "", str(message)).split())) for message in shown]
 
 
 def form_errors(response):
@@ -91,7 +93,8 @@ def form_errors(response):
 
 
 def log_entries():
-    return [(entry.object_repr, entry.get_change_message()) for entry in LogEntry.objects.order_by("pk")]
+    """Return what each log entry is about, and its sentence."""
+    return [(entry.object_repr, sentence_of(entry)) for entry in LogEntry.objects.order_by("pk")]
 
 
 def assert_saved(response, message):

@@ -1,18 +1,25 @@
 """Actions on many tasks: on checked tasks, and on every task that the list finds."""
 
+import html
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
 from django.db import OperationalError
 
+from rest.timestamps import format_timestamp
 from tasks.admin import bulk_actions
+from tasks.admin.history import sentence_of
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
 from tasks.rules import MESSAGES
 from tasks.tests.admin.admin_pages import (
     LIST,
     UNUSED_ID,
+    listed_titles,
     log_entries,
     run_action,
     run_action_on_all,
@@ -61,16 +68,12 @@ ACTIONS = {
         "Delete for good",
     ),
 }
-ALL_ACTIONS = [
-    "complete",
-    "reopen",
-    "set_priority",
-    "add_label",
-    "remove_label",
-    "move_to_trash",
-    "restore",
-    "delete_for_good",
-]
+#: The button in the message of an action.
+UNDO = {"move_to_trash": " Undo"}
+
+OF_LIVE_TASKS = ["complete", "reopen", "set_priority", "add_label", "remove_label", "move_to_trash"]
+OF_TRASH = ["restore", "delete_for_good"]
+ALL_ACTIONS = [*OF_LIVE_TASKS, *OF_TRASH]
 EACH_ACTION = pytest.mark.parametrize(
     ("action", "after", "message", "label"), [(name, *rest) for name, rest in ACTIONS.items()], ids=ACTIONS
 )
@@ -83,11 +86,11 @@ EACH_ACTION = pytest.mark.parametrize(
 def test_action_on_checked_tasks_writes_and_reports(admin_client, tasks, action, after, message, label):
     response = run_action(admin_client, action, tasks.values(), confirmed="yes")
     assert (response.status_code, response.headers["Location"]) == (302, f"{LIST}?where=both")
-    assert shown_messages(response) == [("success", message)]
+    assert shown_messages(response) == [("success", message + UNDO.get(action, ""))]
     assert stored_states() == after
     [entry] = LogEntry.objects.all()
     assert entry.object_repr == message.partition(",")[0]
-    assert entry.change_message == f"{label}. Ids: {', '.join(str(task.pk) for task in tasks.values())}"
+    assert sentence_of(entry) == f"{label}. Ids: {', '.join(str(task.pk) for task in tasks.values())}"
     assert (entry.action_flag, entry.object_id, entry.content_type.model, entry.user.username) == (
         DELETION if action == "delete_for_good" else CHANGE,
         None,
@@ -98,7 +101,7 @@ def test_action_on_checked_tasks_writes_and_reports(admin_client, tasks, action,
 
 def test_action_on_one_task_is_in_its_history(admin_client, tasks):
     run_action(admin_client, "restore", [tasks["trashed"]])
-    entry = f"admin Restore. Ids: {tasks['trashed'].pk} 1 entry"
+    entry = f"admin Version 2: Restore. Ids: {tasks['trashed'].pk} Trashed"
     assert entry in text_of(admin_client.get(f"{LIST}{tasks['trashed'].pk}/history/"))
 
 
@@ -116,7 +119,7 @@ def test_unchecked_task_is_not_written(admin_client, tasks):
 
 
 def test_task_outside_the_filter_is_not_written(admin_client, tasks):
-    response = run_action(admin_client, "restore", tasks.values(), query="?owner=default")
+    response = run_action(admin_client, "restore", tasks.values(), query="?where=both&owner=default")
     assert shown_messages(response) == [("warning", "0 tasks restored, 3 skipped (not in the trash)")]
     assert (stored_states(), log_entries()) == (UNCHANGED, [])
 
@@ -138,10 +141,10 @@ def test_any_batch_size_gives_the_same_result(admin_client, monkeypatch, batch_s
     assert [summary for summary, _ in log_entries()] == ["3 tasks completed"]
 
 
-def test_action_on_50_tasks_takes_8_queries(admin_client, django_assert_num_queries):
-    """Expect eight queries: session, user, list, ids, savepoint, write, log entry and release."""
+def test_action_on_50_tasks_takes_10_queries(admin_client, django_assert_num_queries):
+    """The session, user, list, ids, savepoint, old values, write, new values, log entry and release."""
     tasks = TaskFactory.create_batch(50)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(10):
         run_action(admin_client, "complete", tasks)
 
 
@@ -383,6 +386,78 @@ def test_label_is_added_beside_a_label_of_another_writer(admin_client, monkeypat
     assert Task.objects.get().labels == {"home", "other"}
 
 
+# Undo.
+
+
+def undo(client, response):
+    """Press “Undo” in the message of a response, as a browser does: with the message's form only."""
+    [message] = get_messages(response.wsgi_request)
+    [url] = re.findall('<form class="undo" method="post" action="([^"]*)">', str(message))
+    fields = dict(re.findall('<input type="hidden" name="(\\w+)" value="([^"]*)">', str(message)))
+    return client.post(html.unescape(url), fields)
+
+
+@pytest.mark.parametrize(
+    ("query", "back"),
+    [
+        ("", ""),
+        ("completed__exact=0&owner=default", "completed__exact=0&owner=default"),
+        ("where=both", ""),
+    ],
+)
+def test_undo_restores_exactly_the_tasks_of_its_action(admin_client, tasks, query, back):
+    other = TaskFactory(title="Other")
+    response = run_action(admin_client, "move_to_trash", [tasks["open"], tasks["trashed"]], f"?{query}")
+    run_action(admin_client, "move_to_trash", [other])
+    before = stored_states()
+    restored = undo(admin_client, response)
+    assert restored.headers["Location"] == f"{LIST}?{back}"
+    assert shown_messages(restored)[-1] == ("success", "1 task restored, 1 skipped (not in the trash)")
+    assert stored_states() == {**before, "Open": (False, False, 3)}
+
+
+def test_undo_leaves_a_task_that_was_trashed_again(admin_client, tasks):
+    response = run_action(admin_client, "move_to_trash", [tasks["open"]], "")
+    Task.objects.addressed(tasks["open"].pk).restore()
+    Task.objects.addressed(tasks["open"].pk).move_to_trash()
+    before = stored_states()
+    undone = undo(admin_client, response)
+    assert shown_messages(undone)[-1] == ("warning", "0 tasks restored, 1 skipped (not in the trash)")
+    assert stored_states() == before
+
+
+def test_undo_of_an_action_on_all_restores_its_tasks(admin_client, tasks, monkeypatch):
+    monkeypatch.setattr(bulk_actions, "BATCH_SIZE", 1)
+    content = run_action_on_all(admin_client, "move_to_trash", query="", confirmed="yes").getvalue().decode()
+    [url] = re.findall('<form class="undo" method="post" action="([^"]*)">', content)
+    fields = dict(re.findall('<input type="hidden" name="(\\w+)" value="([^"]*)">', content))
+    content = admin_client.post(html.unescape(url), fields).getvalue().decode()
+    assert shown_progress(content)[1] == "Done: 2 tasks restored."
+    assert stored_states() == {**UNCHANGED, "Open": (False, False, 3), "Completed": (True, False, 3)}
+
+
+def test_deletion_of_one_task_can_be_undone(admin_client, tasks):
+    filters = urlencode({"_changelist_filters": "completed__exact=0"})
+    response = admin_client.post(f"{LIST}{tasks['open'].pk}/delete/?{filters}", {"post": "yes"})
+    restored = undo(admin_client, response)
+    assert restored.headers["Location"] == f"{LIST}?completed__exact=0"
+    assert stored_states() == {**UNCHANGED, "Open": (False, False, 3)}
+
+
+def test_undo_needs_the_permission_to_restore(client, tasks):
+    user = User.objects.create_user("deleter", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=("view_task", "delete_task")))
+    client.force_login(user)
+    response = run_action(client, "move_to_trash", [tasks["open"]], "")
+    assert shown_messages(response) == [("success", "1 task moved to the trash")]
+
+
+def test_list_of_undo_shows_the_tasks_of_one_deletion(admin_client, tasks):
+    Task.objects.live().move_to_trash()
+    deleted_at = format_timestamp(Task.objects.get(title="Open").deleted_at)
+    assert listed_titles(admin_client, f"?where=trash&trashed={deleted_at}") == ["Completed", "Open"]
+
+
 # Permissions.
 
 
@@ -397,13 +472,45 @@ def test_viewer_cannot_run_an_action(as_member, tasks, action):
 @EACH_ACTION
 def test_operator_can_run_an_action(as_member, tasks, action, after, message, label):
     response = run_action(as_member("operator"), action, tasks.values(), confirmed="yes")
-    assert shown_messages(response) == [("success", message)]
+    assert shown_messages(response) == [("success", message + UNDO.get(action, ""))]
+
+
+def offered_actions(client, query):
+    """Return the actions that a list offers, without the exports that each list offers last."""
+    offered = re.findall(r'<option value="(\w+)">', client.get(LIST + query).content.decode())
+    assert offered[-2:] == ["export_csv", "export_jsonl"]
+    return offered[:-2]
 
 
 @pytest.mark.parametrize(("group", "writing"), [("viewer", []), ("operator", ALL_ACTIONS)])
 def test_list_offers_only_permitted_actions(as_member, tasks, group, writing):
-    content = as_member(group).get(LIST).content.decode()
-    assert re.findall(r'<option value="(\w+)">', content) == [*writing, "export_csv", "export_jsonl"]
+    assert offered_actions(as_member(group), "?where=both") == writing
+
+
+@pytest.mark.parametrize(
+    ("query", "offered"),
+    [
+        ("", OF_LIVE_TASKS),
+        ("?where=trash", OF_TRASH),
+        ("?where=both", ALL_ACTIONS),
+        ("?completed__exact=0", ["complete", *OF_LIVE_TASKS[2:]]),
+        ("?completed__exact=1", OF_LIVE_TASKS[1:]),
+        ("?where=both&completed__exact=1", ALL_ACTIONS[1:]),
+    ],
+)
+def test_list_offers_actions_that_it_has_tasks_for(admin_client, tasks, query, offered):
+    assert offered_actions(admin_client, query) == offered
+
+
+def test_search_for_an_id_offers_all_actions(admin_client, tasks):
+    """The task is found in the trash too."""
+    assert offered_actions(admin_client, f"?q={tasks['trashed'].pk}") == ALL_ACTIONS
+
+
+def test_action_that_is_not_offered_changes_nothing(admin_client, tasks):
+    response = run_action(admin_client, "restore", tasks.values(), query="")
+    assert shown_messages(response) == [("warning", "No action selected.")]
+    assert stored_states() == UNCHANGED
 
 
 def test_django_s_own_deletion_is_not_available(admin_client, tasks):

@@ -8,10 +8,20 @@ from django.db import connection
 from django.utils import timezone
 
 from database import cursors
+from rest.timestamps import TIMESTAMP_RULE
 from tasks import statistics
 from tasks.admin import changelist
 from tasks.models import Task
-from tasks.tests.admin.admin_pages import LIST, UNUSED_ID, listed_titles, run_action, run_action_on_all, text_of
+from tasks.rules import MESSAGES
+from tasks.tests.admin.admin_pages import (
+    LIST,
+    UNUSED_ID,
+    listed_titles,
+    run_action,
+    run_action_on_all,
+    shown_messages,
+    text_of,
+)
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -225,6 +235,32 @@ def test_refused_search_finds_and_changes_nothing(admin_client, q, message):
     assert not Task.objects.get().completed
 
 
+@pytest.mark.parametrize(
+    ("q", "values", "shown"),
+    [
+        ("milk", {"title": "Buy Milk, no milk<b>"}, "Buy <mark>Milk</mark>, no <mark>milk</mark>&lt;b&gt;"),
+        ("ÄPFEL", {"title": "Zwei äpfel"}, "Zwei <mark>äpfel</mark>"),
+        ("'buy milk' now", {"title": "Buy milk now"}, "<mark>Buy milk</mark> <mark>now</mark>"),
+        ("a(", {"title": "a(b"}, "<mark>a(</mark>b"),
+        ('"', {"title": 'Say "a"'}, "Say &quot;a&quot;"),
+        ("rye", {"title": "Shop", "description": "Buy rye"}, 'Shop<span class="hit">Buy <mark>rye</mark></span>'),
+        (
+            "rye",
+            {"title": "Shop", "description": f"{'a' * 50}\nrye{'b' * 200}"},
+            f'Shop<span class="hit">…{"a" * 29}\n<mark>rye</mark>{"b" * 90}…</span>',
+        ),
+        ("default", {"title": "Shop"}, "Shop"),
+        ("  ", {"title": "Shop"}, "Shop"),
+    ],
+    ids=["title", "case", "quoted", "special", "quote", "description", "piece", "owner", "blank"],
+)
+def test_search_marks_its_hits(admin_client, q, values, shown):
+    TaskFactory(**values)
+    content = admin_client.get(LIST, {"q": q}).content.decode()
+    [cell] = re.findall('<th class="field-title"><a href="[^"]*">(.*?)</a></th>', content, re.S)
+    assert cell == shown
+
+
 def test_search_of_200_characters_is_accepted(admin_client):
     TaskFactory(title="Buy milk")
     assert listed_titles(admin_client, f"?q={'b+' * 100}") == ["Buy milk"]
@@ -310,24 +346,32 @@ def test_label_filter_keeps_the_other_filters(admin_client):
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("filters", "reason"),
     [
-        "?where=nowhere",
-        "?created=yesterday",
-        "?completed__exact=perhaps",
-        "?owner=%00",
-        "?due=tomorrow",
-        "?priority=3",
-        "?label=a,b",
-        "?label=%20",
-        "?label=%00",
+        ("where=nowhere", " “where” is one of: trash, both."),
+        ("created=yesterday", " “created” is one of: day, week, month."),
+        ("completed__exact=perhaps", ""),
+        ("owner=%00", " An owner has no NUL character."),
+        ("due=tomorrow", " “due” is one of: overdue, today, week, none."),
+        ("priority=3", " “priority” is one of: high, medium, low, none."),
+        ("label=a%2Cb", f" {MESSAGES['labels']['forbidden_character']}."),
+        ("label=+", f" {MESSAGES['labels']['blank']}."),
+        ("label=%00", f" {MESSAGES['labels']['blank']}."),
+        ("trashed=yesterday", f" “trashed” {TIMESTAMP_RULE}."),
     ],
 )
-def test_invalid_filter_value_redirects_to_the_list(admin_client, query):
-    """Django's answer to such an address."""
-    TaskFactory()
-    response = admin_client.get(LIST + query)
+def test_invalid_filter_value_is_named(admin_client, filters, reason):
+    TaskFactory(title="Buy milk")
+    response = admin_client.get(f"{LIST}?{filters}&q=milk&p=1")
     assert (response.status_code, response.headers["Location"]) == (302, f"{LIST}?e=1")
+    message = f"The address has an invalid filter: {filters}.{reason} The list below has no filter."
+    assert shown_messages(response) == [("error", message)]
+    assert listed_titles(admin_client, "?e=1") == ["Buy milk"]
+
+
+def test_invalid_filter_value_is_quoted_in_part(admin_client):
+    [(_, message)] = shown_messages(admin_client.get(f"{LIST}?where={'a' * 1000}"))
+    assert message.startswith(f"The address has an invalid filter: where={'a' * 93}…. “where”")
 
 
 @pytest.mark.parametrize("query", ["?title__regex=a", "?user_id__gt=a", "?deleted_at__isnull=1"])
@@ -338,7 +382,38 @@ def test_lookup_without_an_index_is_refused(admin_client, query):
 def test_owner_filter_shows_the_chosen_owner(admin_client):
     TaskFactory(foreign=True)
     response = admin_client.get(f"{LIST}?owner=somebody-else&completed__exact=0")
-    assert re.search("By owner All somebody-else", text_of(response))
+    assert re.search("Owner All somebody-else", text_of(response))
+
+
+@pytest.mark.parametrize(
+    ("query", "active"),
+    [
+        ("", []),
+        ("?q=milk&o=-7&p=1", []),
+        ("?where=trash&completed__exact=0", ["State: In the trash", "Completed: No"]),
+        ("?owner=a%26b&label=%3Cb%3E&due=none", ["Due date: No due date", "Label: &lt;b&gt;", "Owner: a&amp;b"]),
+        ("?created=day&priority=high", ["Priority: High", "Created: Last day"]),
+        ("?where=trash&trashed=2026-11-26T20:00:00Z", ["State: In the trash", "Trashed at: 2026-11-26T20:00:00Z"]),
+    ],
+)
+def test_filters_that_are_on_are_named_above_the_list(admin_client, query, active):
+    content = admin_client.get(LIST + query).content.decode()
+    assert re.findall('<a class="chip" [^>]*>(.*?) <span', content) == active
+    [summary] = re.findall("<summary>(Filters.*?)</summary>", content)
+    assert summary == (f"Filters ({len(active)} on)" if active else "Filters")
+    assert content.index('id="changelist-filter"') < content.index('id="changelist-form"')
+
+
+def test_name_of_a_filter_that_is_on_removes_it(admin_client):
+    content = admin_client.get(f"{LIST}?where=trash&label=home&q=milk").content.decode()
+    chips = re.findall('<a class="chip" href="([^"]*)"', content)
+    assert chips == ["?label=home&amp;q=milk", "?q=milk&amp;where=trash"]
+
+
+def test_filters_have_names(admin_client):
+    content = admin_client.get(LIST).content.decode()
+    names = ["State", "Completed", "Due date", "Priority", "Label", "Created"]
+    assert re.findall(r"<details data-filter-title=[^>]*>\s*<summary>(.*?)</summary>", content) == names
 
 
 # Order.

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tasks.admin.form_fields import DUE_FAULTS
 from tasks.admin.forms import DAMAGED_MESSAGE, describe_value
+from tasks.admin.history import sentence_of
 from tasks.admin.task_admin import TaskAdmin
 from tasks.models import Task
 from tasks.rules import MESSAGES
@@ -212,7 +213,8 @@ def test_save_writes_only_the_changed_fields(admin_client, task, change, written
 
 def test_history_shows_the_changed_field(admin_client, task):
     admin_client.post(change_url(task), fill_in(read_form(admin_client, change_url(task)), title="Buy rye"))
-    assert " admin Changed Title. " in text_of(admin_client.get(f"{LIST}{task.pk}/history/"))
+    text = text_of(admin_client.get(f"{LIST}{task.pk}/history/"))
+    assert " admin Version 2: Changed Title. Title Buy milk → Buy rye " in text
 
 
 def test_unchecked_box_is_written(admin_client):
@@ -545,6 +547,61 @@ def test_refused_form_is_refused_again_until_reopened(admin_client, task, stored
     assert (columns["title"], columns["completed"], version) == ("Buy rye", True, 3)
 
 
+def overwrite(client, task, response):
+    """Press “Overwrite with mine” on a refused form."""
+    [version] = re.findall('<button class="button" name="overwritten" value="([0-9]+)">', response.content.decode())
+    return client.post(change_url(task), {**Form(response).values, "overwritten": version})
+
+
+def test_refused_form_can_overwrite_what_it_has_shown(admin_client, task):
+    values = fill_in(read_form(admin_client, change_url(task)), title="Buy rye")
+    Task.objects.addressed(task.pk).change(title="Buy oats", completed=True)
+    refused = admin_client.post(change_url(task), values)
+    assert_saved(overwrite(admin_client, task, refused), "The task “Buy rye” was changed successfully.")
+    columns, version = stored_columns(task)
+    assert (columns["title"], columns["completed"], version) == ("Buy rye", False, 3)
+    assert log_entries() == [("Buy rye", "Changed Title and Completed.")]
+
+
+def test_overwriting_form_is_refused_after_another_change(admin_client, task):
+    values = fill_in(read_form(admin_client, change_url(task)), title="Buy rye")
+    Task.objects.addressed(task.pk).change(title="Buy oats")
+    refused = admin_client.post(change_url(task), values)
+    Task.objects.addressed(task.pk).change(title="Buy corn")
+    refused = overwrite(admin_client, task, refused)
+    assert form_errors(refused) == {**STALE, "title": ["It is now “Buy corn”."]}
+    assert stored_columns(task)[0]["title"] == "Buy corn"
+    assert overwrite(admin_client, task, refused).status_code == 302
+    assert (stored_columns(task)[0]["title"], stored_columns(task)[1]) == ("Buy rye", 4)
+
+
+def test_refused_form_offers_to_reload(admin_client, task):
+    values = fill_in(read_form(admin_client, change_url(task)), title="Buy rye")
+    Task.objects.addressed(task.pk).change(title="Buy oats")
+    content = admin_client.post(change_url(task), values).content.decode()
+    assert f'<a class="button" href="{change_url(task)}">Reload</a>' in content
+    assert read_form(admin_client, change_url(task))["title"] == "Buy oats"
+
+
+def test_form_of_a_trashed_task_cannot_overwrite(admin_client, task, stored):
+    values = fill_in(read_form(admin_client, change_url(task)), title="Buy rye")
+    Task.objects.addressed(task.pk).move_to_trash()
+    before = stored()
+    response = admin_client.post(change_url(task), {**values, "overwritten": "2"})
+    assert form_errors(response) == {"__all__": [TRASHED_MESSAGE]}
+    assert "Reload</a>" in response.content.decode()
+    assert 'name="overwritten"' not in response.content.decode()
+    assert stored() == before
+
+
+@pytest.mark.parametrize("page", ["current", "invalid"])
+def test_only_a_stale_form_offers_to_overwrite(admin_client, task, page):
+    values = read_form(admin_client, change_url(task))
+    post = admin_client.post(change_url(task), {**values, "title": ""})
+    content = (admin_client.get(change_url(task)) if page == "current" else post).content.decode()
+    assert "Overwrite" not in content
+
+
 def test_stale_and_invalid_form_shows_both_messages(admin_client, task, stored):
     values = fill_in(read_form(admin_client, change_url(task)), title="")
     Task.objects.addressed(task.pk).change(description="No")
@@ -682,7 +739,7 @@ def test_deletion_moves_the_task_to_the_trash(admin_client, task, stored):
     other = TaskFactory()
     [before, before_other] = stored()
     response = admin_client.post(f"{LIST}{task.pk}/delete/", {"post": "yes"})
-    assert_saved(response, "The task “Buy milk” was moved to the trash.")
+    assert_saved(response, "The task “Buy milk” was moved to the trash. Undo")
     [after, after_other] = stored()
     moved = {name: after[name] for name in ("version", "updated_at", "deleted_at", *Task.TRIGGER_FIELDS)}
     assert after == {**before, **moved}
@@ -691,7 +748,7 @@ def test_deletion_moves_the_task_to_the_trash(admin_client, task, stored):
     assert after_other == before_other
     assert listed_titles(admin_client) == [other.title]
     [entry] = LogEntry.objects.all()
-    assert (entry.object_repr, entry.is_change(), entry.change_message) == ("Buy milk", True, "Moved to the trash.")
+    assert (entry.object_repr, entry.is_change(), sentence_of(entry)) == ("Buy milk", True, "Moved to the trash.")
     assert "Moved to the trash." in text_of(admin_client.get(f"{LIST}{task.pk}/history/"))
 
 

@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from changes.models import Removal
 from commands.base import OperatorCommand, format_count, pause_between
 from idempotency.models import KeptResponse
-from tasks.admin.log_entries import find_entries
+from tasks.admin.log_entries import clear_texts, find_entries
 from tasks.management.arguments import existing_user_id
 from tasks.models import Task
 from tasks.querysets import TaskQuerySet
@@ -26,7 +26,7 @@ class Command(OperatorCommand):
 
     default_batch_size = 500  # as in purge_trash
 
-    help = "Remove all that is kept of one user: tasks, kept responses, rate limits, and titles in the admin's log."
+    help = "Remove all that is kept of one user: tasks, kept responses, rate limits, and texts in the admin's log."
     model = Task
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -58,15 +58,15 @@ class Command(OperatorCommand):
         return self.print_summary(f"Erased of {user_id}: {numbers}")
 
     def count_log(self, user_id: str, batch_size: int, *, erase: bool) -> tuple[int, int]:
-        """Count the user's log entries and the titles of removed tasks there, and erase both if asked."""
-        entries = titles = 0
+        """Count the user's log entries, and the others with texts to clear, and erase both if asked."""
+        entries = texts = 0
         for found in pause_between(find_entries(user_id, batch_size)):
             entries += len(found.of_user)
-            titles += len(found.of_removed_tasks)
+            texts += len(found.with_texts)
             if erase:
                 LogEntry.objects.filter(id__in=found.of_user).delete()
-                LogEntry.objects.filter(id__in=found.of_removed_tasks).update(object_repr="")
-        return entries, titles
+                clear_texts(found.with_texts)
+        return entries, texts
 
 
 def remove_in_batches(tasks: TaskQuerySet, batch_size: int) -> Iterator[int]:
@@ -74,7 +74,7 @@ def remove_in_batches(tasks: TaskQuerySet, batch_size: int) -> Iterator[int]:
     return (batch.remove() for batch in pause_between(tasks.in_batches(batch_size)))
 
 
-def describe(tasks: int, responses: int, windows: int, actions: int, titles: int) -> str:
+def describe(tasks: int, responses: int, windows: int, actions: int, texts: int) -> str:
     """Return the parts of the summary."""
     counts = {
         "task": tasks,
@@ -83,4 +83,4 @@ def describe(tasks: int, responses: int, windows: int, actions: int, titles: int
         "logged action": actions,
     }
     parts = [format_count(number, noun) for noun, number in counts.items()]
-    return f"{', '.join(parts)} and {format_count(titles, 'title')} of removed tasks"
+    return f"{', '.join(parts)} and {format_count(texts, 'text')} in other log entries"
