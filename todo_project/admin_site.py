@@ -43,6 +43,10 @@ class OperatorSite(AdminSite):
     login_form = LoginForm
     enable_nav_sidebar = False  # the lists need the width
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """Return the apps in the order of Django's admin, but the tasks first."""
+        return sorted(super().get_app_list(request, app_label), key=lambda app: app["app_label"] != "tasks")
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         statistics = dashboard.build_context() if request.user.has_perm("tasks.view_task") else {}
         return super().index(request, {**statistics, **(extra_context or {})})

@@ -15,7 +15,7 @@ from django.test import Client
 
 from tasks.apps import create_groups
 from tasks.models import Task
-from tasks.tests.admin.admin_pages import LIST, run_action, text_of
+from tasks.tests.admin.admin_pages import LIST, run_action, shown_messages, text_of
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +80,11 @@ def test_front_page_takes_5_queries_and_5_per_minute(as_operator, django_assert_
         as_operator.get("/admin/")
     with django_assert_num_queries(5):
         as_operator.get("/admin/")
+
+
+def test_front_page_lists_tasks_first(admin_client):
+    names = re.findall(r'class="section" title="[^"]*">([^<]*)</a>', admin_client.get("/admin/").content.decode())
+    assert names == ["Tasks", "Administration", "Authentication and Authorization"]
 
 
 def test_user_without_group_sees_no_statistics(client):
@@ -209,6 +214,27 @@ def test_lookup_beyond_the_filters_is_refused(admin_client, query):
     assert "<h1>Invalid request</h1>" in response.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("path", "filters"),
+    [
+        ("auth/user/", "is_staff__exact=perhaps"),
+        ("auth/user/", "groups__id__exact=x"),
+        ("tasks/task/", "where=nowhere"),
+    ],
+)
+def test_each_list_names_an_invalid_filter(admin_client, path, filters):
+    response = admin_client.get(f"/admin/{path}?{filters}")
+    [(level, message)] = shown_messages(response)
+    assert (response.status_code, level) == (302, "error")
+    assert message.startswith(f"The address has an invalid filter: {filters}.")
+
+
+def test_filters_of_users_that_are_on_are_named(admin_client):
+    content = admin_client.get("/admin/auth/user/?is_staff__exact=1").content.decode()
+    assert re.findall('<a class="chip" [^>]*>(.*?) <span', content) == ["Staff status: Yes"]
+    assert "<summary>Filters (1 on)</summary>" in content
+
+
 @pytest.mark.parametrize("model_admin", admin.site._registry.values(), ids=str)
 def test_each_list_refuses_lookups_of_its_fields(rf, model_admin):
     names = [field.name for field in model_admin.model._meta.get_fields()]
@@ -303,6 +329,31 @@ def test_error_page_has_the_style_of_the_site(as_operator, path, status, heading
     assert response.status_code == status
     assert f"<h1>{heading}</h1>" in response.content.decode()
     assert "To-do tasks" in text_of(response)
+
+
+ADD_TO_GROUP = "Ask an administrator to add you to the group “operator”."
+ASK = "If you need it, ask an administrator."
+
+
+@pytest.mark.parametrize(
+    ("groups", "permissions", "advice"),
+    [
+        ([], True, ADD_TO_GROUP),
+        (["viewer"], True, ADD_TO_GROUP),
+        (["operator"], True, ASK),
+        (["viewer", "operator"], True, ASK),
+        (["operator"], False, ASK),
+    ],
+)
+def test_403_page_names_no_group_of_the_user(client, groups, permissions, advice):
+    user = User.objects.create_user("olga", is_staff=True)
+    user.groups.set(Group.objects.filter(name__in=groups))
+    if not permissions:
+        Group.objects.get(name="operator").permissions.clear()
+    client.force_login(user)
+    response = client.get("/admin/admin/logentry/")
+    assert response.status_code == 403
+    assert f"Your account does not have permission for this. {advice} Go to" in text_of(response)
 
 
 def test_unavailable_database_has_an_error_page(as_operator, monkeypatch):
