@@ -350,7 +350,7 @@ def take_picture(page, picture):
 
 
 def check_accessibility(page):
-    """Assert that axe-core finds no fault of accessibility; it looks for targets below 24 pixels only if asked."""
+    """Assert that axe-core finds no fault; it looks for targets below 24 pixels only if asked."""
     page.evaluate(AXE.read_text())
     options = {"rules": {"target-size": {"enabled": True}}}
     found = page.evaluate("options => axe.run(options).then(result => result.violations)", options)
