@@ -37,12 +37,12 @@ function resolve({ newDocumentState: mine, assumedMasterState: before, realMaste
 }
 
 export async function createClient(url, number) {
-  const counts = { created: 0, changed: 0, deleted: 0, conflicts: 0, pulled: 0, retried: 0 };
+  const counts = { created: 0, changed: 0, deleted: 0, conflicts: 0, pulled: 0, restarted: 0, retried: 0 };
 
   async function send(method, path, body, headers) {
     const sent = { "Content-Type": "application/json", ...headers };
     const response = await fetch(url + path, { method, headers: sent, body: JSON.stringify(body) });
-    if (![200, 201, 404, 412].includes(response.status)) throw new Error(`${method} ${path}: ${response.status}`);
+    if (![200, 201, 404, 410, 412].includes(response.status)) throw new Error(`${method} ${path}: ${response.status}`);
     return response;
   }
 
@@ -88,6 +88,10 @@ export async function createClient(url, number) {
 
   async function pull(checkpoint, limit) {
     const response = await send("GET", `/changes?limit=${limit}${checkpoint ? `&since=${checkpoint.state}` : ""}`);
+    if (response.status === 410) {
+      counts.restarted += 1;
+      return pull(null, limit);
+    }
     const { changes, state } = await response.json();
     counts.pulled += changes.length;
     const documents = changes.map((change) => ({ id: change.id, ...change.task, _deleted: change.state !== "live" }));

@@ -9,10 +9,10 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
+from threading import Timer
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
@@ -20,8 +20,9 @@ import pytest
 
 from testing.api_clients import RecordingClient
 from testing.databases import database_copy, sqlite_path
+from testing.late_commits import NUMBER_BY_SEQUENCE, running_service_with_pauses
 from testing.pgbouncer import running_pgbouncer
-from testing.ports import HOST, free_port
+from testing.ports import HOST
 from testing.python_processes import python_output
 from testing.servers import running_service
 
@@ -30,6 +31,8 @@ GUIDE = HERE.parent / "docs" / "synchronising.md"
 WRITING, PATIENCE = 12, 30
 CONTROL_WRITING, CONTROL_PATIENCE = 8, 4
 GUIDE_WRITING = 6
+#: One write of five pauses up to 300 ms.
+PAUSES = (0.2, 0.3)
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="NOT TESTED WITH RXDB: install Node"),
@@ -41,15 +44,6 @@ pytestmark = [
 
 ON_POSTGRESQL = pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="PgBouncer is for PostgreSQL")
 
-#: Numbers in the order in which transactions begin to write, as usual designs have them.
-NUMBER_BY_SEQUENCE = """
-CREATE SEQUENCE control_numbers;
-CREATE OR REPLACE FUNCTION changes_set_number() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.change_number := nextval('control_numbers');
-    RETURN NEW;
-END $$;
-"""
 #: Numbers by the clock when the request arrived, before SQLite's lock.
 NUMBER_BY_ARRIVAL = """
 DROP TRIGGER tasks_task_change_insert;
@@ -59,16 +53,6 @@ BEGIN UPDATE tasks_task SET change_number = control_number() WHERE id = NEW.id; 
 CREATE TRIGGER tasks_task_change_update AFTER UPDATE ON tasks_task WHEN NEW.change_number = OLD.change_number
 BEGIN UPDATE tasks_task SET change_number = control_number() WHERE id = NEW.id; END;
 """
-
-
-@contextmanager
-def serve_with_delays(url, **variables):
-    """Serve the project with delayed commits."""
-    port = free_port()
-    granian = ("-m", "granian", "--interface=wsgi", f"--port={port}", "--workers=2", "--blocking-threads=4")
-    command = (sys.executable, *granian, "e2e.late_commits:application")
-    with running_service(url, command, port, MAX_CONCURRENT_PER_USER="4", LOG_LEVEL="CRITICAL", **variables) as server:
-        yield server
 
 
 @pytest.fixture
@@ -81,14 +65,14 @@ def database_url(migrated_database):
 def server(request, database_url):
     """Serve the project with delayed commits, directly on the database or through PgBouncer."""
     if request.param == "direct":
-        with serve_with_delays(database_url) as server:
+        with running_service_with_pauses(database_url, *PAUSES) as server:
             yield server
         return
     parts = urlsplit(database_url)
     [host] = parse_qs(parts.query)["host"]
     with running_pgbouncer(host) as port:
         url = f"postgresql://postgres@{HOST}:{port}{parts.path}"
-        with serve_with_delays(url, DB_POOLER="transaction") as server:
+        with running_service_with_pauses(url, *PAUSES, DB_POOLER="transaction") as server:
             yield server
 
 
@@ -114,9 +98,18 @@ def write_at_random(module, server, writing, patience, **variables):
     return answer["tasks"], stored, counts
 
 
-def test_rxdb_clients_end_equal_to_server(server):
+def expire_states(url):
+    python_output("manage.py", "expire_states", DATABASE_URL=url)
+
+
+def test_rxdb_clients_end_equal_to_server(server, database_url):
+    """The states expire during the writes, so that the clients also start again."""
+    expiry = Timer(WRITING / 2, expire_states, [database_url])
+    expiry.start()
     clients, stored, counts = write_at_random("rxdb_client.mjs", server, WRITING, PATIENCE)
+    expiry.join()
     assert clients == [stored] * 3
+    assert counts["restarted"] >= 3
     assert all(counts[name] > 20 for name in ("created", "changed", "deleted", "conflicts")), counts
     assert counts["retried"] == 0
 
@@ -133,7 +126,7 @@ def number_before_write(url):
 
 def test_control_with_early_numbers_clients_end_unequal(database_url):
     number_before_write(database_url)
-    with serve_with_delays(database_url) as server:
+    with running_service_with_pauses(database_url, *PAUSES) as server:
         clients, stored, _ = write_at_random("rxdb_client.mjs", server, CONTROL_WRITING, CONTROL_PATIENCE)
     assert clients != [stored] * 3
 
@@ -256,6 +249,6 @@ def test_guide_client_after_restore_has_older_tasks(app, other, database_url):
     key, _ = create_and_synchronise(app)
     app.run(["change", key, {"title": "Newer"}], ["synchronise"])
     python_output("manage.py", "shell", "--verbosity=0", "-c", RESTORE, DATABASE_URL=database_url)
-    python_output("manage.py", "expire_states", DATABASE_URL=database_url)
+    expire_states(database_url)
     assert app.run(["synchronise"]) == [("GET", 410), ("GET", 200)]
     assert app.tasks() == {key: ("Older", 1, "live")}

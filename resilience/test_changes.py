@@ -3,8 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
-from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -15,7 +13,7 @@ from resilience.operations import trash_path
 from resilience.standbys import wait_for_replication
 from testing.api_clients import BackgroundClients, RecordingClient, create_task
 from testing.databases import new_database
-from testing.ports import free_port
+from testing.late_commits import NUMBER_BY_SEQUENCE, running_service_with_pauses
 from testing.postgresql import PostgreSQL
 from testing.python_processes import python_output
 from testing.servers import running_service
@@ -25,27 +23,8 @@ WRITERS = 6
 COMMITS = 5_000 if LONG_RUN else 600
 WRITE_TIMEOUT = 600
 
-#: Numbers in the order in which transactions begin to write, as usual designs have them.
-NUMBER_BY_SEQUENCE = """
-CREATE SEQUENCE control_numbers;
-GRANT ALL ON control_numbers TO PUBLIC;
-CREATE OR REPLACE FUNCTION changes_set_number() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.change_number := nextval('control_numbers');
-    RETURN NEW;
-END $$
-"""
-
-
-@contextmanager
-def serve_with_delays(url, **variables):
-    """Serve the project with delayed commits."""
-    port = free_port()
-    granian = ("-m", "granian", "--interface=wsgi", f"--port={port}", "--workers=2", "--blocking-threads=4")
-    command = (sys.executable, *granian, "resilience.delayed_commits:application")
-    options = {"LOG_LEVEL": "CRITICAL", "MAX_CONCURRENT_PER_USER": "4", **variables}
-    with running_service(url, command, port, **options) as server:
-        yield server
+#: One write of ten pauses up to 50 ms.
+PAUSES = (0.1, 0.05)
 
 
 def create_and_remove(client, number):
@@ -100,7 +79,7 @@ def sqlite_url():
 
 @pytest.mark.parametrize("kind", ["database_url", "sqlite_url"], ids=["postgresql", "sqlite"])
 def test_follower_misses_no_delayed_commit(request, kind, report_result):
-    with serve_with_delays(request.getfixturevalue(kind)) as server:
+    with running_service_with_pauses(request.getfixturevalue(kind), *PAUSES) as server:
         follower, commits = follow_writers(server)
         missed = follower.missed()
     report_result(f"{len(missed)} of {commits} commits missed, {follower.pages} pages")
@@ -109,7 +88,7 @@ def test_follower_misses_no_delayed_commit(request, kind, report_result):
 
 def test_control_without_transaction_ids_commits_are_missed(database_url, database_name, postgresql, report_result):
     postgresql.execute(NUMBER_BY_SEQUENCE, database_name)
-    with serve_with_delays(database_url) as server:
+    with running_service_with_pauses(database_url, *PAUSES) as server:
         follower, commits = follow_writers(server)
         missed = follower.missed()
     report_result(f"{len(missed)} of {commits} commits missed by a sequence")
@@ -117,7 +96,7 @@ def test_control_without_transaction_ids_commits_are_missed(database_url, databa
 
 
 def test_control_without_feed_updated_after_misses_commits(database_url, report_result):
-    with serve_with_delays(database_url) as server:
+    with running_service_with_pauses(database_url, *PAUSES) as server:
         seen, stored = follow_by_time(server)
     report_result(f"{len(stored - seen)} of {len(stored)} commits missed by updated_after")
     assert stored - seen
@@ -223,10 +202,10 @@ def lose_commits(primary, standby, follower, server):
     return seen
 
 
-def fail_over_to_lagging_standby(url, primary, standby, **variables):
+def fail_over_to_lagging_standby(service, primary, standby):
     primary.restart()  # asynchronous from now on
     wait_for_replication(primary)
-    with serve_with_delays(url, **variables) as server:
+    with service as server:
         follower = Follower(server.port)
         create_task(follower.client, "Replicated")
         lose_commits(primary, standby, follower, server)
@@ -235,12 +214,13 @@ def fail_over_to_lagging_standby(url, primary, standby, **variables):
 
 
 def test_follower_misses_nothing_after_lossy_failover(url, primary, standby, report_result):
-    follower, missed = fail_over_to_lagging_standby(url, primary, standby)
+    service = running_service(url, WORKERS="2", LOG_LEVEL="CRITICAL")
+    follower, missed = fail_over_to_lagging_standby(service, primary, standby)
     report_result(f"{len(missed)} tasks missed after a failover that loses commits, {follower.expired} state expired")
     assert (missed, follower.expired) == ([], 1)
 
 
-def test_control_without_timeline_changes_are_missed(url, primary, standby, report_result):
-    follower, missed = fail_over_to_lagging_standby(url, primary, standby, WITHOUT_SAFEGUARD="timeline")
+def test_control_without_timeline_changes_are_missed(url, primary, standby, report_result, serve_without):
+    follower, missed = fail_over_to_lagging_standby(serve_without("timeline", url), primary, standby)
     report_result(f"{len(missed)} tasks missed after a failover that loses commits, without the timeline")
     assert (len(missed) > 0, follower.expired) == (True, 0)

@@ -31,6 +31,7 @@ match SAFEGUARD:
 from todo_project.wsgi import application  # noqa: E402  # Sets Django up with the replacements above.
 import rest.middleware  # noqa: E402
 import todo_project.wsgi  # noqa: E402
+from changes import statements  # noqa: E402
 from tasks.api.listing import Listing  # noqa: E402
 from throttling.concurrency import Slots  # noqa: E402
 # isort: on
@@ -81,5 +82,7 @@ match SAFEGUARD:
             return get_response(request)
 
         todo_project.wsgi.django_application.get_response = read_first  # type: ignore[method-assign]
+    case "timeline":
+        statements.HISTORY["postgresql"] = "value"
     case "atomic writes":
         import resilience.read_modify_write  # noqa: F401
