@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connections, models
 from django.db.models import Case, Expression, F, Func, Q, Value, When
+from django.db.models.expressions import Combinable
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.db.models.functions import Cast, Coalesce, Greatest
 from django.db.models.lookups import LessThanOrEqual
@@ -26,6 +27,24 @@ if TYPE_CHECKING:
 
 #: The sort key and the id of the task that a page of a list ends with.
 Position = tuple[Any, UUID]
+
+
+class Changes(TypedDict, total=False):
+    """The columns that a write of stored tasks may name; a value may be an expression.
+
+    ``label_patch`` adds and removes labels, as a merge patch (RFC 7396) in JSON.
+    """
+
+    title: str | Combinable
+    description: str | Combinable
+    completed: bool | Combinable
+    due: str | Combinable | None
+    priority: int | Combinable
+    labels: frozenset[str] | Combinable
+    label_patch: str | Combinable
+    user_id: str | Combinable
+    deleted_at: datetime | Combinable | None
+
 
 WriteQuery = TypeVar("WriteQuery", UpdateQuery, DeleteQuery)
 
@@ -171,7 +190,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
             for row in rows:
                 copy.write_row([field.get_db_prep_save(row[field.attname], connection) for field in fields])
 
-    def change(self, **values: Any) -> int:
+    def change(self, **values: Unpack[Changes]) -> int:
         """Write the named columns; without any, write nothing."""
         return self._run(self.change_query(timezone.now(), **values)) if values else 0
 
@@ -208,24 +227,23 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Build the query that deletes for good."""
         return write_query(DeleteQuery, self)
 
-    def change_query(
-        self, now: datetime | Parameter, *, label_patch: str | Parameter | None = None, **values: Any
-    ) -> UpdateQuery:
+    def change_query(self, now: datetime | Parameter, **values: Unpack[Changes]) -> UpdateQuery:
         """Build the query that writes ``values``.
 
         No other code raises ``version`` and ``updated_at``. ``updated_at`` grows with every write, even if the clock
-        stops or goes back. ``completed_at`` moves only if ``completed`` becomes true. ``label_patch`` adds and removes
-        labels, as a merge patch (RFC 7396) in JSON. A task that would get too many labels is not written.
+        stops or goes back. ``completed_at`` moves only if ``completed`` becomes true. A task that would get too many
+        labels is not written.
         """
+        columns: dict[str, Any] = dict(values)
         updated_at = Greatest(as_expression(now), F("updated_at") + timedelta(microseconds=1))
-        if "completed" in values:
-            is_completed = When(as_expression(values["completed"]), then=Coalesce("completed_at", updated_at))
-            values["completed_at"] = Case(is_completed)
-        if label_patch is not None:
-            values["labels"] = PatchedLabels("labels", as_expression(label_patch))
-        tasks = self.with_room_for(values["labels"]) if "labels" in values else self
+        if "completed" in columns:
+            is_completed = When(as_expression(columns["completed"]), then=Coalesce("completed_at", updated_at))
+            columns["completed_at"] = Case(is_completed)
+        if "label_patch" in columns:
+            columns["labels"] = PatchedLabels("labels", as_expression(columns.pop("label_patch")))
+        tasks = self.with_room_for(columns["labels"]) if "labels" in columns else self
         query = write_query(UpdateQuery, tasks)
-        query.add_update_values(dict(version=F("version") + 1, updated_at=updated_at, **values))
+        query.add_update_values(dict(version=F("version") + 1, updated_at=updated_at, **columns))
         return query
 
     def with_room_for(self, labels: Any) -> Self:
