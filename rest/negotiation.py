@@ -39,7 +39,7 @@ class JSONNegotiation(BaseContentNegotiation):
 def _fault_of_body(meta: Mapping[str, str], types: Iterable[str]) -> str:
     """Return why the parsers of ``types`` refuse a body with these headers."""
     if "HTTP_CONTENT_ENCODING" in meta:
-        return "The body has a Content-Encoding, which is not accepted"
+        return "The body has a Content-Encoding: leave the header out, and do not compress the body"
     if not meta.get("CONTENT_TYPE", "").strip():
         return "The body has no Content-Type"
     declared = _parse(meta["CONTENT_TYPE"])

@@ -52,7 +52,7 @@ HOST = fault("not_allowed", "This Host is not served here", header="Host")
 NO_TYPE = "The body has no Content-Type"
 OTHER_TYPE = "The Content-Type is not accepted here"
 OTHER_CHARSET = "The Content-Type has a charset other than UTF-8"
-ENCODED = "The body has a Content-Encoding, which is not accepted"
+ENCODED = "The body has a Content-Encoding: leave the header out, and do not compress the body"
 
 
 def send_json(reason, route):
