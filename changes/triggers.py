@@ -1,4 +1,4 @@
-"""The triggers that number each change and remember each removal, and the migration operations that create them.
+"""The triggers that number each change and remember each removal, and their migration operations.
 
 Triggers see every write: of the API, the admin, commands and ``psql``. docs/decisions/0019-changes.md
 """
@@ -145,7 +145,7 @@ def track_changes(table: str) -> RunPython:
 
 
 def trigger_faults(table: str) -> dict[str, str]:
-    """Return ``missing`` or ``disabled`` by the name of each trigger that does not number or remember changes."""
+    """Return ``missing`` or ``disabled`` by the name of each trigger that does not fire."""
     with connection.cursor() as cursor:
         cursor.execute(STORED_TRIGGERS[connection.vendor], [table])
         enabled = dict(cursor.fetchall())

@@ -63,7 +63,7 @@ def _build_index(finding: Finding) -> None:
 
 
 def _restore_triggers() -> None:
-    """Restore the triggers of the change feed, and let every app start again, because the feed lacks changes."""
+    """Restore the triggers of the change feed, and expire every state, because the feed lacks changes."""
     with transaction.atomic():
         restore_triggers(Task._meta.db_table)
         renew_epoch()
