@@ -16,9 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 import django
 import psycopg
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.signals import got_request_exception
+from django.db import connection
+from django.db.models.signals import post_migrate
 from django.test import Client
 
 from testing.databases import database_copy, new_database, running_postgresql
@@ -64,6 +67,7 @@ def pytest_configure(config):
     if config.getoption("database") == "pgbouncer":
         os.environ["DB_POOLER"] = "transaction"
     django.setup()
+    post_migrate.connect(delete_removals, sender=apps.get_app_config("changes"))
     if config.getoption("database") != "sqlite":
         # The requests of the tests use a pool, as those of the server do. Commands have none.
         pool = {"min_size": 1, "max_size": 8, "timeout": 1, "reconnect_timeout": 1}
@@ -72,6 +76,14 @@ def pytest_configure(config):
     settings.WHITENOISE_AUTOREFRESH = True  # without this, each test client scans all static files
     # Django's default takes a fifth of a second for each user that a test creates.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def delete_removals(**_):
+    """Delete the removals that triggers of SQLite store while Django empties the tables after a test."""
+    from changes.models import Removal
+
+    if Removal._meta.db_table in connection.introspection.table_names():
+        Removal.objects.all().delete()
 
 
 def collect_static_files(config):

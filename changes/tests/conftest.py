@@ -2,15 +2,7 @@ import pytest
 
 
 @pytest.fixture
-def committed(transactional_db):
-    """Start without removals: on SQLite, emptying the tables of another test may leave some."""
-    from changes.models import Removal
-
-    Removal.objects.all().delete()
-
-
-@pytest.fixture
-def changes_since(client, committed):
+def changes_since(client, transactional_db):
     """Return a function that reads a page of the feed, once the feed need not wait for other tests."""
 
     def changes_since(state=None, client=client, **parameters):

@@ -13,7 +13,7 @@ from tasks.tests.api.contract import headers, json_headers
 from tasks.tests.factories import SOMEBODY_ELSE, TaskFactory
 from testing.horizon import wait_for_open_writes
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.django_db(transaction=True)
 
 on_postgresql = pytest.mark.skipif(
     "postgresql" not in project.DATABASES["default"]["ENGINE"], reason="SQLite has one writer at a time"

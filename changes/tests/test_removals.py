@@ -13,13 +13,7 @@ from tasks.tests.factories import TaskFactory
 
 PATH = "/api/tasks/changes"
 
-pytestmark = pytest.mark.usefixtures("committed")
-
-
-@pytest.fixture(autouse=True)
-def _no_removals(db):
-    """Delete the removals that SQLite's triggers store while Django empties the tables after a test."""
-    Removal.objects.all().delete()
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def remove_task(user_id="default"):

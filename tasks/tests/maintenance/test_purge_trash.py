@@ -88,13 +88,6 @@ def test_malformed_age_refused(stored):
     assert stored() == before
 
 
-@pytest.fixture
-def no_removals(db):
-    """Delete the removals that SQLite's triggers store while Django empties the tables after a test."""
-    Removal.objects.all().delete()
-
-
-@pytest.mark.usefixtures("no_removals")
 def test_old_removals_are_forgotten():
     for days in (90, 91, 400):
         removal(days=days)
@@ -104,7 +97,6 @@ def test_old_removals_are_forgotten():
     assert Removal.objects.count() == 1
 
 
-@pytest.mark.usefixtures("no_removals")
 def test_shorter_memory_than_promised_is_refused():
     removal(days=91)
     assert run_command("purge_trash", "--forget-after=89d") == failure(
