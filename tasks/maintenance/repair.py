@@ -6,6 +6,7 @@ from functools import reduce
 from operator import or_
 
 from django.db import OperationalError, connection, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Value
 from django.utils import timezone
 
@@ -20,6 +21,8 @@ from tasks.rules import LATEST, MAX_VERSION, WHITE_SPACE
 
 #: A write of the trimmed title repairs a task that breaks these rules, because every write raises ``updated_at``.
 REPAIRABLE_RULES = ("task_title_trimmed", "task_updated_after_created")
+
+FUNCTION_CALL = "SELECT format('%%I(%%I)', proname, proargnames[1]) FROM pg_proc WHERE oid = to_regproc(%s)"
 
 
 def repair(findings: Sequence[Finding], batch_size: int) -> None:
@@ -81,8 +84,18 @@ def _enforce_constraint(finding: Finding) -> None:
         return
     with connection.schema_editor(atomic=False) as editor:
         if finding.kind == "missing":
-            statement = CONSTRAINTS[finding.name].create_sql(Task, editor)
+            statement = _constraint_sql(finding.name, editor)
             with transaction.atomic():
                 editor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
                 editor.execute(f"{statement} NOT VALID", params=None)
         editor.execute(f'ALTER TABLE "{Task._meta.db_table}" VALIDATE CONSTRAINT "{finding.name}"')
+
+
+def _constraint_sql(name: str, editor: BaseDatabaseSchemaEditor) -> str:
+    """Return the statement that adds a constraint, by the function of ``CheckByFunctions`` if there is one."""
+    with connection.cursor() as cursor:
+        cursor.execute(FUNCTION_CALL, [name])
+        call = cursor.fetchone()
+    if call:
+        return f'ALTER TABLE "{Task._meta.db_table}" ADD CONSTRAINT "{name}" CHECK ({call[0]})'
+    return str(CONSTRAINTS[name].create_sql(Task, editor))
