@@ -33,18 +33,6 @@ class HasAny(Func):
         return self.as_sql(compiler, connection, template="(%(expressions)s)", arg_joiner=" ~ ")
 
 
-class HasNul(Func):
-    """A test whether ``text`` contains U+0000, which SQL cannot write and PostgreSQL does not store."""
-
-    output_field = BooleanField()
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template="(INSTR(%(expressions)s, CHAR(0)) > 0)")
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template="((%(expressions)s)::text IS NULL)")
-
-
 class RepeatingFunc(Func):
     """A function whose template repeats its expressions, so that their parameters are repeated too."""
 
@@ -59,6 +47,27 @@ class RepeatingFunc(Func):
     ) -> SQL:
         sql, params = super().as_sql(compiler, connection, function, template, arg_joiner, **options)
         return sql, tuple(params) * (template or self.template).count("%(expressions)s")
+
+
+class PortableFunc(RepeatingFunc):
+    """A function with a template for each database."""
+
+    sqlite: str
+    postgresql: str
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template=self.sqlite)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
+        return self.as_sql(compiler, connection, template=self.postgresql)
+
+
+class HasNul(PortableFunc):
+    """A test whether ``text`` contains U+0000, which SQL cannot write and PostgreSQL does not store."""
+
+    output_field = BooleanField()
+    sqlite = "(INSTR(%(expressions)s, CHAR(0)) > 0)"
+    postgresql = "((%(expressions)s)::text IS NULL)"
 
 
 class StoredAsDjangoWrites(RepeatingFunc):
@@ -98,19 +107,15 @@ class IsText(StoredAsDjangoWrites):
     )
 
 
-class IsUTF8(Func):
+class IsUTF8(PortableFunc):
     """A test for valid UTF-8.
 
     Only verification uses the test, because a constraint can only use SQLite's own functions.
     """
 
     output_field = BooleanField()
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template="IS_UTF8(CAST(%(expressions)s AS BLOB))")
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return "TRUE", ()
+    sqlite = "IS_UTF8(CAST(%(expressions)s AS BLOB))"
+    postgresql = "TRUE"
 
 
 class IsTime(StoredAsDjangoWrites):
@@ -133,23 +138,19 @@ class IsInteger(StoredAsDjangoWrites):
     template = "(TYPEOF(%(expressions)s) = 'integer')"
 
 
-class Unconverted(Func):
+class Unconverted(PortableFunc):
     """A column that SQLite's driver leaves as it is stored; it converts declared columns in every row."""
 
-    template = "%(expressions)s"
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template="+%(expressions)s")
+    sqlite = "+%(expressions)s"
+    postgresql = "%(expressions)s"
 
 
-class CodePoints(Func):
+class CodePoints(PortableFunc):
     """A text that sorts by Unicode code point, as every text does in SQLite."""
 
     output_field = CharField()
-    template = "%(expressions)s"
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template='%(expressions)s COLLATE "C"')
+    sqlite = "%(expressions)s"
+    postgresql = '%(expressions)s COLLATE "C"'
 
 
 class Mentions(IContains):

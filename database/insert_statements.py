@@ -9,11 +9,10 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Expression, Field, Func, Model, QuerySet
 from django.db.models.sql import InsertQuery
 
+from database.compiled_statements import SQL
 from database.cursors import statement_cursor
 from database.errors import retry_once_on_conflict
 from database.row_security import rows_of
-
-SQL = tuple[str, tuple[Any, ...]]
 
 # An obstacle that another transaction commits after the statement has begun is no obstacle, but a conflict. Without the
 # order, a hash join of the obstacles would mix the rows, and two transactions with the same keys could deadlock.

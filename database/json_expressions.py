@@ -11,20 +11,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Field, Func, Model, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
-SQL = tuple[str, tuple[str | int, ...]]
+from database.compiled_statements import SQL
+from database.expressions import PortableFunc
 
 
-class JSONValue(Func):
+class JSONValue(PortableFunc):
     """A column as a JSON value; ``NULL`` is rendered as SQL's ``NULL``."""
 
     output_field = TextField()
     sqlite = postgresql = "%(expressions)s"
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template=self.sqlite)
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template=self.postgresql)
 
 
 class JSONString(JSONValue):

@@ -13,7 +13,7 @@ from django.db.models import BooleanField, CharField, Func, IntegerField, Lookup
 from django.db.models.sql.compiler import SQLCompiler
 
 from database.compiled_statements import FIELDS, SQL
-from database.expressions import RepeatingFunc
+from database.expressions import PortableFunc, RepeatingFunc
 from database.json_expressions import JSON_VALUES, JSONValue
 from tasks.due import DUE_FORMS
 from tasks.rules import INVISIBLE, LABEL_FORBIDDEN, LABEL_MAX_LENGTH, NUL, RESERVED_LABEL, WHITE_SPACE, Priority
@@ -76,6 +76,19 @@ def label_patch(changes: Mapping[str, bool | None]) -> str:
     return json.dumps(changes, ensure_ascii=False, separators=(",", ":"))
 
 
+def _number_of(text: str, part: str) -> str:
+    """Return SQL for the number of times that ``text`` contains ``part``."""
+    return f"((LENGTH({text}) - LENGTH(REPLACE({text},'{part}',''))) / {len(part)})"
+
+
+def _ranges(characters: str) -> str:
+    """Return the characters as ranges of a GLOB class, such as ``a-cx-x``."""
+    points = sorted(map(ord, characters))
+    starts = [point for point in points if point - 1 not in points]
+    ends = [point for point in points if point + 1 not in points]
+    return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
+
+
 class JSONDue(JSONValue):
     """A due date, which has no character that JSON escapes."""
 
@@ -136,7 +149,7 @@ class IsMissing(Transform):
     template = "(%(expressions)s IS NULL)"
 
 
-class IsDue(RepeatingFunc):
+class IsDue(PortableFunc):
     """A test for NULL or one of the forms of a due date, with a date that the calendar has."""
 
     output_field = BooleanField()
@@ -161,12 +174,6 @@ class IsDue(RepeatingFunc):
         " NOT GLOB '*[^A-Za-z0-9_+/-]*'"
         " AND LENGTH(%(expressions)s) = LENGTH(CAST(%(expressions)s AS BLOB))))))))"
     )
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template=self.sqlite)
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        return self.as_sql(compiler, connection, template=self.postgresql)
 
 
 class AreLabels(RepeatingFunc):
@@ -226,18 +233,12 @@ class AreLabels(RepeatingFunc):
         return self.as_sql(compiler, connection, template=template)
 
 
-class LabelCount(RepeatingFunc):
+class LabelCount(PortableFunc):
     """The number of names in labels."""
 
     output_field = IntegerField()
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        template = "JSONB_ARRAY_LENGTH(JSONB_PATH_QUERY_ARRAY(%(expressions)s,'$.keyvalue()','{}',true))"
-        return self.as_sql(compiler, connection, template=template)
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> SQL:
-        quotes = _number_of("%(expressions)s", '"')
-        return self.as_sql(compiler, connection, template=f"({quotes} / 2)")
+    sqlite = "(" + _number_of("%(expressions)s", '"') + " / 2)"
+    postgresql = "JSONB_ARRAY_LENGTH(JSONB_PATH_QUERY_ARRAY(%(expressions)s,'$.keyvalue()','{}',true))"
 
 
 class PatchedLabels(Func):
@@ -275,16 +276,3 @@ class HasLabel(Lookup):
         labels, label_params = self.process_lhs(compiler, connection)
         name, name_params = self.process_rhs(compiler, connection)
         return template.format(labels, name), (*label_params, *name_params)
-
-
-def _number_of(text: str, part: str) -> str:
-    """Return SQL for the number of times that ``text`` contains ``part``."""
-    return f"((LENGTH({text}) - LENGTH(REPLACE({text},'{part}',''))) / {len(part)})"
-
-
-def _ranges(characters: str) -> str:
-    """Return the characters as ranges of a GLOB class, such as ``a-cx-x``."""
-    points = sorted(map(ord, characters))
-    starts = [point for point in points if point - 1 not in points]
-    ends = [point for point in points if point + 1 not in points]
-    return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
