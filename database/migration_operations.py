@@ -86,7 +86,7 @@ class ValidateConstraints(Operation):
 class CheckByFunctions(Operation):
     """Let a function evaluate each of these check constraints, whose rules stay.
 
-    For every statement, PostgreSQL parses and plans the constraints of a table anew, but a function once a session. It
+    For every statement, PostgreSQL parses and plans the constraints of a table again, but a function once a session. It
     does not read the stored rows until ``ValidateConstraints``.
 
     Args:

@@ -1,7 +1,7 @@
 """Carry out many operations at one moment, all or none: ``POST /api/tasks/bulk``.
 
-``Bulk`` reads the form of each operation, locks the addressed tasks in the order of their ids, stores the new tasks,
-and then names every fault. Without a fault, one statement writes all tasks that change alike.
+``Bulk`` reads the form of each operation, locks the addressed tasks in the order of their ids, and stores the new
+tasks. Then it names every fault. Without a fault, one statement writes all tasks that change alike.
 """
 
 import json
@@ -142,9 +142,10 @@ class Operation:
 
     def check(self, task: StoredTask | None) -> None:
         """Add the faults that the addressed task makes."""
-        if task is None or (task.trashed is not (self.op in ("restore", "remove")) and self.op != "restore"):
+        is_in_place = task is not None and task.trashed is (self.op in statements.TRASH_OPERATIONS)
+        if task is None or (not is_in_place and self.op != "restore"):
             self._refuse(["id"], NotFound.default_code, NO_TASK, NotFound)
-        elif not task.trashed and self.op == "restore":
+        elif not is_in_place:
             self._refuse(["id"], Conflict.default_code, NOT_IN_TRASH, Conflict)
         else:
             if self._changes_labels and count_labels(json.loads(task.labels), self.values) > LABELS_MAX_NUMBER:

@@ -133,9 +133,13 @@ def _lock(*, user_id: str, ids: str) -> TaskQuerySet:
 lock = CompiledStatement(_lock, _locked_columns)
 
 
+#: The operations of a bulk on tasks in the trash; the others address live tasks.
+TRASH_OPERATIONS = ("restore", "remove")
+
+
 def _write(op: str, /, *, user_id: str, ids: str, now: datetime, changes: Mapping[str, Any]) -> Query:
     """Carry out one operation of a bulk on several tasks."""
-    tasks = _tasks_of(user_id, trashed=op in ("restore", "remove")).filter(id__among=ids).order_by()
+    tasks = _tasks_of(user_id, trashed=op in TRASH_OPERATIONS).filter(id__among=ids).order_by()
     match op:
         case "update":
             return tasks.change_query(now, **changes) if changes else tasks

@@ -1,7 +1,7 @@
 """The file formats of tasks: JSON Lines and CSV.
 
-A line of JSON Lines (https://jsonlines.org) is byte for byte the task's JSON in the API, plus each internal field that
-is not null, such as ``deleted_at``. CSV (RFC 4180) has a column for each field, under a header.
+A line of JSON Lines (https://jsonlines.org) is byte for byte the task's JSON in the API. Internal fields that are not
+null, such as ``deleted_at``, follow. CSV (RFC 4180) has a column for each field, under a header.
 """
 
 import csv
@@ -36,10 +36,10 @@ STRING_FIELDS = (models.UUIDField, models.DateField, PriorityField)
 #: More than the longest task takes if every character is escaped.
 MAX_LINE_BYTES = 64 * 1024
 
-#: What a program may put between the cells of CSV.
+#: The characters that separate the cells of CSV, and their names in messages.
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
-#: What ``surrogateescape`` makes of bytes that are not UTF-8.
+#: The characters that ``surrogateescape`` makes of bytes that are not UTF-8.
 SURROGATES = re.compile("[\ud800-\udfff]")
 SAVE_AS_UTF_8 = "save the file in UTF-8 (Excel: “CSV UTF-8”)"
 
@@ -48,7 +48,7 @@ FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'")
 
 
 class ExportedTask(NamedTuple):
-    """A task's JSON in the API, and the JSON of each internal field; ``None`` stands for null."""
+    """A task's JSON in the API, and the JSON of each internal field; ``None`` means null."""
 
     public: str
     internal: dict[str, str | None]

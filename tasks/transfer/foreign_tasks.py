@@ -41,7 +41,7 @@ class Origin:
     """The system and the file that tasks come from, and the user who will own the tasks.
 
     Attributes:
-        read_at: the time that stands in for an unknown time of creation.
+        read_at: the time of the import, which replaces an unknown time of creation.
     """
 
     system: str

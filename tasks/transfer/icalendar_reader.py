@@ -42,7 +42,7 @@ PRIORITIES = {"high": range(1, 5), "medium": range(5, 6), "low": range(6, 10)}
 #: Programs that write the last day of a task, and not the day after.
 INCLUSIVE = re.compile(r"tasks\.org|Nextcloud Tasks", re.IGNORECASE)
 
-#: What a task of iCalendar may have besides, by the name of the property.
+#: The messages about properties that do not fit, by their names.
 LEFT_OUT = {
     "RRULE": "A recurrence is left out",
     "RDATE": "A recurrence is left out",
@@ -57,7 +57,7 @@ LEFT_OUT = {
     "DURATION": "A duration is left out",
 }
 
-#: The properties that are read. Each stands once in a task, except CATEGORIES.
+#: The properties that are read. Each appears once in a task, except CATEGORIES.
 READ = {
     *("UID", "SUMMARY", "DESCRIPTION", "DUE", "PRIORITY", "CATEGORIES", "STATUS", "COMPLETED", "PERCENT-COMPLETE"),
     *("CREATED", "LAST-MODIFIED", "SEQUENCE", "RECURRENCE-ID", "DTSTART"),
@@ -261,7 +261,7 @@ def text_of(properties: Properties, name: str) -> str:
 
 
 def read_task(task: ForeignTask, properties: Properties) -> None:
-    """Set all that a task has besides its due date."""
+    """Set everything but the due date."""
     if "SUMMARY" in properties:
         task.title = text_of(properties, "SUMMARY")
     task.description = text_of(properties, "DESCRIPTION")

@@ -30,7 +30,7 @@ class Text(vText):
 
 
 class ICalendarFile:
-    """The file of one export. The definition of a time zone stands before its first task."""
+    """The file of one export. The definition of a time zone precedes its first task."""
 
     header = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:{PRODUCT}\r\n"
     footer = "END:VCALENDAR\r\n"

@@ -18,7 +18,7 @@ PRIORITIES = {"1": "high", "2": "medium", "3": "low", "4": None, "": None}
 #: Columns that are reported if a task has a value there.
 LEFT_OUT = {"RESPONSIBLE": "An assignee is left out", "DURATION": "A duration is left out"}
 
-#: A label stands in the title, as a word after an @.
+#: A label is a word of the title after an @.
 LABEL = re.compile(r"(?<!\S)@(\S+)")
 
 #: A file in a note; its description is JSON. A beginning ends the search for the end of the one before.

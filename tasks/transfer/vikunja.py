@@ -32,7 +32,7 @@ MAX_TASK_SIZE = 256 * 1024
 #: The deepest nesting; the exports of Vikunja have about ten levels.
 MAX_DEPTH = 64
 
-#: Where projects, and where their tasks stand. Versions before 0.21 have namespaces around the projects.
+#: The paths of projects and of their tasks. Versions before 0.21 have namespaces around the projects.
 PROJECT = re.compile(r"item(?:\.(?:projects|lists|child_projects)\.item)*")
 TASK = re.compile(PROJECT.pattern + r"\.tasks\.item")
 
@@ -65,7 +65,7 @@ BLOCKS = {
 #: Vikunja's time for no time.
 NO_TIME = "0001-01-01T00:00:00Z"
 
-#: What a task of Vikunja may have besides, by the name of the member.
+#: The messages about members that do not fit, by their names.
 LEFT_OUT = {
     "reminders": "A reminder is left out",
     "reminder_dates": "A reminder is left out",
@@ -80,7 +80,7 @@ LEFT_OUT = {
 }
 
 
-#: What zipfile raises for a damaged or encrypted file.
+#: The errors that zipfile raises for a damaged or encrypted file.
 UNREADABLE = (BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError)
 
 DEPTH_CHANGES = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
