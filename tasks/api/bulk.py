@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.urls.converters import UUIDConverter
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
@@ -53,7 +54,7 @@ NEW_ID_RULE = "The id of a new task must be a lower-case UUID of version 7"
 ID_IN_USE = "The id of the new task is in use, or was the id of a removed task"
 
 #: The one form of an id in a path and in a body.
-UUID_PATTERN = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID_PATTERN = re.compile(UUIDConverter.regex)
 
 
 class StoredTask(NamedTuple):
