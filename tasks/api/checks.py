@@ -11,14 +11,14 @@ from django.db.models.functions import Coalesce
 from database.json_expressions import json_value
 from tasks.api.filters import FILTERS
 from tasks.models import Task
-from tasks.querysets import SORT_KEYS
+from tasks.querysets import SORT_KEYS, Changes
 from tasks.rules import MESSAGES
 
 
 @checks.register
 def check_task_fields(**_: Any) -> list[checks.CheckMessage]:
     """Report each missing or wrong declaration of a field; the steps are in ``docs/architecture.md``."""
-    return [*_check_declarations(), *_check_json(), *_check_messages(), *_check_filters(), *_check_sort_keys()]
+    return [*_check_declarations(), *_check_json(), *_check_writable(), *_check_filters(), *_check_sort_keys()]
 
 
 def _field(name: str) -> "Field[Any, Any] | None":
@@ -59,13 +59,19 @@ def _check_json() -> Iterator[checks.CheckMessage]:
             )
 
 
-def _check_messages() -> Iterator[checks.CheckMessage]:
+def _check_writable() -> Iterator[checks.CheckMessage]:
     for name in Task.WRITABLE_FIELDS:
         if name not in MESSAGES:
             yield checks.Error(
                 f"Task.{name} is writable and has no messages.",
                 hint="Add them to MESSAGES in tasks/rules.py.",
                 id="tasks.E004",
+            )
+        if name not in Changes.__annotations__:
+            yield checks.Error(
+                f"Task.{name} is writable and missing in Changes.",
+                hint="Add its type to Changes in tasks/querysets.py.",
+                id="tasks.E008",
             )
 
 

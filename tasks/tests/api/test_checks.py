@@ -57,6 +57,17 @@ def test_field_without_json_form_is_reported(monkeypatch):
     ]
 
 
+def test_writable_field_missing_in_changes_is_reported(monkeypatch):
+    monkeypatch.delitem(querysets.Changes.__annotations__, "title")
+    assert reports() == [
+        (
+            "tasks.E008",
+            "Task.title is writable and missing in Changes.",
+            "Add its type to Changes in tasks/querysets.py.",
+        )
+    ]
+
+
 def test_writable_field_without_messages_is_reported(monkeypatch):
     monkeypatch.delitem(rules.MESSAGES, "title")
     assert reports() == [
