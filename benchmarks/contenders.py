@@ -132,7 +132,7 @@ OURS = Contender(
 
 
 def earlier_version(directory: str) -> Contender:
-    """Return this project at another commit, of which ``directory`` is a checkout; it must store the same fields."""
+    """Return this project at another commit, checked out in ``directory``, with the same fields."""
     manage = str(Path(directory).resolve() / "manage.py")
     return replace(
         OURS,

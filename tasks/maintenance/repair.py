@@ -92,7 +92,7 @@ def _enforce_constraint(finding: Finding) -> None:
 
 
 def _constraint_sql(name: str, editor: BaseDatabaseSchemaEditor) -> str:
-    """Return the statement that adds a constraint, by the function of ``CheckByFunctions`` if there is one."""
+    """Return the statement that adds a constraint, as a call of its ``CheckByFunctions`` if there is one."""
     with connection.cursor() as cursor:
         cursor.execute(FUNCTION_CALL, [name])
         call = cursor.fetchone()
