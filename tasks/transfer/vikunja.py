@@ -117,7 +117,7 @@ class Vikunja:
         if values is None:
             return Line.unreadable(number, "too_long", f"The task has more than {MAX_TASK_SIZE} values and characters")
         id_ = values.get("id")
-        if not isinstance(id_, int):
+        if type(id_) is not int:  # a boolean is an int in Python
             return Line.unreadable(number, "invalid", "The id of the task must be a number")
         task = read_task(number, values)
         if project:
@@ -248,7 +248,7 @@ def read_task(number: int, values: dict[str, Any]) -> ForeignTask:
 
 def read_priority(task: ForeignTask, priority: Any) -> str | None:
     """Return a priority: Vikunja's 0 is none, 1 low, 2 medium, and 3 to 5 are high and above."""
-    if not isinstance(priority, int | None):
+    if type(priority) not in (int, type(None)):
         task.leave_out("priority", "The priority must be a number")
         return None
     return (None, "low", "medium", "high")[min(max(priority or 0, 0), 3)]

@@ -145,6 +145,7 @@ def test_priorities_above_medium_are_high(priority, expected):
     ("values", "report"),
     [
         ({"priority": "high"}, "#/priority The priority must be a number"),
+        ({"priority": True}, "#/priority The priority must be a number"),
         ({"due_date": "soon"}, "#/due_date Due must be a date, a local time, an instant or a local time with a zone; "),
         ({"due_date": 5}, "#/due_date Due must be a date, a local time, an instant or a local time with a zone; "),
         ({"repeat_mode": 1}, "#/repeat_mode A recurrence is left out"),
@@ -169,7 +170,7 @@ def test_values_of_other_types_fail_no_import(name, value):
     assert line.values["labels"] == {"P": True}
 
 
-@pytest.mark.parametrize("id_", [None, "1", 1.5, [1]])
+@pytest.mark.parametrize("id_", [None, "1", 1.5, [1], True])
 def test_task_without_numeric_id_is_refused(id_):
     lines = read_tasks({"id": id_, "title": "a"}, {"id": 2, "title": "b"})
     assert reports(lines) == {1: ["# The id of the task must be a number"]}
