@@ -3,7 +3,10 @@
 import shutil
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
+
+TIMEOUT = 30_000  # ms, because pages take seconds on a busy machine
+expect.set_options(timeout=TIMEOUT)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -37,7 +40,7 @@ def open_page(browser, server, complaints):
     def open_page(path="/", **options):
         context = browser.new_context(base_url=server.url, **{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(TIMEOUT)
         page = context.new_page()
         listen(page)
         page.goto(path)

@@ -146,6 +146,9 @@ def _example(problem: type[Problem], path: str) -> dict[str, Any]:
     return example
 
 
+#: Generators write the character of an escape such as U+000D into a regular expression, where these would break it.
+SHORT_ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\\"}
+
 #: The characters before and after U+2028 and U+2029, which are the ends of this range.
 AROUND_LINE_ENDS = range(0x2027, 0x202B)
 
@@ -154,8 +157,7 @@ def character_except(characters: str) -> str:
     r"""Return the pattern of a character that is none of ``characters``.
 
     For ``"abcx"``, the pattern is ``[^\u0061-\u0063\u0078]``. Omit characters outside the Basic Multilingual Plane,
-    because JavaScript needs its Unicode mode for these. Never escape U+2028 or U+2029, because generators write these
-    characters into regular expressions, where they end the line.
+    because JavaScript needs its Unicode mode for these. Never escape U+2028 or U+2029, which have no short escape.
     """
     points = {ord(character) for character in characters if ord(character) <= 0xFFFF}
     around = {AROUND_LINE_ENDS[0], AROUND_LINE_ENDS[-1]} - points if points & {*AROUND_LINE_ENDS[1:-1]} else set()
@@ -166,8 +168,14 @@ def character_except(characters: str) -> str:
 def _ranges(points: set[int]) -> str:
     begins = sorted(point for point in points if point - 1 not in points)
     ends = sorted(point for point in points if point + 1 not in points)
-    ranges = zip(begins, ends, strict=True)
-    return "".join(rf"\u{begin:04x}" if begin == end else rf"\u{begin:04x}-\u{end:04x}" for begin, end in ranges)
+    return "".join(
+        _escape(begin) if begin == end else f"{_escape(begin)}-{_escape(end)}"
+        for begin, end in zip(begins, ends, strict=True)
+    )
+
+
+def _escape(point: int) -> str:
+    return SHORT_ESCAPES.get(chr(point), rf"\u{point:04x}")
 
 
 def text_pattern(*, forbidden: str, invisible: str = "") -> str:

@@ -9,7 +9,7 @@ from csp.utils import build_policy
 from django.http import HttpResponse
 from django.views import View
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
@@ -70,13 +70,15 @@ def render_document(renderer: type[BaseRenderer]) -> str | bytes:
     return renderer().render(schema, renderer_context={})
 
 
-class SwaggerUIView(PublicPage, SpectacularSwaggerSplitView):
+class SwaggerUIView(PublicPage, SpectacularSwaggerView):
     """Swagger UI, a page on which people try the API."""
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
         """Add the admin's Content-Security-Policy, and allow the icons in Swagger UI's style sheet."""
         response = super().finalize_response(*args, **kwargs)
         response.headers["Content-Security-Policy"] = build_policy(update={"img-src": "data:"})
+        # drf-spectacular shares the page with the windows of an OAuth login, which this service has not.
+        del response.headers["Cross-Origin-Opener-Policy"]
         return response
 
 

@@ -29,6 +29,10 @@ VERSION = {"type": "integer", "minimum": 1}
 IF_VERSION = {**VERSION, "description": "Carry out the operation only on this version."}
 
 
+#: No ``const``, because openapi-generator makes the text ``"true"`` of it.
+TRUE = {"type": "boolean", "not": {"const": False}}
+
+
 def labels_schema(description: str, value: dict[str, Any], **limits: int) -> dict[str, Any]:
     """Return the schema of an object of labels, each with a ``value``."""
     names = {"type": "object", "propertyNames": reference("Label"), "additionalProperties": value, **limits}
@@ -71,12 +75,10 @@ SCHEMAS = {
         },
     },
     "Label": LABEL_SCHEMA,
-    "LabelPatch": labels_schema(
-        "`true` adds a label, and `null` removes it.", {"type": ["boolean", "null"], "not": {"const": False}}
-    ),
+    "LabelPatch": labels_schema("`true` adds a label, and `null` removes it.", {**TRUE, "type": ["boolean", "null"]}),
     "Labels": labels_schema(
         f"Up to {LABELS_MAX_NUMBER} names of labels, each with `true`.",
-        {"type": "boolean", "const": True},
+        TRUE,
         maxProperties=LABELS_MAX_NUMBER,
     ),
     "Priority": {"type": "string", "enum": [priority.label for priority in Priority if priority]},
