@@ -1,6 +1,7 @@
 """The admin's lists of log entries, users and groups, with their own filters only."""
 
 import logging
+from datetime import datetime
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
@@ -19,12 +20,22 @@ from todo_project.admin_sessions import end_sessions
 class LogEntryAdmin(FilteredAdmin):
     """A read-only list of log entries, newest first; an action on many tasks has one entry."""
 
-    list_display = ("action_time", "user", "object_repr", "message")
+    list_display = ("time", "user", "about", "message")
     list_display_links = None
     list_select_related = ("user", "content_type")
     list_per_page = 50
     show_full_result_count = False
     sortable_by = ()
+
+    @admin.display
+    def time(self, entry: LogEntry) -> datetime:
+        """Return the time of the action."""
+        return entry.action_time
+
+    @admin.display(description="object")
+    def about(self, entry: LogEntry) -> str:
+        """Return the title or the number of the tasks, or the name of another object."""
+        return entry.object_repr
 
     @admin.display(description="change")
     def message(self, entry: LogEntry) -> str:

@@ -179,6 +179,7 @@ def test_log_shows_the_actions_of_operators(admin_client, as_operator):
     run_action(as_operator, "complete", [task])
     as_operator.post(f"{LIST}{task.pk}/delete/", {"post": "yes"})
     text = text_of(admin_client.get("/admin/admin/logentry/"))
+    assert "Time User Object Change" in text
     newer, older = "olga Buy milk Moved to the trash.", f"olga 1 task completed Mark completed. Ids: {task.pk} "
     assert 0 < text.find(newer) < text.find(older)
 
