@@ -109,16 +109,16 @@ class TaskAdmin(FilteredAdmin):
         return render_due(task.due) if task.due else None
 
     @admin.display(description="priority", empty_value="")
-    def priority_word(self, task: Task) -> str | None:
-        """Return the word of a priority."""
-        return task.get_priority_display() if task.priority else None
+    def priority_word(self, task: Task) -> str:
+        """Return the word of a priority, or an empty text, because a page of one task would show ``None``."""
+        return task.get_priority_display() if task.priority else ""
 
     @admin.display(description="labels", empty_value="")
-    def label_links(self, task: Task) -> SafeString | None:
+    def label_links(self, task: Task) -> SafeString:
         """Return a link for each label to the list of its tasks."""
         url = reverse("admin:tasks_task_changelist")
         links = ((url, urlencode({"label": name}), name) for name in sorted(task.labels))
-        return format_html_join(" ", '<a class="label" href="{}?{}">{}</a>', links) or None
+        return format_html_join(" ", '<a class="label" href="{}?{}">{}</a>', links)
 
     @admin.display(ordering="created_at")  # and not by the id, whose time a client may choose
     def created(self, task: Task) -> str:

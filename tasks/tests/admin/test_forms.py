@@ -446,6 +446,12 @@ def test_read_only_page_shows_words(as_member, options):
     assert f"Completed at: {task.completed_at:%Y-%m-%d %H:%M:%S} UTC" in text
 
 
+def test_read_only_page_of_a_task_without_plan_is_empty(as_member):
+    text = text_of(as_member("viewer").get(change_url(TaskFactory())))
+    assert "Priority: Labels: Owner: default" in text
+    assert "None" not in text
+
+
 def test_completed_at_is_read_only(admin_client):
     task = TaskFactory(completed=True)
     values = read_form(admin_client, change_url(task))
