@@ -23,7 +23,8 @@ ORDER BY relname
 
 # By how much the stored numbers exceed the number of this transaction.
 EXCESS = (
-    "SELECT MAX(highest) - (pg_current_xact_id()::text::bigint + changes_offset()), changes_offset() FROM ({tables})"
+    "SELECT MAX(highest) - (pg_current_xact_id()::text::bigint + changes_offset()), changes_offset()"
+    " FROM ({tables}) AS numbers"
 )
 HIGHEST = "SELECT MAX(change_number) AS highest FROM {table}"
 
