@@ -17,9 +17,7 @@ time after its write was answered. None is left out."""
 
 FEED_PARAMETERS = [
     OpenApiParameter(
-        "since",
-        {**SINCE.schema, "examples": [STATE_EXAMPLE]},
-        description="The `state` of an earlier answer. Without it, the feed starts again.",
+        "since", SINCE.schema, description="The `state` of an earlier answer. Without it, the feed starts again."
     ),
     OpenApiParameter("limit", LIMIT.schema, description="Return at most this many changes."),
 ]
