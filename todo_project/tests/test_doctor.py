@@ -197,13 +197,13 @@ def test_open_single_user_mode_is_two_warnings(installation, settings):
 # Broken ones: the database
 
 
-def answers_of_process(url, **variables):
+def pairs_of_process(url, **variables):
     process = run_python(
         "manage.py", "doctor", "--json", DATABASE_URL=url, DB_START_TIMEOUT="0", **REQUIRED_SETTINGS, **variables
     )
     report = json.loads(process.stdout)
     assert (process.stderr, process.returncode) == (f"CommandError: Wrong: {report['wrong']}\n", 1)
-    return {each["subject"]: (each["state"], each["finding"], each["advice"]) for each in report["answers"]}
+    return [(each["subject"], (each["state"], each["finding"], each["advice"])) for each in report["answers"]]
 
 
 def without_database(finding, advice):
@@ -219,14 +219,14 @@ def without_machine(answers):
 @pytest.mark.once
 def test_unavailable_database_leaves_the_other_answers():
     url, reason = refused_url()
-    assert without_machine(answers_of_process(url)) == without_database(
+    assert without_machine(dict(pairs_of_process(url))) == without_database(
         f"The database cannot be used: {reason}", "Start the database, or correct DATABASE_URL: docs/settings.md."
     )
 
 
 @pytest.mark.once
 def test_missing_file_of_sqlite_is_not_created(tmp_path):
-    answers = answers_of_process(f"sqlite:///{tmp_path}/db.sqlite3")
+    answers = dict(pairs_of_process(f"sqlite:///{tmp_path}/db.sqlite3"))
     assert without_machine(answers) == without_database(
         f"There is no database {tmp_path}/db.sqlite3.", "Run manage.py migrate, or correct DATABASE_URL."
     )
@@ -235,7 +235,7 @@ def test_missing_file_of_sqlite_is_not_created(tmp_path):
 
 @pytest.mark.skipif("config.getoption('database') != 'postgresql'", reason="a pooler refuses such settings")
 def test_database_that_takes_no_writes_is_wrong(database_url):
-    answers = answers_of_process(f"{database_url}&options=-c%20default_transaction_read_only%3Don")
+    answers = dict(pairs_of_process(f"{database_url}&options=-c%20default_transaction_read_only%3Don"))
     assert without_machine(answers) == without_database(
         "The database takes no writes.", "Name the primary in DATABASE_URL: docs/operations.md, “Failover”."
     )
@@ -245,12 +245,19 @@ def test_database_that_takes_no_writes_is_wrong(database_url):
 def test_encoding_other_than_utf8_is_wrong():
     options = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
     with postgresql_database(os.environ["TEST_DATABASE_URL"], "template0", options) as url:
-        answers = answers_of_process(url)
-    finding = "The database's encoding is LATIN1, so it cannot store every title. (todo.E002)"
-    advice = "Create a database with ENCODING 'UTF8' TEMPLATE template0, and move the tasks there."
-    assert answers["database settings"] == ("wrong", finding, advice)
-    assert answers["migrations"][0] == "wrong"
-    assert [answers[name] for name in ("schema", "role", "clock")] == [NOT_ASKED] * 3
+        pairs = pairs_of_process(url)
+    encoding = (
+        "wrong",
+        "The database's encoding is LATIN1, so it cannot store every title. (todo.E002)",
+        "Create a database with ENCODING 'UTF8' TEMPLATE template0, and move the tasks there.",
+    )
+    letter_case = (
+        "warning",
+        "The database's LC_CTYPE is C, so a search with q is case-sensitive for letters beyond ASCII. (todo.W003)",
+        "Create a database with LOCALE 'C.UTF-8', or another UTF-8 locale, and move the tasks there.",
+    )
+    assert sorted(answer for subject, answer in pairs if subject == "database settings") == [letter_case, encoding]
+    assert [dict(pairs)[name] for name in ("schema", "role", "clock")] == [NOT_ASKED] * 3
 
 
 @ON_POSTGRESQL
@@ -294,7 +301,7 @@ def test_missing_table_is_a_failure_of_the_database(migrated_database):
     with database_copy(migrated_database) as url:
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as writer:
             writer.execute("DROP TABLE tasks_task")
-        answers = answers_of_process(url)
+        answers = dict(pairs_of_process(url))
     assert answers["clock"] == (
         "wrong",
         "The database failed: no such table: tasks_task",
