@@ -435,9 +435,11 @@ def stand_in(**attributes):
     with HTTPServer(("127.0.0.1", 0), type("Handler", (StandIn,), attributes)) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 RESPONSES = {
