@@ -33,7 +33,7 @@ RUN useradd --uid 10001 --user-group --no-create-home todo \
     && install -d -o todo -g todo /etc/todo
 WORKDIR /srv/todo
 COPY --from=build /srv/todo ./
-ENV PATH="/srv/todo/.venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 PORT=8000
+ENV PATH="/srv/todo/.venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 PORT=8000 BUILD="${REVISION}"
 # A number, because Kubernetes cannot verify that a name is not root.
 USER 10001:10001
 EXPOSE 8000

@@ -1,4 +1,4 @@
-"""Measure what a token, rate limits and row-level security add to a GET of a task.
+"""Measure what a token, rate limits, metrics and row-level security add to a GET of a task.
 
 A server for each mode runs on the same database, and the servers take turns. The difference to single-user mode is the
 median of the rounds' differences. The processor time is the server's, for one request.
@@ -18,6 +18,7 @@ from benchmarks.command_line import argument_parser, print_table, selected_datab
 from benchmarks.load import Load, send_load
 from testing.databases import new_database
 from testing.identity_provider import AUDIENCE, ISSUER, Provider
+from testing.ports import free_port
 from testing.process_tree import cpu_seconds
 from testing.python_processes import ROOT, python_output
 from testing.servers import Server, running_service
@@ -69,6 +70,7 @@ def serve_modes(url: str) -> Iterator[list[Mode]]:
         modes = [
             ("single-user", url, {}, without_token),
             ("single-user, limited", url, limits, without_token),
+            ("single-user, metrics", url, {"METRICS_PORT": str(free_port())}, without_token),
             ("jwt", url, tokens, with_token),
             ("jwt, limited", url, tokens | limits, with_token),
         ]

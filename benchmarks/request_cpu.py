@@ -2,7 +2,7 @@
 
 The benchmark calls the application in its own process, without a server and without waiting. So the time contains only
 the project's code, Django, REST framework and the driver. ``--profile get`` prints the time of each function.
-``--metrics`` measures without and with ``METRICS_PORT`` in turn, and prints the least time of each.
+``--metrics`` measures a GET and a page with and without metrics in turn, in the same process.
 """
 
 import cProfile
@@ -13,17 +13,23 @@ import sys
 import time
 from collections.abc import Callable
 from io import BytesIO
-from itertools import chain
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.test import override_settings
+
 from benchmarks.command_line import argument_parser, print_table, selected_databases
-from testing.databases import database_copy, new_database
+from testing.databases import new_database
 from testing.python_processes import python_output
 
 REQUESTS = 2000
 ROUNDS = 5
+
+#: More rounds, because a difference of a hundredth is smaller than the spread of five rounds.
+METRICS_ROUNDS = 20
 NEW_TASK = b'{"title": "Buy milk", "description": "Two litres, and something for the cat"}'
 
 Environ = dict[str, Any]
@@ -64,16 +70,34 @@ def send(application: Callable[..., Any], environ: Environ) -> bytes:
 
 def measure(application: Callable[..., Any], *request: Any) -> float:
     """Return the µs of one request: the minimum of the rounds, because other load can only add time."""
-    rounds = []
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        for _ in range(REQUESTS // ROUNDS):
-            send(application, make_environ(*request))
-        rounds.append((time.process_time() - start) / (REQUESTS // ROUNDS) * 1e6)
-    return min(rounds)
+    return min(measure_round(application, *request) for _ in range(ROUNDS))
 
 
-def measure_operations(profiled: str | None) -> None:
+def measure_round(application: Callable[..., Any], *request: Any) -> float:
+    """Return the mean µs of one request in a round."""
+    start = time.process_time()
+    for _ in range(REQUESTS // ROUNDS):
+        send(application, make_environ(*request))
+    return (time.process_time() - start) / (REQUESTS // ROUNDS) * 1e6
+
+
+def compare_metrics(application: Callable[..., Any], *request: Any) -> tuple[float, float]:
+    """Return the µs of one request without and with metrics, from rounds that take turns."""
+    from todo_project import wsgi
+
+    with_metrics = wsgi.django_application
+    with override_settings(MIDDLEWARE=settings.MIDDLEWARE[1:]):
+        without_metrics = get_wsgi_application()
+    without_metrics.request_class = with_metrics.request_class
+    times: dict[Any, list[float]] = {without_metrics: [], with_metrics: []}
+    for _ in range(METRICS_ROUNDS):
+        for handler, rounds in times.items():
+            wsgi.django_application = handler
+            rounds.append(measure_round(application, *request))
+    return min(times[without_metrics]), min(times[with_metrics])
+
+
+def measure_operations(profiled: str | None, *, metrics: bool) -> None:
     """Print a line for each operation, on the database of this process."""
     from todo_project.wsgi import application
 
@@ -89,6 +113,11 @@ def measure_operations(profiled: str | None) -> None:
         "toggle, a new Idempotency-Key": ("POST", f"{path}/toggle", b"", "", lambda: str(uuid4())),
         "toggle, a known Idempotency-Key": ("POST", f"{path}/toggle", b"", "", lambda: "known"),
     }
+    if metrics:
+        for name in ("get", "page of 20"):
+            without, with_metrics = compare_metrics(application, *operations[name])
+            print(f"{name}\t{without:.1f}, {with_metrics:.1f}, {with_metrics / without - 1:+.1%}", flush=True)
+        return
     for name, request in operations.items():
         print(f"{name}\t{measure(application, *request):.0f}", flush=True)
     if profiled:
@@ -97,49 +126,30 @@ def measure_operations(profiled: str | None) -> None:
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
 
 
-def measure_in_process(url: str, *arguments: str, **variables: str) -> dict[str, int]:
-    """Return the µs of each operation, measured in another process."""
-    output = python_output("-m", "benchmarks.request_cpu", "--here", *arguments, DATABASE_URL=url, **variables)
-    return {name: int(microseconds) for name, microseconds in (line.split("\t") for line in output.splitlines())}
-
-
-def compare_metrics(url: str, rounds: int) -> dict[str, tuple[object, ...]]:
-    """Return the least µs of each operation without and with metrics, and the difference."""
-    off, on = [], []
-    for _ in range(rounds):
-        with TemporaryDirectory() as directory:
-            metrics = {"METRICS_PORT": "1", "PROMETHEUS_MULTIPROC_DIR": directory}
-            for measured, variables in ((off, {}), (on, metrics)):
-                with database_copy(url) as copy:
-                    measured.append(measure_in_process(copy, **variables))
-    without, least = ({name: min(times[name] for times in each) for name in each[0]} for each in (off, on))
-    return {name: (time, least[name], f"{least[name] / time - 1:+.1%}") for name, time in without.items()}
-
-
 def main() -> None:
     """Measure in a process for each database, and print a table."""
     parser = argument_parser(__doc__)
     parser.add_argument("--profile", metavar="OPERATION")
-    parser.add_argument("--metrics", type=int, metavar="ROUNDS")
+    parser.add_argument("--metrics", action="store_true")
     options = parser.parse_args()
-    columns: dict[str, list[object]] = {}
+    columns: dict[str, list[str]] = {}
     kinds = selected_databases(options.database)
     for kind in kinds:
-        with new_database(kind) as url:
-            if options.metrics:
-                measured = compare_metrics(url, options.metrics)
-            else:
-                arguments = ("--profile", options.profile) if options.profile else ()
-                measured = {name: (time,) for name, time in measure_in_process(url, *arguments).items()}
-        for name, cells in measured.items():
-            columns.setdefault(name, []).extend(cells)
-    header = [[kind, f"{kind}, metrics", "difference"] if options.metrics else [kind] for kind in kinds]
-    print_table(("CPU µs", *chain(*header)), [(name, *row) for name, row in columns.items()])
+        with new_database(kind) as url, TemporaryDirectory() as directory:
+            arguments = ("--profile", options.profile) if options.profile else ()
+            variables = {"METRICS_PORT": "1", "PROMETHEUS_MULTIPROC_DIR": directory} if options.metrics else {}
+            for line in python_output(
+                "-m", "benchmarks.request_cpu", "--here", *arguments, DATABASE_URL=url, **variables
+            ).splitlines():
+                name, microseconds = line.split("\t")
+                columns.setdefault(name, []).append(microseconds)
+    print_table(("CPU µs", *kinds), [(name, *row) for name, row in columns.items()])
 
 
 if __name__ == "__main__":
     if "--here" in sys.argv:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todo_project.settings")
-        measure_operations(sys.argv[-1] if "--profile" in sys.argv else None)
+        profiled = sys.argv[-1] if "--profile" in sys.argv else None
+        measure_operations(profiled, metrics="METRICS_PORT" in os.environ)
     else:
         main()

@@ -6,15 +6,15 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.request import urlopen
 
-import psycopg
 import pytest
 
-from testing.api_clients import BackgroundClients, RecordingClient
-from testing.identity_provider import AUDIENCE, ISSUER, Provider
+from testing.api_clients import RecordingClient
+from testing.identity_provider import Provider
+from testing.metered_service import SECRET, locked_tasks, mixed_load, running_metered_service, stopped, without_keys
 from testing.ports import HOST, free_port
 from testing.process_tree import is_alive, process_tree
 from testing.prometheus import (
@@ -24,11 +24,8 @@ from testing.prometheus import (
     running_prometheus,
     write_backup_time,
 )
-from testing.servers import SERVE_COMMAND, running_service
+from testing.servers import running_service
 from testing.waiting import wait_for
-
-SECRET = "zebra"
-CLIENTS = 4
 
 #: A fault may take this many seconds until its alert fires.
 ALERT_SECONDS = 60
@@ -47,39 +44,13 @@ def metrics_port():
 
 @pytest.fixture
 def service(database_url, provider, metrics_port):
-    """Serve with one connection per worker, so that requests wait for it if the database is slow."""
-    variables = {
-        "AUTH_MODE": "jwt",
-        "JWT_JWKS_URL": provider.url,
-        "JWT_ISSUER": ISSUER,
-        "JWT_AUDIENCE": AUDIENCE,
-        "JWT_JWKS_LIFESPAN": "10",
-        "DB_POOL_SIZE": "1",
-        "THROTTLE_WRITE": "30/minute",
-        "METRICS_PORT": str(metrics_port),
-        "LOG_LEVEL": "CRITICAL",
-        "WORKERS": "2",
-    }
-    with running_service(database_url, (*SERVE_COMMAND, "--skip-checks"), **variables) as server:
+    with running_metered_service(database_url, provider, metrics_port) as server:
         yield server
 
 
 @pytest.fixture
 def load(service, provider):
-    """Send requests of several users, with a secret in each place that a metric could show."""
-    tokens = [provider.token(f"{SECRET}-{number}") for number in range(CLIENTS)]
-
-    def send(client, number):
-        token = {"Authorization": f"Bearer {tokens[number]}"}
-        return [
-            client.send("GET", "/api/tasks?limit=20", **token),
-            client.send("POST", "/api/tasks", {"title": SECRET, "labels": [SECRET]}, **token),
-            client.send("GET", f"/api/tasks/{SECRET}", **token),
-            client.send("GET", f"/{SECRET}", **token),
-        ]
-
-    with BackgroundClients(service.port, CLIENTS, send) as clients:
-        wait_for(lambda: clients.all_received(0, 404), "every client is served")
+    with mixed_load(service.port, provider) as clients:
         yield clients
 
 
@@ -88,28 +59,6 @@ def prometheus(metrics_port, tmp_path):
     write_backup_time(tmp_path)
     with running_node_exporter(tmp_path) as node_port, running_prometheus([metrics_port], node_port) as prometheus:
         yield prometheus
-
-
-@contextmanager
-def locked_tasks(postgresql, name):
-    """Lock the table of tasks, so that each statement waits until its timeout."""
-    with psycopg.connect(postgresql.url(name)) as connection:
-        connection.execute("LOCK TABLE tasks_task")
-        yield
-
-
-@contextmanager
-def stopped(postgresql):
-    postgresql.stop()
-    yield
-    postgresql.start()
-
-
-@contextmanager
-def without_keys(provider):
-    provider.answer_with(b"", 503)
-    yield
-    provider.answer = provider.send_jwks
 
 
 def missing_panels(prometheus):
@@ -139,13 +88,14 @@ def wait_until_silent(prometheus):
 def test_alerts_fire_on_real_faults_and_panels_have_data(
     service, load, prometheus, provider, postgresql, database_name, metrics_port, report_result
 ):
-    wait_until_silent(prometheus)
-    with locked_tasks(postgresql, database_name):
-        report_result(wait_until_fires(prometheus, "TodoSlow", "TodoPoolWaits", "TodoErrors"))
-    with stopped(postgresql):
-        report_result(wait_until_fires(prometheus, "TodoDatabaseUnavailable"))
-    with without_keys(provider):
-        report_result(wait_until_fires(prometheus, "TodoProviderKeysOld"))
+    for fault, *names in (
+        (locked_tasks(postgresql, database_name), "TodoSlow", "TodoPoolWaits", "TodoErrors"),
+        (stopped(postgresql), "TodoDatabaseUnavailable"),
+        (without_keys(provider), "TodoProviderKeysOld"),
+    ):
+        wait_until_silent(prometheus)
+        with fault:
+            report_result(wait_until_fires(prometheus, *names))
     assert missing_panels(prometheus) == []
     with urlopen(f"http://{HOST}:{metrics_port}/metrics") as response:
         metrics = response.read().decode()

@@ -11,6 +11,7 @@ from psycopg_pool import PoolTimeout
 from rest_framework.views import APIView
 
 from database.connections import BoundedConnection
+from observability import metrics
 from observability.metrics import metrics_middleware
 from rest.problems.types import Busy, ServiceUnavailable
 from tasks.tests.factories import TaskFactory
@@ -109,6 +110,17 @@ def test_metrics_have_no_text_of_a_request(metered):
     for secret in ("zebra", SECRET.upper(), str(task.id), "default"):
         assert secret not in text
     assert set(re.findall(r'method="([^"]*)"', text)) <= {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"}
+
+
+def test_control_without_known_methods_metrics_show_text(metered, monkeypatch):
+    class EveryMethod:
+        def __contains__(self, method):
+            return True
+
+    monkeypatch.setattr(metrics, "METHODS", EveryMethod())
+    metered.generic("CONTROL", "/healthz")
+    assert "CONTROL" in generate_latest(REGISTRY).decode()
+    metrics.DURATION.remove("CONTROL", "/healthz", "405")
 
 
 # Refusals
