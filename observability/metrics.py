@@ -16,6 +16,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 #: The route of a request that no pattern has matched, such as a static file or a refusal of a middleware.
 NO_ROUTE = "none"
 
+#: As numbers, because each hash of an ``HTTPStatus`` calls a function of Python.
+REFUSALS = frozenset({HTTPStatus.TOO_MANY_REQUESTS.value, HTTPStatus.SERVICE_UNAVAILABLE.value})
+
 #: In seconds. A request takes a few milliseconds, and a 503 comes after 1.5 or 2.5 seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10)
 
@@ -54,7 +57,7 @@ def metrics_middleware(
             )
         else:
             observe(request, status, perf_counter() - started)
-        if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+        if status in REFUSALS:
             count_refusal(request, response)
         return response
 
