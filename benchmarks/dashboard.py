@@ -1,4 +1,4 @@
-"""Draw the panels of ``deploy/grafana/dashboard.json`` from a run with faults, into docs/images/dashboard.png.
+"""Draw the panels of the dashboard from a run with faults, into docs/images/dashboard.png.
 
 The service serves a mixed load. Its database is slow, then stopped, and then its identity provider fails. Prometheus
 answers the queries of the panels, as it answers Grafana.

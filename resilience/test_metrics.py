@@ -165,7 +165,7 @@ def test_counters_survive_workers_and_reloads(metered, metrics_port):
     with RecordingClient(metered.port) as client:
         assert [client.send("GET", "/api/tasks").status for _ in range(50)] == [200] * 50
     counted = 'http_request_duration_seconds_count{method="GET",route="/api/tasks",status="200"} 50.0'
-    assert counted in scrape(metrics_port)
+    wait_for(lambda: counted in scrape(metrics_port), "the requests are recorded")
     exporter = exporter_pid(metered)
     os.kill(next(pid for pid in metered.workers() if pid != exporter), signal.SIGKILL)
     wait_for(lambda: started_workers(metrics_port) == 3, "the worker is replaced")

@@ -23,7 +23,7 @@ CLIENTS = 4
 
 @contextmanager
 def running_metered_service(url: str, provider: Any, metrics_port: int) -> Iterator[Server]:
-    """Yield a service with one connection per worker, so that requests wait for it if the database is slow."""
+    """Yield a service with one connection per worker, so that requests wait if the database is slow."""
     variables = {
         "AUTH_MODE": "jwt",
         "JWT_JWKS_URL": provider.url,

@@ -1,4 +1,4 @@
-"""Copy what a worker knows of its pool, its database and its keys to the metrics, once a second.
+"""Copy what a worker knows of its requests, pool, database and keys to the metrics, once a second.
 
 Prometheus asks the exporter and not the workers, so each worker leaves its numbers in files:
 docs/decisions/0021-metrics.md.
@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge
 
 from database.connections import BoundedConnection
 from identity.key_set import provider_keys
+from observability.metrics import record_noted
 
 INTERVAL_SECONDS = 1
 
@@ -53,7 +54,8 @@ class Sampler(Thread):
             self.sample()
 
     def sample(self) -> None:
-        """Set the metrics."""
+        """Set the metrics, and record the requests of the last second."""
+        record_noted()
         if pool := getattr(connection, "pool", None):
             self._sample_pool(pool.get_stats())
         start = BoundedConnection.outage_start

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from database.connections import BoundedConnection
 from observability import metrics
-from observability.metrics import metrics_middleware
+from observability.metrics import metrics_middleware, record_noted
 from rest.problems.types import Busy, ServiceUnavailable
 from tasks.tests.factories import TaskFactory
 from throttling import concurrency
@@ -32,6 +32,7 @@ def metered(settings):
 
 
 def value(name, **labels):
+    record_noted()
     return REGISTRY.get_sample_value(name, labels) or 0
 
 
@@ -83,6 +84,22 @@ def test_duration_has_a_bucket_and_a_sum(metered, added):
     assert added(lambda: metered.get("/healthz"), "http_request_duration_seconds_bucket", le="10.0", **labels) == 1
 
 
+@pytest.mark.parametrize(("seconds", "bucket"), [(0.001, "0.001"), (0.0011, "0.0025"), (10, "10.0"), (11, "+Inf")])
+def test_duration_counts_in_the_first_bucket_that_holds_it(added, seconds, bucket):
+    labels = {"method": "GET", "route": "/bucket", "status": "200"}
+    bounds = [*map(str, map(float, metrics.BUCKETS)), "+Inf"]
+
+    def note():
+        metrics.noted.append((("GET", "bucket", 200), seconds))
+
+    before = [value("http_request_duration_seconds_bucket", le=bound, **labels) for bound in bounds]
+    note()
+    after = [value("http_request_duration_seconds_bucket", le=bound, **labels) for bound in bounds]
+    grown = [bound for bound, old, new in zip(bounds, before, after, strict=True) if new > old]
+    assert grown == bounds[bounds.index(bucket) :]
+    assert added(note, "http_request_duration_seconds_sum", **labels) == pytest.approx(seconds)
+
+
 @pytest.mark.django_db
 def test_stream_is_counted_when_it_is_closed(metered, added):
     labels = {"method": "GET", "route": "/api/tasks", "status": "200"}
@@ -105,6 +122,7 @@ def test_metrics_have_no_text_of_a_request(metered):
     metered.get(f"/api/tasks?q={SECRET}")
     metered.generic(SECRET, f"/api/tasks/{SECRET}")
     metered.post("/api/tasks", {"title": SECRET}, "application/json", headers={"X-Request-ID": SECRET})
+    record_noted()
     text = generate_latest(REGISTRY).decode()
     assert value(COUNT, method="POST", route="/api/tasks", status="201") >= 1
     for secret in ("zebra", SECRET.upper(), str(task.id), "default"):
@@ -119,6 +137,7 @@ def test_control_without_known_methods_metrics_show_text(metered, monkeypatch):
 
     monkeypatch.setattr(metrics, "METHODS", EveryMethod())
     metered.generic("CONTROL", "/healthz")
+    record_noted()
     assert "CONTROL" in generate_latest(REGISTRY).decode()
     metrics.DURATION.remove("CONTROL", "/healthz", "405")
 

@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY
 
 from database.connections import BoundedConnection
 from identity.key_set import provider_keys
+from observability.metrics import noted
 from testing.python_processes import json_output_of
 from testing.waiting import wait_for
 from todo_project import worker_metrics
@@ -73,6 +74,15 @@ def test_sampler_reads_the_real_pool(django_db_blocker):
     Sampler().sample()
     if connection.vendor == "postgresql":
         assert value("todo_pool_connections", state="used") >= 1
+
+
+@pytest.mark.once
+def test_sampler_records_the_noted_requests():
+    labels = {"method": "GET", "route": "/sampled", "status": "200"}
+    noted.append((("GET", "sampled", 200), 0.5))
+    Sampler().sample()
+    assert value("http_request_duration_seconds_count", **labels) == 1
+    assert len(noted) == 0
 
 
 @pytest.mark.once
