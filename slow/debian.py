@@ -74,9 +74,10 @@ class Machine:
         command = self.shell(script, own_network=own_network)
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    def start(self, *command: str) -> None:
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a program that may use this system's files, and that ends with the machine."""
         self.processes.append(subprocess.Popen([*self.enter(), *command]))
+        return self.processes[-1]
 
     def run_at_terminal(self, script: str, answers: Mapping[str, str]) -> None:
         """Run a script at a terminal, and type an answer after each prompt."""

@@ -190,7 +190,7 @@ def health_check(image, volume, settings):
 
 
 def test_health_check_follows_the_database(container, image, volume, settings, postgresql):
-    assert health_check(image, volume, settings) == 0
+    wait_for(lambda: health_check(image, volume, settings) == 0, "the health check succeeds")
     postgresql.stop()
     try:
         wait_for(lambda: health_check(image, volume, settings) == 1, "the health check fails")
