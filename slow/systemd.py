@@ -1,4 +1,4 @@
-"""The work of systemd in a machine without it: ``systemctl`` keeps its arguments, and a test carries them out."""
+"""The work of systemd in a machine without it: ``systemctl`` keeps its arguments for a test."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The commands of docs/deployment.md and docs/operations.md, from an empty Debian to a page in a browser."""
+"""The commands of docs/deployment.md and docs/operations.md in an empty Debian, up to a page."""
 
 import json
 import re
