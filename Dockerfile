@@ -22,7 +22,8 @@ RUN ENV_FILE=/dev/null DEBUG=on .venv/bin/python manage.py collectstatic --no-in
 
 FROM ${BASE}
 ARG VERSION=unknown
-ARG REVISION=unknown
+# The commit, which /readyz shows too.
+ARG REVISION=
 LABEL org.opencontainers.image.title="To-do tasks" \
     org.opencontainers.image.description="A REST service that stores to-do tasks" \
     org.opencontainers.image.licenses="BSD-3-Clause" \

@@ -17,6 +17,8 @@ apt-get clean
 rm -r /var/lib/apt/lists /usr/share/doc /usr/share/man /usr/share/locale
 """
 
+REVISION = "0123abc"
+
 #: The steps of a runtime for compose.yaml: read-only files, a private /tmp and a volume.
 START = """
 mount --bind {root} {root}
@@ -53,7 +55,8 @@ class Buildah:
 
     def build(self, context: Path, base: str) -> "Image":
         """Build the image of ``Dockerfile`` in a directory."""
-        options = ("--isolation=chroot", "--format=docker", f"--build-arg=BASE={base}", "--quiet")
+        arguments = (f"--build-arg=BASE={base}", f"--build-arg=REVISION={REVISION}")
+        options = ("--isolation=chroot", "--format=docker", *arguments, "--quiet")
         name = self.run("build", *options, str(context)).splitlines()[-1]
         root = self.run("mount", self.run("from", name))
         return Image(Path(root), json.loads(self.run("inspect", "--type=image", name))["Docker"]["config"])

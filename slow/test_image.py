@@ -1,5 +1,6 @@
 """The image of ``Dockerfile``: its size, its files, and its service in a container."""
 
+import json
 import re
 import shutil
 import signal
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import yaml
 
-from slow.images import Buildah
+from slow.images import REVISION, Buildah
 from testing.documented_sessions import run_session
 from testing.ports import free_port
 from testing.postgresql import PostgreSQL
@@ -156,6 +157,11 @@ def files_with_secret(directory):
 def test_container_answers_documented_session(container, page):
     printed, documented = run_session(page, container.port)
     assert printed == documented
+
+
+def test_container_names_its_revision(container):
+    version = json.loads(container.get("/readyz")[1])["version"]
+    assert version.endswith(f"+{REVISION}")
 
 
 def test_container_serves_static_files(container):
