@@ -21,6 +21,7 @@ from testing.process_tree import proc_fields, process_tree
 from testing.python_processes import ROOT
 from testing.servers import Server
 from testing.waiting import wait_for
+from todo_project import __version__
 
 pytestmark = pytest.mark.once
 
@@ -160,8 +161,8 @@ def test_container_answers_documented_session(container, page):
 
 
 def test_container_names_its_revision(container):
-    version = json.loads(container.get("/readyz")[1])["version"]
-    assert version.endswith(f"+{REVISION}")
+    status, body = container.get("/readyz")
+    assert (status, json.loads(body)) == (200, {"status": "ok", "build": f"{__version__}+{REVISION}"})
 
 
 def test_container_serves_static_files(container):
