@@ -36,6 +36,7 @@ STEPS = (
     "0010_change_index",
     "0011_created_index",
     "0012_change_triggers",
+    "0013_search_statistics",
 )
 
 OLD_FIELDS = ("id", "title", "description", "completed", "user_id", "created_at", "updated_at", "version")

@@ -7,12 +7,15 @@ import subprocess
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import psycopg
+import pytest
 
 from testing.ports import HOST, free_port
 from testing.process_tree import kill_tree, signal_tree
+from testing.programs import unprivileged_user
 from testing.python_processes import python_output
 from testing.waiting import TIMEOUT, wait_for
 
@@ -136,3 +139,27 @@ class PostgreSQL:
         """Give a path to the user that runs the server."""
         if user := self.cluster.system_user:
             os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+
+
+class DebianPostgreSQL(PostgreSQL):
+    """Debian's server, which has the extensions ``pg_trgm`` and ``pg_stat_statements``.
+
+    Its user must be able to enter the directory above ``directory``.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.cluster = SimpleNamespace(bin_path=find_debian_programs(), system_user=unprivileged_user())
+        self.directory, self.port = directory, free_port()
+        self.process = None
+        self.give_to_server_user(directory)
+        command = [self.cluster.bin_path / "initdb", f"--pgdata={directory}", "--username=postgres", "--auth=trust"]
+        command += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run(command, user=self.cluster.system_user, check=True, stdout=subprocess.DEVNULL)
+
+
+def find_debian_programs() -> Path:
+    """Return the directory of Debian's newest server, or skip the test without one."""
+    servers = [*Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    if not servers:
+        pytest.skip("postgres is missing: apt-get install postgresql")
+    return max(servers, key=lambda server: int(server.parts[-3])).parent
