@@ -67,9 +67,10 @@ class BoundedConnection(psycopg.Connection[Any]):
     A frozen server keeps its sockets open, so no timeout of libpq, the pool or PostgreSQL ends the wait. A timeout
     closes the connection, because the late answer may still arrive there.
 
-    The server counts as ``unavailable`` from a timeout or a refused connection until the next answer. During this time
-    requests wait only ``unavailable_timeout`` seconds, so that ``/healthz`` and other requests find a free thread. The
-    log has one event when this time begins, and one when it ends.
+    The server counts as ``unavailable`` from a timeout or a refused connection until the next answer. A late attempt to
+    connect counts only once a request got no connection, because a serverless database may wake up in time for the
+    requests that wait. While the server is unavailable, requests wait only ``unavailable_timeout`` seconds, so that
+    ``/healthz`` and other requests find a free thread. The log has an event when this time begins, and when it ends.
 
     The pool drops a connection whose server has become read-only, because another host in ``DATABASE_URL`` now takes
     the writes.
@@ -86,6 +87,10 @@ class BoundedConnection(psycopg.Connection[Any]):
     unavailable: ClassVar[bool] = False
     availability_lock: ClassVar[threading.Lock] = threading.Lock()
 
+    #: The last attempt to connect that timed out, and whether a request got no connection, both since the last answer.
+    late_attempt: ClassVar[Exception | None] = None
+    has_refused: ClassVar[bool] = False
+
     #: When the outage began that the log tells of, and when the last one ended, in seconds of the monotonic clock.
     outage_start: ClassVar[float | None] = None
     outage_end: ClassVar[float] = -math.inf
@@ -99,11 +104,21 @@ class BoundedConnection(psycopg.Connection[Any]):
         try:
             connected = super().connect(*args, **options)
         except psycopg.OperationalError as error:
-            cls._note_failure(error)
+            if isinstance(error, psycopg.errors.ConnectionTimeout) and not cls.has_refused:
+                cls.late_attempt = error
+            else:
+                cls._note_failure(error)
             raise
         cls._note_answer()
         connected.was_primary = connected.is_primary()
         return connected
+
+    @classmethod
+    def note_refusal(cls) -> None:
+        """Note that a request got no connection in time, so that a late attempt to connect counts."""
+        cls.has_refused = True
+        if cls.late_attempt is not None:
+            cls._note_failure(cls.late_attempt)
 
     @classmethod
     def _note_failure(cls, error: Exception) -> None:
@@ -123,6 +138,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 
         While a server shuts down, some connections still answer. So an answer in the first second ends no outage.
         """
+        cls.late_attempt, cls.has_refused = None, False
         if cls.outage_start is None:
             return
         with cls.availability_lock:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dj_database_url
+import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from psycopg_pool import ConnectionPool
 
@@ -43,6 +44,7 @@ class PostgreSQLClient:
 
     Attributes:
         pooled_externally: whether connections lead to a pooler in transaction mode, so that sessions keep no state.
+        prepares_statements: whether the server, or the pooler in front of it, keeps prepared statements.
         serving: whether this process serves requests, so that every wait for the database has a limit. Any other
             process has one connection and no pool, and waits for the database as ``database/postgresql`` does.
         pool_size: the most connections that a serving process opens.
@@ -52,6 +54,7 @@ class PostgreSQLClient:
     """
 
     pooled_externally: bool
+    prepares_statements: bool
     serving: bool
     pool_size: int
     pool_timeout: float
@@ -61,9 +64,9 @@ class PostgreSQLClient:
     def options(self) -> dict[str, Any]:
         """Return libpq's and psycopg's options."""
         options = {
-            # Prepared statements belong to a connection, and a pooler gives each transaction another connection.
+            # Prepared statements belong to a connection, and most poolers give each transaction another connection.
             "server_side_binding": True,
-            "prepare_threshold": None if self.pooled_externally else 1,
+            "prepare_threshold": 1 if self.prepares_statements else None,
             "options": self._session_settings(),
             "connect_timeout": self.connect_timeout,
             "tcp_user_timeout": round(1000 * self.answer_timeout),
@@ -150,6 +153,11 @@ def _postgresql(url: str, database: dict[str, Any], client: PostgreSQLClient) ->
         raise ImproperlyConfigured(
             "Set DATABASE_URL with ?target_session_attrs=read-write if it names several hosts: all but one of them are "
             "standbys, which take no writes"
+        )
+    if client.pooled_externally and client.prepares_statements and not psycopg.capabilities.has_send_close_prepared():
+        raise ImproperlyConfigured(
+            "Set DB_POOLER=transaction: transaction-prepared needs libpq 17 or newer, because a pooler does not "
+            "understand DEALLOCATE"
         )
     _refuse_unknown_parameters(url, POSTGRESQL_PARAMETERS, "DB_POOL_SIZE and DB_POOLER configure pools")
     defaults = client.options()

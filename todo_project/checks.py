@@ -143,6 +143,30 @@ def check_session_settings(databases: Sequence[str] | None = None, **_: Any) -> 
     ]
 
 
+@checks.register(checks.Tags.database)
+def check_settings_arrive(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Report a pooler that ignores the settings of a session.
+
+    Such a pooler keeps no prepared statements either.
+
+    ``serve``, ``migrate`` and ``check --database default`` run this check.
+    """
+    if not databases or connection.vendor != "postgresql" or settings.DB_POOLER != "none":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT source FROM pg_settings WHERE name = 'random_page_cost'")
+        if cursor.fetchone() != ("client",):
+            return [
+                checks.Error(
+                    "The sessions of DATABASE_URL lack the settings that the service sends: DATABASE_URL leads to a "
+                    "pooler that ignores them.",
+                    hint="Set DB_POOLER=transaction, or DB_POOLER=transaction-prepared for PgBouncer 1.22 and newer.",
+                    id="todo.E004",
+                )
+            ]
+    return []
+
+
 def read_setting(name: str) -> str:
     """Return a setting of this session."""
     with connection.cursor() as cursor:

@@ -15,7 +15,7 @@ from rest.problems.responses import respond
 from rest.problems.types import ServiceUnavailable
 
 #: The least time between two questions of a worker to the database.
-SECONDS_BETWEEN_QUESTIONS = 1
+SECONDS_BETWEEN_QUESTIONS = 1.0
 
 #: How long a probe waits for the database's answer.
 ANSWER_SECONDS = 0.15
@@ -25,7 +25,8 @@ class Readiness:
     """The newest answer of the database to the question whether this worker can serve requests.
 
     One thread asks, at most once a second and only if there are probes. So no number of probes holds more than one
-    thread or connection, however long the database takes.
+    thread or connection, however long the database takes. After a good answer it asks again when half of
+    ``READY_CACHE`` has passed, so that a database without other requests may sleep meanwhile.
 
     Args:
         executor: runs the question in its one thread.
@@ -53,7 +54,10 @@ class Readiness:
 
     def _ask_if_due(self) -> "Future[Exception | None]":
         with self.lock:
-            is_due = monotonic() - self.asked_at >= SECONDS_BETWEEN_QUESTIONS
+            pause = SECONDS_BETWEEN_QUESTIONS
+            if self.last_fault is None:
+                pause = max(pause, settings.READY_CACHE / 2)
+            is_due = monotonic() - self.asked_at >= pause
             if self.question is None or (is_due and self.question.done()):
                 self.asked_at = monotonic()
                 self.question = self.executor.submit(self._ask)

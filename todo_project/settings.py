@@ -379,7 +379,7 @@ TEMPLATES = [
 
 
 DB_POOL_SIZE = env.integer("DB_POOL_SIZE", 8, 1, 1000)
-DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction"]))
+DB_POOLER = env.str("DB_POOLER", "none", validate=must.OneOf(["none", "transaction", "transaction-prepared"]))
 
 # In seconds. With these defaults, a request gets a 503 after about one second if the database is unavailable. The 503
 # comes after about two seconds if the database hangs: docs/reliability.md.
@@ -398,7 +398,8 @@ DATABASES = {
         env.str("DATABASE_URL", "sqlite:///db.sqlite3"),
         BASE_DIR,
         PostgreSQLClient(
-            pooled_externally=DB_POOLER == "transaction",
+            pooled_externally=DB_POOLER != "none",
+            prepares_statements=DB_POOLER != "transaction",
             serving=SERVING,
             pool_size=DB_POOL_SIZE,
             pool_timeout=DB_POOL_TIMEOUT,

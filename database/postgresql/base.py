@@ -13,13 +13,22 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo, PGconn, Ping
+from psycopg_pool import PoolTimeout, TooManyRequests
 
+from database.connections import BoundedConnection
 from database.errors import first_line
 
 logger = logging.getLogger("database")
 
 #: Seconds between two attempts to connect.
 PAUSE = 0.2
+
+#: PgBouncer and Neon refuse the settings of a session so; PostgreSQL itself has no such message.
+REFUSAL_OF_POOLER = "unsupported startup parameter"
+POOLER_ADVICE = (
+    "DATABASE_URL leads to a pooler, which refuses settings of a session: set DB_POOLER=transaction, or "
+    "DB_POOLER=transaction-prepared for PgBouncer 1.22 and newer"
+)
 
 #: The parameters that libpq knows.
 LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in Conninfo.get_defaults())
@@ -35,7 +44,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         that never answers costs little, and a database that wakes up slowly gets enough time.
         """
         if self.pool:
-            return self._connect(conn_params)
+            return self._connect_by_pool(conn_params)
         deadline = time.monotonic() + settings.DB_START_TIMEOUT
         timeout = conn_params["connect_timeout"]
         waiting = False
@@ -52,8 +61,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
             time.sleep(PAUSE)
             timeout *= 2
 
+    def _connect_by_pool(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
+        try:
+            return self._connect(conn_params)
+        except (PoolTimeout, TooManyRequests):
+            BoundedConnection.note_refusal()
+            raise
+
     def _connect(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
-        opened: psycopg.Connection[Any] = super().get_new_connection(conn_params)
+        try:
+            opened: psycopg.Connection[Any] = super().get_new_connection(conn_params)
+        except psycopg.OperationalError as error:
+            if REFUSAL_OF_POOLER in str(error):
+                raise psycopg.OperationalError(POOLER_ADVICE) from error
+            raise
         return opened
 
 

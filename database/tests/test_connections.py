@@ -5,6 +5,7 @@ import os
 import socket
 from contextlib import closing
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -95,6 +96,48 @@ def test_refusing_server_is_unavailable_until_it_connects(bounded, parameters):
     assert availability() == UNAVAILABLE
     ImpatientConnection.connect(**parameters).close()
     assert availability() == AVAILABLE
+
+
+@pytest.fixture
+def connect_late(parameters):
+    """Return a function that connects to a server which accepts the connection and sends nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent_server = {"host": "127.0.0.1", "port": silent.getsockname()[1], "connect_timeout": 2}
+
+        def connect_late():
+            with pytest.raises(psycopg.errors.ConnectionTimeout):
+                ImpatientConnection.connect(**{**parameters, **silent_server})
+
+        yield connect_late
+
+
+def test_late_attempt_alone_keeps_the_server_available(bounded, connect_late, caplog):
+    """A database that wakes up answers the next attempt, for which the requests wait."""
+    connect_late()
+    assert (availability(), caplog.records) == (AVAILABLE, [])
+    ImpatientConnection.note_refusal()
+    assert availability() == UNAVAILABLE
+
+
+def test_late_attempt_after_a_refusal_makes_unavailable(bounded, connect_late):
+    ImpatientConnection.note_refusal()
+    assert availability() == AVAILABLE
+    connect_late()
+    assert availability() == UNAVAILABLE
+    ImpatientConnection.note_refusal()
+    bounded.execute("SELECT 1")
+    assert availability() == AVAILABLE
+    connect_late()
+    assert availability() == AVAILABLE
+
+
+@pytest.mark.parametrize("error", [PoolTimeout, TooManyRequests])
+def test_request_without_connection_is_noted(db, monkeypatch, error):
+    monkeypatch.setattr(BoundedConnection, "has_refused", False)
+    monkeypatch.setattr(connection.pool, "getconn", Mock(side_effect=error))
+    with pytest.raises(error):
+        connection.get_new_connection(connection.get_connection_params())
+    assert BoundedConnection.has_refused
 
 
 def test_silent_server_is_unavailable_until_it_answers(bounded, parameters):

@@ -12,6 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
+from rest.problems.types import ServiceUnavailable
 from testing.ports import free_port
 from todo_project import __version__, health
 from todo_project.health import Readiness
@@ -234,8 +235,10 @@ def test_readyz_asks_database_once_a_second(client, database):
 
 def test_readyz_without_answer_repeats_young_answer(client, database, settings, monkeypatch):
     settings.READY_CACHE = 60
+    monkeypatch.setattr(health, "monotonic", lambda: 1000)
     assert client.get("/readyz").status_code == 200
     freeze(database, monkeypatch)
+    monkeypatch.setattr(health, "monotonic", lambda: 1059)
     assert [client.get("/readyz").status_code for _ in range(3)] == [200] * 3
     assert database.questions == 2
 
@@ -252,3 +255,17 @@ def test_readyz_without_answer_and_young_answer_is_503(client, database, setting
 def test_readyz_before_any_answer_is_503(client, database, monkeypatch):
     freeze(database, monkeypatch)
     assert_unavailable(client.get("/readyz"))
+
+
+@pytest.mark.parametrize(("fault", "questions"), [(None, (1, 2)), (ServiceUnavailable(), (2, 3))], ids=["200", "503"])
+def test_readyz_repeats_only_good_answers(client, database, settings, monkeypatch, fault, questions):
+    """With READY_CACHE=60 a good answer makes the database rest for 30 s; a fault may end each second."""
+    settings.READY_CACHE = 60
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_QUESTIONS", 1)
+    database.faults = [fault]
+    asked = []
+    for now in (1000, 1029, 1060):
+        monkeypatch.setattr(health, "monotonic", lambda now=now: now)
+        client.get("/readyz")
+        asked.append(database.questions)
+    assert asked == [1, *questions]
