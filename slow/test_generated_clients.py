@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from testing.databases import database_copy
 from testing.python_processes import ROOT
 from testing.servers import running_service
 
@@ -41,8 +42,9 @@ STEPS = [
 
 
 @pytest.fixture
-def service(database_url):
-    with running_service(database_url, API_TOKEN=TOKEN, WORKERS="1") as server:
+def service(migrated_database):
+    """Yield a service with a database of its own, because each session stores a task under the same id."""
+    with database_copy(migrated_database) as url, running_service(url, API_TOKEN=TOKEN, WORKERS="1") as server:
         yield server
 
 
