@@ -328,6 +328,11 @@ LOOKS = {
 }
 
 
+def in_each_look(test):
+    """Run a test in each look, on SQLite only, because a page looks alike on both databases."""
+    return pytest.mark.once(pytest.mark.parametrize("look", LOOKS)(test))
+
+
 @pytest.fixture
 def check_appearance(complaints):
     def check_appearance(page, picture):
@@ -371,13 +376,13 @@ def check_red_buttons(page):
     assert {*page.evaluate(FIND_RED)} <= RED_BUTTONS
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@in_each_look
 @pytest.mark.parametrize("name", PAGES)
 def test_page_fits_and_is_accessible(open_as, check_appearance, name, look):
     check_appearance(open_as("olga", PAGES[name], **LOOKS[look]), f"{name}-{look}")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@in_each_look
 def test_task_page_fits_and_is_accessible(open_as, check_appearance, look):
     page = open_as("olga", LIST, **LOOKS[look])
     page.locator("#result_list .field-title a").first.click()
@@ -386,7 +391,7 @@ def test_task_page_fits_and_is_accessible(open_as, check_appearance, look):
     check_appearance(page, f"delete-{look}")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@in_each_look
 def test_stale_form_and_history_are_accessible(open_as, check_appearance, look):
     page = open_as("olga", f"{LIST}?owner=user-30", **LOOKS[look])
     page.locator("#result_list .field-title a").first.click()
@@ -401,7 +406,7 @@ def test_stale_form_and_history_are_accessible(open_as, check_appearance, look):
     check_appearance(page, f"history-{look}")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@in_each_look
 def test_page_of_a_trashed_task_has_one_red_button(open_as, check_appearance, look):
     page = open_as("olga", f"{LIST}?where=trash", **LOOKS[look])
     page.locator("#result_list .field-title a").first.click()
@@ -412,7 +417,7 @@ def test_page_of_a_trashed_task_has_one_red_button(open_as, check_appearance, lo
     assert page.evaluate(FIND_RED) == ["Delete for good: 1 task"]
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@in_each_look
 def test_refusals_fit_and_are_accessible(open_as, check_appearance, complaints, look):
     for path in ("/admin/nowhere/", f"{LIST}?title__regex=a"):
         page = open_as("olga", path, **LOOKS[look])
@@ -452,7 +457,7 @@ def test_filters_of_a_wide_window_are_open(open_as):
     expect(page).to_have_url(re.compile("where=trash"))
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@in_each_look
 def test_confirmation_fits_and_is_accessible(open_as, check_appearance, look):
     page = open_as("olga", f"{LIST}?owner=user-42", **LOOKS[look])
     page.locator("#action-toggle").check()
@@ -461,7 +466,7 @@ def test_confirmation_fits_and_is_accessible(open_as, check_appearance, look):
     check_appearance(page, f"confirm-{look}")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@in_each_look
 def test_value_action_fits_and_is_accessible(open_as, check_appearance, look):
     page = open_as("olga", f"{LIST}?owner=user-42", **LOOKS[look])
     page.locator("#action-toggle").check()
@@ -470,7 +475,7 @@ def test_value_action_fits_and_is_accessible(open_as, check_appearance, look):
     check_appearance(page, f"value-{look}")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@in_each_look
 def test_login_page_fits_and_is_accessible(open_page, check_appearance, look):
     check_appearance(open_page("/admin/", **LOOKS[look]), f"login-{look}")
 
