@@ -70,7 +70,7 @@ def diagnose(url: str | None = None) -> Iterator[Answer]:
 def ask_if_usable(subject: str, question: Callable[[], Iterator[Answer]], *before: Answer) -> list[Answer]:
     """Return the answers to a question about the database.
 
-    If an answer ``before`` is wrong or unknown, nobody can ask.
+    If an answer ``before`` is wrong or unknown, skip the question.
     """
     if any(answer.state in {State.WRONG, State.UNKNOWN} for answer in before):
         return [Answer(subject, State.UNKNOWN, "Not asked, because the database is not ready.")]
@@ -141,7 +141,7 @@ def ask_extensions() -> Iterator[Answer]:
         yield Answer("extensions", State.OK, f"pg_trgm {row[0]} is installed.")
     else:
         finding = "pg_trgm is not installed, so a search reads all tasks of its user."
-        advice = "Install postgresql-contrib before the first manage.py migrate, which then creates the indexes."
+        advice = "If searches are slow, install postgresql-contrib, and run manage.py search_indexes."
         yield Answer("extensions", State.WARNING, finding, advice)
 
 
@@ -160,7 +160,7 @@ def ask_schema() -> Iterator[Answer]:
         finding = f"The table of tasks lacks {', '.join(finding.name for finding in findings)}."
         yield Answer("schema", State.WRONG, finding, "Run manage.py verify_tasks --fix.")
     else:
-        yield Answer("schema", State.OK, "The table of tasks has every constraint and index.")
+        yield Answer("schema", State.OK, "The table of tasks has every constraint, index and trigger.")
 
 
 def ask_role() -> Iterator[Answer]:
@@ -296,7 +296,7 @@ def send_request(url: str, request_id: str) -> tuple[int, str | None]:
 def ask_disk() -> Iterator[Answer]:
     """Ask for room on the disk of SQLite; the disk of PostgreSQL belongs to its server."""
     if connection.vendor != "sqlite":
-        yield Answer("disk", State.OK, "The service writes no files; watch the disk of PostgreSQL's server.")
+        yield Answer("disk", State.OK, "The tasks are in PostgreSQL; watch the disk of its server.")
         return
     directory = Path(connection.settings_dict["NAME"]).parent
     free = shutil.disk_usage(directory).free

@@ -35,7 +35,7 @@ GOOD = {
     "settings": ("ok", "The settings fit together; AUTH_MODE is single-user.", ""),
     "database settings": ("ok", "Encoding, sessions and connections are as the service needs them.", ""),
     "migrations": ("ok", "The database has every migration of this release.", ""),
-    "schema": ("ok", "The table of tasks has every constraint and index.", ""),
+    "schema": ("ok", "The table of tasks has every constraint, index and trigger.", ""),
     "role": ("ok", "The role of DATABASE_URL fits DB_ROW_SECURITY=off.", ""),
     "clock": ("ok", "The clock agrees with the database.", ""),
     "provider": ("ok", "AUTH_MODE needs no identity provider.", ""),
@@ -48,7 +48,7 @@ ORDER = (
 NO_TRIGRAMS = (
     "warning",
     "pg_trgm is not installed, so a search reads all tasks of its user.",
-    "Install postgresql-contrib before the first manage.py migrate, which then creates the indexes.",
+    "If searches are slow, install postgresql-contrib, and run manage.py search_indexes.",
 )
 
 
@@ -78,7 +78,7 @@ def installation(db, settings, tmp_path, monkeypatch):
     else:
         answers |= {
             "extensions": trigrams(),
-            "disk": ("ok", "The service writes no files; watch the disk of PostgreSQL's server.", ""),
+            "disk": ("ok", "The tasks are in PostgreSQL; watch the disk of its server.", ""),
         }
     return {subject: answers[subject] for subject in ORDER}
 
