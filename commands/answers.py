@@ -15,9 +15,9 @@ class State(StrEnum):
     OK = "ok"
     #: Something works less well, or is risky.
     WARNING = "warning"
-    #: The service does not work, or not in part.
+    #: All or a part of the service does not work.
     WRONG = "wrong"
-    #: Nobody could ask.
+    #: The question was skipped.
     UNKNOWN = "unknown"
 
 

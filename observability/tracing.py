@@ -26,7 +26,7 @@ from observability.request_id import current_request
 from observability.streams import when_ended
 from observability.trace_context import TRACE_CONTEXT, TraceContext, trace_context
 
-#: The key of ``request.META`` under which the span of the request stands.
+#: The key of ``request.META`` for the span of the request.
 SPAN = "todo.span"
 
 #: A client can send any other word as a method, so its name would be a text in a span.

@@ -202,7 +202,7 @@ if not re.fullmatch(ADDRESS, METRICS_HOST):
 BUILD = env.str("BUILD", "")
 if BUILD and not re.fullmatch(r"[0-9A-Za-z.-]{1,64}", BUILD):
     raise ImproperlyConfigured("Set BUILD to up to 64 letters, digits, dots and hyphens, such as the commit's hash")
-BUILD_VERSION = f"{__version__}+{BUILD}" if BUILD else __version__
+BUILD_VERSION = f"{VERSION}+{BUILD}" if BUILD else VERSION
 
 ALLOWED_HOSTS = env.texts(
     "ALLOWED_HOSTS",

@@ -9,7 +9,7 @@ from django.utils.text import smart_split, unescape_string_literal
 
 from tasks.models import Task
 
-#: The characters of a description that stand before and after its first hit.
+#: How many characters of a description to show before and after its first hit.
 BEFORE, AFTER = 30, 90
 
 
