@@ -103,7 +103,10 @@ class KeySet:
 
     @property
     def age(self) -> float:
-        """The seconds since the last successful fetch, or without one since the first attempt; 0 before it."""
+        """The seconds since the last successful fetch.
+
+        Without a successful fetch, the seconds since the first attempt. Before the first attempt, 0.
+        """
         return 0.0 if self._fetched is None else monotonic() - self._fetched
 
     def close(self) -> None:
