@@ -46,7 +46,7 @@ def tracer() -> Tracer:
         endpoint=f"{settings.OTEL_EXPORTER_OTLP_ENDPOINT.rstrip('/')}/v1/traces",
         headers=dict(_name_and_value(header) for header in settings.OTEL_EXPORTER_OTLP_HEADERS),
     )
-    service = {"service.name": settings.OTEL_SERVICE_NAME, "service.version": settings.VERSION}
+    service = {"service.name": settings.OTEL_SERVICE_NAME, "service.version": settings.BUILD_VERSION}
     provider = TracerProvider(resource=Resource.create(service), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     # Not atexit, because a worker is a forked process, which runs only the finalizers of multiprocessing.

@@ -262,9 +262,10 @@ execute(["manage.py", "check"])
 def test_receiver_gets_headers_and_the_name_of_the_service(client, traced, receiver, settings):
     settings.OTEL_EXPORTER_OTLP_HEADERS = ["api-key=a%20b=c", "x-empty="]
     settings.OTEL_SERVICE_NAME = "todo-2"
+    settings.BUILD_VERSION = "0.1.0+3f2c9a1"
     client.get("/api/docs")
     [span] = traced()
-    assert span.resource == {**RESOURCE, "service.name": "todo-2", "service.version": settings.VERSION}
+    assert span.resource == {**RESOURCE, "service.name": "todo-2", "service.version": "0.1.0+3f2c9a1"}
     assert (receiver.headers[0]["api-key"], receiver.headers[0]["x-empty"]) == ("a b=c", "")
 
 
