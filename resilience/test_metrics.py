@@ -26,6 +26,7 @@ from testing.prometheus import (
 )
 from testing.servers import running_service
 from testing.waiting import wait_for
+from todo_project import __version__
 
 #: A fault may take this many seconds until its alert fires.
 ALERT_SECONDS = 60
@@ -171,7 +172,8 @@ def test_counters_survive_workers_and_reloads(metered, metrics_port):
     wait_for(lambda: started_workers(metrics_port) == 3, "the worker is replaced")
     os.kill(metered.pid, signal.SIGHUP)
     wait_for(lambda: not is_alive(exporter), "the exporter is replaced")
-    wait_for(lambda: started_workers(metrics_port) == 5 and 'build="0.1.0"} 2.0' in scrape(metrics_port), "reloaded")
+    running = f'build="{__version__}"}} 2.0'
+    wait_for(lambda: started_workers(metrics_port) == 5 and running in scrape(metrics_port), "reloaded")
     assert counted in scrape(metrics_port)
     kinds = Counter(file.name.rpartition("_")[0] for file in directory_of(metered).iterdir())
     assert kinds == {"counter": 3, "histogram": 1, "gauge_livesum": 2, "gauge_livemax": 2}

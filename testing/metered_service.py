@@ -1,4 +1,4 @@
-"""The service with metrics, its load, and the faults that its alerts tell of."""
+"""The service with metrics, its load, and the faults that let its alerts fire."""
 
 import random
 from collections.abc import Iterator
