@@ -3,6 +3,7 @@ from django.db import migrations
 from tasks.maintenance.search_indexes import can_have_trigrams, create_search_indexes, drop_search_indexes
 
 
+# The command search_indexes makes the same indexes. Another form of them needs a new migration.
 def create_indexes(apps, schema_editor):
     """Without these indexes a search reads all tasks of the caller."""
     if can_have_trigrams():
