@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
+from shutil import rmtree
 from urllib.request import urlopen
 
 import pytest
@@ -182,6 +183,14 @@ def test_counters_survive_workers_and_reloads(metered, metrics_port):
 def test_ended_exporter_is_replaced(metered, metrics_port):
     os.kill(exporter_pid(metered), signal.SIGKILL)
     wait_for(lambda: started_workers(metrics_port) == 2, "the exporter is replaced")
+
+
+def test_removed_directory_is_replaced_for_a_new_worker(metered, metrics_port):
+    """Cleaners of ``/tmp`` remove old directories."""
+    rmtree(directory_of(metered))
+    os.kill(metered.pid, signal.SIGHUP)
+    wait_for(lambda: "todo_workers_started_total 2.0" in scrape(metrics_port), "the workers are replaced")
+    assert directory_of(metered).is_dir()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

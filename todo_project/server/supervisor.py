@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
+from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
@@ -89,8 +90,18 @@ class Exporter:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        self._make_directory()
+
+    def _make_directory(self) -> None:
         self.directory = mkdtemp(prefix="todo-metrics-")
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = self.directory
+
+    def replace_missing_directory(self) -> None:
+        """Make a new directory if a cleaner of ``/tmp`` has removed it, because no worker starts without one."""
+        if not Path(self.directory).is_dir():
+            logger.error("Replacing the directory of the metrics, because somebody has removed it")
+            self._make_directory()
+            self.restart()
 
     def start(self) -> None:
         """Start the process in a session of its own, so that signals to the server's group do not end it."""
@@ -203,6 +214,8 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         """Start a worker with blocked signals, because the worker handles them only after ``handle_signals``."""
         descriptor = self.descriptors[idx % len(self.descriptors)]
         self._shd = SocketHolder(descriptor, uds=False, backlog=self.backlog)
+        if self.exporter:
+            self.exporter.replace_missing_directory()
         worker = self._spawn_worker(idx, target, callback_loader)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         worker.start()
