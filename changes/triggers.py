@@ -4,6 +4,7 @@ Triggers see every write: of the API, the admin, commands and ``psql``. docs/dec
 """
 
 from typing import Any
+from uuid import uuid4
 
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -132,7 +133,7 @@ def track_changes(table: str) -> RunPython:
     """Return a migration operation that creates the triggers of a table.
 
     The table has the columns ``id``, ``user_id`` and ``change_number``, and an index on ``user_id``, ``change_number``
-    and ``id``.
+    and ``id``. Unapplying the operation expires every state, because nothing numbers the writes from then on.
     """
 
     def create(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -140,6 +141,7 @@ def track_changes(table: str) -> RunPython:
 
     def drop(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
         _drop_triggers(schema_editor.connection, table)
+        _execute(schema_editor.connection, "UPDATE changes_epoch SET value = '{value}'", value=uuid4().hex)
 
     return RunPython(create, drop)
 

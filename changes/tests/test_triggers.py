@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings as project
 from django.db import connection, models
 
-from changes.models import Removal
+from changes.models import Epoch, Removal
 from changes.triggers import create_functions, track_changes
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -68,7 +68,7 @@ def test_row_removed_again_has_one_removal():
 
 @pytest.mark.django_db(transaction=True)
 def test_operations_are_reversible():
-    before = triggers()
+    before, epoch = triggers(), Epoch.objects.get().value
     tracking, functions = track_changes("tasks_task"), create_functions()
     with connection.schema_editor() as schema_editor:
         tracking.reverse_code(None, schema_editor)
@@ -78,6 +78,7 @@ def test_operations_are_reversible():
         tracking.code(None, schema_editor)
     assert len(before) == 4
     assert triggers() == before
+    assert Epoch.objects.get().value != epoch  # writes without triggers are missing in the feed
 
 
 @on_sqlite
