@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 
-from tasks.admin.history import ALL_OF, entries_about_tasks, writes_in
+from tasks.admin.history import ALL_OF, entries_about_tasks, sentence_of, writes_in
 from tasks.admin.selected_tasks import parse_uuid
 from tasks.models import Task
 
@@ -61,5 +61,6 @@ def clear_texts(ids: list[int]) -> None:
 
 def _names_user(entry: LogEntry, user_id: str) -> bool:
     """Return whether the entry's action ran on all tasks of a list that was filtered by the user."""
-    _, _, address = entry.change_message.rpartition(ALL_OF)
+    # Without the values, because a text of a task can look like an address.
+    _, _, address = sentence_of(entry).rpartition(ALL_OF)
     return user_id in dict(parse_qsl(urlsplit(address).query)).values()

@@ -100,6 +100,17 @@ def test_values_in_entries_of_several_tasks_are_cleared(log):
     ]
 
 
+@pytest.mark.parametrize("title", ["See /?owner=alice&x=1", "A. All of /?owner=alice"])
+def test_value_that_looks_like_a_list_keeps_its_entry(log, title):
+    bob = TaskFactory(user_id="bob")
+    values = json.dumps({"id": f"{bob.pk}", "version": 2, "values": [["title", title, ""]]})
+    entry = log("Bob's", f"Changed Title.\n{values}", bob.pk)
+    assert run_command("erase_user", "alice") == success(f"Erased of alice: {NOTHING}\n")
+    assert list(LogEntry.objects.values_list("pk", "object_repr", "change_message")) == [
+        (entry.pk, "Bob's", f"Changed Title.\n{values}")
+    ]
+
+
 def test_values_of_a_removed_task_are_cleared(log):
     id_ = uuid7()
     TaskFactory(user_id="alice")
