@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from observability.log import ESCAPES
+
 
 class State(StrEnum):
     """How good an answer is."""
@@ -50,10 +52,13 @@ def as_json(answers: Sequence[Answer]) -> str:
 
 
 def as_lines(answers: Sequence[Answer]) -> Iterator[str]:
-    """Yield the answers in columns, each advice on a line of its own."""
+    """Yield the answers in columns, each advice on a line of its own.
+
+    A finding can quote what another server sent, so control characters are escaped.
+    """
     width = max(len(answer.subject) for answer in answers)
     for answer in answers:
-        yield f"{answer.state:<8} {answer.subject:<{width}}  {answer.finding}"
+        yield f"{answer.state:<8} {answer.subject:<{width}}  {answer.finding.translate(ESCAPES)}"
         if answer.advice:
             yield f"{'':<8} {'':<{width}}  {answer.advice}"
 

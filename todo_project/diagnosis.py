@@ -267,8 +267,8 @@ def describe_response(url: str) -> tuple[State, str, str]:
     request_id = f"doctor-{uuid4()}"
     try:
         status, returned_id = send_request(url, request_id)
-    except (OSError, HTTPException) as error:
-        return State.WRONG, f"No response from {url}: {error}", "Start the proxy, or correct --url."
+    except (OSError, HTTPException, ValueError) as error:  # a ValueError is about the host or the port
+        return State.WRONG, f"No response from {url}: {str(error).strip()}", "Start the proxy, or correct --url."
     if returned_id != request_id:
         finding = f"The response of {url} is not from this service, or the proxy drops X-Request-ID."
         return State.WRONG, finding, "Configure the proxy as deploy/nginx.conf is."

@@ -483,6 +483,27 @@ def test_missing_response_is_wrong():
 
 
 @pytest.mark.once
+def test_control_characters_of_a_response_are_escaped(installation):
+    with stand_in(protocol_version="HTTP/1.1 \x1b[31m") as url:
+        result = run_command("doctor", f"--url={url}")
+    finding = f"No response from {url}: HTTP/1.1 \\u001b[31m 200 OK"
+    answer = ("wrong", finding, "Start the proxy, or correct --url.")
+    assert result == result_of([*installation.items(), ("request", answer)])
+
+
+@pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://todo.example.org:99999", "Port out of range 0-65535"),
+        ("http://todo..org", "encoding with 'idna' codec failed (UnicodeError: label empty or too long)"),
+    ],
+    ids=["port", "host"],
+)
+def test_url_that_nobody_can_have_is_wrong(url, reason):
+    assert ask(url) == ("wrong", f"No response from {url}: {reason}", "Start the proxy, or correct --url.")
+
+
 def test_url_with_a_path_is_refused():
     result = run_python("manage.py", "doctor", "--url=https://todo.example.org/api", **REQUIRED_SETTINGS)
     reason = "argument --url: must be a URL without path, such as https://todo.example.org"
