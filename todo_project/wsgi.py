@@ -13,6 +13,7 @@ from django.http import HttpResponse, parse_cookie
 from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
 
+from observability.metrics_files import reserve_metrics_files
 from rest.header_limits import MAX_CONTENT_TYPE_LENGTH, MAX_COOKIE_ESCAPES
 from todo_project.server.socket_activation import notify_ready
 
@@ -62,6 +63,9 @@ def max_body_bytes(path: str) -> int:
     in_api = path.startswith(settings.API_PREFIX)
     return settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
+
+if settings.METRICS_PORT:
+    reserve_metrics_files()
 
 django_application = get_wsgi_application()
 
