@@ -15,7 +15,7 @@ FILE_BYTES = 1024 * 1024
 
 
 def reserve_metrics_files() -> None:
-    """Reserve the files before prometheus_client opens them, which leaves the space of new files to the first writes.
+    """Reserve the space of the files, before prometheus_client opens them.
 
     A write that finds no space would end the worker with SIGBUS. Without the space, the worker keeps its metrics to
     itself.
