@@ -77,8 +77,9 @@ def sentence_of(entry: LogEntry) -> str:
 
 
 def writes_in(entry: LogEntry) -> dict[str, dict[str, Any]]:
-    """Return the writes that an entry describes, by the id of the task."""
-    return {write["id"]: write for write in map(json.loads, entry.change_message.split("\n")[1:])}
+    """Return the writes that an entry describes, by the id of the task; ignore lines that somebody else wrote."""
+    lines = (line for line in entry.change_message.split("\n")[1:] if line.startswith('{"id": '))
+    return {write["id"]: write for write in map(json.loads, lines)}
 
 
 def entries_about_tasks() -> QuerySet[LogEntry]:
@@ -95,7 +96,7 @@ def read_history(task: Task) -> Iterator[Write]:
         if version:
             yield from _unlogged(task, known + 1, version - 1, since, entry.action_time)
             since, known = entry.action_time, version
-        if version or "\n" not in entry.change_message:  # else the action has skipped this task
+        if version or not writes_in(entry):  # else the action has skipped this task
             prefix = f"Version {version}: " if version else ""
             yield Write(entry.action_time, entry.user.get_username(), prefix + sentence_of(entry), values)
     yield from _unlogged(task, known + 1, task.version, since, task.updated_at)

@@ -140,21 +140,22 @@ def test_history_names_an_action_on_a_whole_list(admin_client, as_user):
 
 
 def test_history_shows_entries_without_a_version(admin_client, admin_user):
-    """Entries of former releases have neither versions nor values."""
+    """Entries of former releases and of other programs have neither versions nor values."""
     task = TaskFactory(version=3)
     content_type = ContentType.objects.get_for_model(Task)
     for flag, object_id, message in (
         (ADDITION, str(task.pk), '[{"added": {}}]'),
         (CHANGE, str(task.pk), '[{"changed": {"fields": ["Title"]}}]'),
+        (CHANGE, str(task.pk), "Corrected.\nBy hand."),
         (CHANGE, None, f"Reopen. Ids: {task.pk}, {TaskFactory().pk}"),
     ):
         LogEntry.objects.create(
             user=admin_user, content_type=content_type, object_id=object_id, action_flag=flag, change_message=message
         )
     sentences = [sentence for _, sentence, _ in history(task)]
-    assert sentences[:2] == ["Version 1: Added.", "Changed Title."]
-    assert sentences[2].startswith("Reopen. Ids: ")
-    assert sentences[3:] == ["Version 2, by its owner", last(task, 3)[1]]
+    assert sentences[:3] == ["Version 1: Added.", "Changed Title.", "Corrected."]
+    assert sentences[3].startswith("Reopen. Ids: ")
+    assert sentences[4:] == ["Version 2, by its owner", last(task, 3)[1]]
 
 
 def test_history_page_shows_writes_and_values(admin_client, as_user):
