@@ -64,7 +64,7 @@ def max_body_bytes(path: str) -> int:
     return settings.API_MAX_BODY_BYTES if in_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
-if settings.METRICS_PORT:
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # else another server runs this application
     reserve_metrics_files()
 
 django_application = get_wsgi_application()
