@@ -107,9 +107,10 @@ def list_paths(target: Target, operation: str) -> list[str]:
 def changes_path(target: Target, number: int) -> str:
     """Return the path of a page with this number of changes: after the last change, or after half of them."""
     passed, more, since = 0, True, ""
+    limit = min(1000, len(target.rows.own) // 4) if number else 1000
     with RecordingClient(target.server.port, timeout=60) as client:
         while more and (number == 0 or passed < len(target.rows.own) // 2):
-            page = client.send("GET", f"/api/tasks/changes?limit=1000{since}").body
+            page = client.send("GET", f"/api/tasks/changes?limit={limit}{since}").body
             passed, more, since = passed + len(page["changes"]), page["more"], f"&since={page['state']}"
     return f"/api/tasks/changes?limit=100{since}"
 
