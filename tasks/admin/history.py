@@ -77,7 +77,10 @@ def sentence_of(entry: LogEntry) -> str:
 
 
 def writes_in(entry: LogEntry) -> dict[str, dict[str, Any]]:
-    """Return the writes that an entry describes, by the id of the task; ignore lines that somebody else wrote."""
+    """Return the writes that an entry describes, by the id of the task.
+
+    Other programs may have written other lines, which do not count.
+    """
     lines = (line for line in entry.change_message.split("\n")[1:] if line.startswith('{"id": '))
     return {write["id"]: write for write in map(json.loads, lines)}
 
