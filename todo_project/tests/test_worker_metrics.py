@@ -142,3 +142,18 @@ print(json.dumps([settings.MIDDLEWARE[0], "metrics" in threads, "prometheus_clie
 )
 def test_worker_loads_metrics_only_with_a_port(variables, loaded):
     assert json_output_of(LOADED, DATABASE_URL="sqlite:///:memory:", **variables) == loaded
+
+
+#: The start of a worker, whose main process serves metrics.
+STARTED = (
+    "import json, os, todo_project.wsgi; print(json.dumps(sorted(os.listdir(os.environ['PROMETHEUS_MULTIPROC_DIR']))))"
+)
+
+
+@pytest.mark.once
+def test_worker_reserves_the_files_of_its_metrics(tmp_path):
+    names = json_output_of(
+        STARTED, DATABASE_URL="sqlite:///:memory:", METRICS_PORT="9101", PROMETHEUS_MULTIPROC_DIR=str(tmp_path)
+    )
+    kinds = [name.rpartition("_")[0] for name in names]
+    assert kinds == ["counter", "gauge_livemax", "gauge_livesum", "histogram"]
