@@ -20,13 +20,13 @@ PASSWORD = "a long password of olga"
 ANSWERS = {"Username": "olga", "Email address:": "", "Password:": PASSWORD, "Password (again):": PASSWORD}
 
 #: The address in the page, and the repository that the machine has instead.
-ADDRESS, COPY = "https://git.example.org/todo.git", "/root/todo.git"
+ADDRESS, COPY = "https://git.example.org/todo.git", "/srv/todo.git"
 GIT_CONFIGURATION = f'[url "{COPY}"]\n\tinsteadOf = {ADDRESS}\n[user]\n\tname = test\n\temail = test\n'
 
 #: A release with another version and one more migration.
 PUBLISH = f"""
-git clone --quiet {COPY} /root/work
-cd /root/work
+git clone --quiet {COPY} /srv/work
+cd /srv/work
 sed -i 's/^__version__ = .*/__version__ = "99.0"/' todo_project/__init__.py
 last=$(ls tasks/migrations | grep '^0' | tail -1)
 cat > tasks/migrations/9999_note.py << END
@@ -175,16 +175,16 @@ def test_proxy_of_compose_yaml_is_valid(deployed):
     proxy = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["proxy"]
     [_, _, script] = proxy["command"]
     prepare = f"""
-    mkdir -p /etc/todo/tls /root/conf.d
+    mkdir -p /etc/todo/tls /srv/conf.d
     cp /srv/todo/deploy/nginx.conf /etc/todo/
     cp /etc/ssl/certs/{HOST}.pem /etc/todo/tls/certificate.pem
     cp /etc/ssl/private/{HOST}.pem /etc/todo/tls/key.pem
-    echo 'events {{}} http {{ include /root/conf.d/*.conf; }}' > /root/nginx.conf
+    echo 'events {{}} http {{ include /srv/conf.d/*.conf; }}' > /srv/nginx.conf
     """
     for old, new in {
         "$$": "$",
-        "/etc/nginx/conf.d": "/root/conf.d",
-        "exec nginx -g 'daemon off;'": "nginx -t -c /root/nginx.conf -g 'pid /root/pid;'",
+        "/etc/nginx/conf.d": "/srv/conf.d",
+        "exec nginx -g 'daemon off;'": "nginx -t -c /srv/nginx.conf -g 'pid /srv/nginx.pid;'",
     }.items():
         script = script.replace(old, new)
     deployed.machine.run(prepare + script)

@@ -8,7 +8,7 @@ operator can run the action again to continue with the rest.
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -230,21 +230,18 @@ class ValueAction(Action):
         return TemplateResponse(request, "admin/tasks/task/confirm_action.html", context)
 
 
-@dataclass(frozen=True)
-class TimedAction(Action):
-    """An action that runs as the ``TaskAction`` of its time.
-
-    Attributes:
-        bind: returns the action of a time.
-    """
-
-    bind: Callable[[datetime], TaskAction]
+class TrashAction(TaskAction):
+    """The action that moves tasks to the trash at one time, by which “Undo” finds them."""
 
     def __call__(
         self, model_admin: "ModelAdmin[Task]", request: HttpRequest, tasks: TaskQuerySet
     ) -> HttpResponseBase | None:
-        """Run the action; return ``None`` to redirect to the list."""
-        return self.bind(timezone.now())(model_admin, request, tasks)
+        """Run the action at the time of the call."""
+        if self.deleted_at is not None:
+            return super().__call__(model_admin, request, tasks)
+        now = timezone.now()
+        action = replace(self, write=lambda tasks: tasks.move_to_trash(now), deleted_at=now)
+        return action(model_admin, request, tasks)
 
 
 def build_context(action: Action, model_admin: "ModelAdmin[Task]", request: HttpRequest) -> dict[str, Any]:
@@ -305,21 +302,6 @@ def fill_placeholder(page: str, parts: Iterator[str]) -> Iterator[str]:
     yield before
     yield from parts
     yield after
-
-
-def move_to_trash(deleted_at: datetime) -> TaskAction:
-    """Return the action that moves tasks to the trash at one time."""
-    return TaskAction(
-        name="move_to_trash",
-        label="Move to the trash",
-        outcome="moved to the trash",
-        skip_reason="already in the trash",
-        permission="delete",
-        idle_filters=NOT_IN_TRASH,
-        select=TaskQuerySet.live,
-        write=lambda tasks: tasks.move_to_trash(deleted_at),
-        deleted_at=deleted_at,
-    )
 
 
 def set_priority(priority: int) -> TaskAction:
@@ -411,12 +393,15 @@ ACTIONS = (
         build_field=LabelFormField,
         bind=remove_label,
     ),
-    TimedAction(
+    TrashAction(
         name="move_to_trash",
         label="Move to the trash",
+        outcome="moved to the trash",
+        skip_reason="already in the trash",
         permission="delete",
         idle_filters=NOT_IN_TRASH,
-        bind=move_to_trash,
+        select=TaskQuerySet.live,
+        write=TaskQuerySet.move_to_trash,
     ),
     TaskAction(
         name="restore",
