@@ -16,6 +16,9 @@ from time import perf_counter
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from prometheus_client import Counter, Histogram
+from rest_framework.permissions import SAFE_METHODS
+
+from observability.streams import when_ended
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -55,12 +58,7 @@ def metrics_middleware(
         response = get_response(request)
         match, status = request.resolver_match, response.status_code
         labels = request.method, match.route if match else None, status
-        if response.streaming:
-            response._resource_closers.append(  # type: ignore[attr-defined]  # noqa: SLF001
-                lambda: noted.append((labels, perf_counter() - started))
-            )
-        else:
-            noted.append((labels, perf_counter() - started))
+        when_ended(response, lambda _: noted.append((labels, perf_counter() - started)))
         if status in REFUSALS:
             count_refusal(request, response)
         return response
@@ -95,4 +93,4 @@ def count_refusal(request: HttpRequest, response: HttpResponseBase) -> None:
     if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         UNAVAILABLE.labels(getattr(problem, "cause", "other")).inc()
     elif problem is not None:
-        RATE_LIMIT_HITS.labels("read" if request.method in {"GET", "HEAD", "OPTIONS"} else "write").inc()
+        RATE_LIMIT_HITS.labels("read" if request.method in SAFE_METHODS else "write").inc()
