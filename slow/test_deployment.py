@@ -188,5 +188,5 @@ def test_proxy_of_compose_yaml_is_valid(deployed):
     }.items():
         script = script.replace(old, new)
     deployed.machine.run(prepare + script)
-    rendered = (deployed.machine.root / "root/conf.d/todo.conf").read_text()
+    rendered = (deployed.machine.root / "srv/conf.d/todo.conf").read_text()
     assert ("server service:8000 max_conns" in rendered, "    listen 443 ssl;" in rendered) == (True, True)
