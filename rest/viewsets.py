@@ -9,7 +9,6 @@ from django.http import HttpResponse, HttpResponseNotModified
 from rest_framework import status as http
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from rest import request_checks
@@ -84,9 +83,11 @@ class StrictViewSet(GenericViewSet[M]):
         if self.action not in self.actions_with_parameters:
             request_checks.refuse_parameters(self.request)
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
         """Answer without a body, because every response has ``Allow``."""
-        return Response()
+        response = HttpResponse()
+        del response.headers["Content-Type"]
+        return response
 
     def respond(
         self, json: str, version: int, status: int = http.HTTP_200_OK, headers: Mapping[str, str] | None = None

@@ -258,6 +258,7 @@ INSTALLED_APPS = [
 
 API_PREFIX = "/api/"
 USER_DATA_PREFIX = "/api/tasks/"
+USER_DATA_URLCONF = "tasks.api.urls"
 API_MAX_BODY_BYTES = 64 * 1024
 API_MAX_BULK_BODY_BYTES = 512 * 1024
 API_BULK_PATH = "/api/tasks/bulk"
@@ -307,12 +308,14 @@ MIDDLEWARE = [
     "rest.middleware.api_middleware",
     "rest.middleware.header_limit_middleware",
     *(["rest.https.https_middleware"] if HTTPS else []),
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["identity.same_origin.same_origin_middleware"] if AUTH_MODE == "single-user" else []),
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     *(["throttling.throttles.rate_limit_middleware"] if THROTTLES else []),
     "throttling.concurrency.concurrency_middleware",
+    "rest.middleware.user_data_middleware",
+    # Only pages, static files and probes reach the following middlewares.
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     *(ADMIN_MIDDLEWARE if ADMIN else []),
 ]
@@ -361,6 +364,8 @@ if not ADMIN:
 ROOT_URLCONF = "todo_project.urls"
 WSGI_APPLICATION = "todo_project.wsgi.application"
 APPEND_SLASH = False
+# The service is at the root of its host. Without this, Django looks for three variables of other servers per request.
+FORCE_SCRIPT_NAME = ""
 
 TEMPLATES = [
     {

@@ -19,7 +19,7 @@ problem_urls = ([path("<slug:code>", responses.documentation, name="error-docume
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/api/docs")),
-    path("api/", include("tasks.api.urls")),
+    path("", include("tasks.api.urls")),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", SwaggerUIView.as_view()),
     path("api/redoc", RedocView.as_view()),

@@ -6,7 +6,7 @@ from rest_framework.routers import SimpleRouter
 from tasks.api.views import TaskViewSet, TrashViewSet, no_such_task
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("tasks", TaskViewSet, basename="task")
-router.register("tasks/trash", TrashViewSet, basename="trash")
+router.register("api/tasks", TaskViewSet, basename="task")
+router.register("api/tasks/trash", TrashViewSet, basename="trash")
 
-urlpatterns = [*router.urls, path("tasks/<str:id>", no_such_task)]
+urlpatterns = [*router.urls, path("api/tasks/<str:id>", no_such_task)]
