@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -48,7 +48,8 @@ def request_id_middleware(
         request_id = requested_id if REQUEST_ID.fullmatch(requested_id) else str(uuid7())
         current_request.set(CurrentRequest(request_id, request, time.perf_counter()))
         response = get_response(request)
-        response.headers["X-Request-ID"] = request_id
+        # Django would encode and check the id again.
+        response.headers._store["x-request-id"] = ("X-Request-ID", request_id)  # noqa: SLF001
         return response
 
     return middleware

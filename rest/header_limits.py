@@ -26,7 +26,7 @@ def is_head_too_large(environ: Mapping[str, Any]) -> bool:
     """Tell whether the head of a request exceeds a limit; WSGI passes each byte as one character."""
     length = len(environ["REQUEST_METHOD"]) + len(environ["PATH_INFO"]) + len(environ.get("QUERY_STRING", ""))
     for name, value in environ.items():
-        if name.startswith("HTTP_") or name in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+        if name[:5] == "HTTP_" or name in {"CONTENT_TYPE", "CONTENT_LENGTH"}:  # a slice takes a third of a call
             if len(value) > MAX_HEADER_LENGTH and (
                 name != "HTTP_AUTHORIZATION" or len(value) > MAX_AUTHORIZATION_LENGTH
             ):

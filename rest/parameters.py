@@ -91,6 +91,8 @@ def query_parameters(request: HttpRequest) -> dict[str, list[str]]:
     WSGI passes the query as Latin-1. A text that is not percent-encoded UTF-8 has an ``UNDECODED_BYTE``, which
     ``read_parameters`` refuses.
     """
+    if not request.META["QUERY_STRING"]:
+        return {}
     query = request.META["QUERY_STRING"].encode("latin-1").decode(errors="surrogateescape")
     return parse_qs(LONE_PERCENT.sub("\udc25", query), keep_blank_values=True, errors="surrogateescape")
 

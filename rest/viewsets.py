@@ -1,11 +1,13 @@
 """The base of every endpoint: refusals in the contract's order, entity tags, and responses."""
 
 from collections.abc import Container, Mapping
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.db.models import Model
-from django.http import HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.views import View
 from rest_framework import status as http
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -19,6 +21,12 @@ from rest.request_checks import HeaderReader
 JSON = "application/json"
 
 M = TypeVar("M", bound=Model)
+
+
+@cache
+def list_methods(methods: tuple[str, ...]) -> str:
+    """Return ``Allow`` of an endpoint with these methods, in Django's order."""
+    return ", ".join(name.upper() for name in View.http_method_names if name in {*methods, "options"})
 
 
 class StrictViewSet(GenericViewSet[M]):
@@ -51,19 +59,30 @@ class StrictViewSet(GenericViewSet[M]):
     def get_parsers(self) -> list[BaseParser]:
         """Return the parsers of bodies; only PATCH takes a merge patch."""
         is_patch = getattr(self.request, "method", None) == "PATCH"
-        return [parser for parser in super().get_parsers() if is_patch or parser.media_type == JSON]
+        return [parser() for parser in self.parser_classes if is_patch or parser.media_type == JSON]
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Return the headers of every response of the endpoint."""
+        return {"Allow": list_methods(tuple(self.action_map or ()))}
+
+    def perform_authentication(self, request: Request) -> None:
+        """Authenticate the caller; ``request.user`` would first look for an earlier result."""
+        request._authenticate()  # type: ignore[attr-defined]  # noqa: SLF001
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse an invalid request, in the order in which the contract answers."""
+        # REST framework's request looks up each attribute of Django's request in four steps.
+        sent: HttpRequest = request._request
         # Methods are case-sensitive (RFC 9110, section 9.1), but Django accepts `delete` for `DELETE`.
-        if self.action is None or request.META["REQUEST_METHOD"] != request.method:
+        if self.action is None or sent.META["REQUEST_METHOD"] != sent.method:
             raise MethodNotAllowed
         self.perform_authentication(request)
         self.check_permissions(request)
         self.check_throttles(request)
-        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        request_checks.refuse_large_body(request, self.max_body_bytes)
-        headers = HeaderReader(request)
+        request_checks.refuse_response_type(sent)
+        request_checks.refuse_large_body(sent, self.max_body_bytes)
+        headers = HeaderReader(sent)
         self.read_headers(headers)
         headers.refuse_faults()
         if self.action in self.actions_with_body:
@@ -79,9 +98,9 @@ class StrictViewSet(GenericViewSet[M]):
     def check_content(self) -> None:
         """Refuse a missing body, and parameters that the action does not take."""
         if self.action in self.actions_with_body:
-            request_checks.refuse_empty_body(self.request, self.body_form)
+            request_checks.refuse_empty_body(self.request._request, self.body_form)
         if self.action not in self.actions_with_parameters:
-            request_checks.refuse_parameters(self.request)
+            request_checks.refuse_parameters(self.request._request)
 
     def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
         """Answer without a body, because every response has ``Allow``."""

@@ -64,9 +64,10 @@ class Throttle(BaseThrottle):
 
     def get_ident(self, request: Request) -> str:
         """Return the address of the client, which REST framework would look for in a copy of all headers."""
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR") if settings.THROTTLE_PROXIES else None
+        meta = request._request.META
+        forwarded = meta.get("HTTP_X_FORWARDED_FOR") if settings.THROTTLE_PROXIES else None
         if not forwarded:
-            return str(request.META.get("REMOTE_ADDR"))
+            return str(meta.get("REMOTE_ADDR"))
         addresses = forwarded.split(",")
         return str(addresses[-min(settings.THROTTLE_PROXIES, len(addresses))].strip())
 

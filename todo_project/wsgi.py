@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest, get_str_from_wsgi
+from django.core.signals import request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, reset_queries
 from django.http import HttpResponse, parse_cookie
 from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
@@ -72,6 +74,11 @@ django_application = get_wsgi_application()
 from throttling.concurrency import CLOSES_RESPONSES  # noqa: E402  # imports models, so after Django's setup
 
 django_application.request_class = TolerantRequest
+
+# The end of each response closes old connections, and only DEBUG records queries.
+request_started.disconnect(close_old_connections)
+if not settings.DEBUG:
+    request_started.disconnect(reset_queries)
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

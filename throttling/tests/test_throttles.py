@@ -26,7 +26,7 @@ def limit(settings, monkeypatch):
 
     def set_quotas(**quotas):
         settings.THROTTLES = quotas
-        settings.MIDDLEWARE = [*project.MIDDLEWARE, "throttling.throttles.rate_limit_middleware"]
+        settings.MIDDLEWARE = ["throttling.throttles.rate_limit_middleware", *project.MIDDLEWARE]
         monkeypatch.setattr(APIView, "throttle_classes", [throttles.Throttle])
 
     return set_quotas

@@ -396,7 +396,7 @@ def test_malformed_bulk_leaves_key_free(bulk):
 def writes_left(settings, monkeypatch, bulk):
     """Allow 10 writes in a window, and return a function that tells how many a response leaves."""
     settings.THROTTLES = {"write": (10, 60)}
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "throttling.throttles.rate_limit_middleware"]
+    settings.MIDDLEWARE = ["throttling.throttles.rate_limit_middleware", *settings.MIDDLEWARE]
     monkeypatch.setattr(APIView, "throttle_classes", [Throttle])
     return lambda response: int(re.search(r"r=(\d+)", response.headers["RateLimit"])[1])
 
