@@ -54,6 +54,21 @@ def test_killed_worker_delays_requests_by_a_start(server, report_result):
     assert other in server.workers()
 
 
+def test_workers_killed_at_once_are_all_replaced(server):
+    """The main process learns of all ends at the same moment."""
+    killed = server.workers()
+    os.kill(server.pid, signal.SIGSTOP)
+    for worker in killed:
+        os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, killed)), "the workers are gone")
+    os.kill(server.pid, signal.SIGCONT)
+    with ThreadPoolExecutor(20) as threads:
+        requests = [threads.submit(send_healthz, server.port, number) for number in range(20)]
+    assert count_statuses([request.result() for request in requests]) == {200: 20}
+    assert len(server.workers()) == len(killed)
+    assert not set(server.workers()) & set(killed)
+
+
 def test_worker_killed_during_requests_loses_only_its_own(server, postgresql, database_name, report_result):
     """Its requests get no response, but no row is half written."""
     with BackgroundClients(server.port, CLIENTS, create_and_change) as clients:

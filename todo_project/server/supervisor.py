@@ -64,18 +64,22 @@ class Wakeup:
         return bool(select.select([self.reader], [], [], timeout)[0])
 
 
-class PeriodicWakeup(Wakeup):
-    """An event for granian's main loop: while the loop waits, the event calls a function at an interval."""
+class MainLoopWakeup(Wakeup):
+    """An event for granian's main loop, whose wait also ends when a worker ends.
 
-    def __init__(self, interval: float, function: Callable[[], None]) -> None:
+    Granian would start a thread for each worker that waits for its end.
+    """
+
+    def __init__(self, server: "Server") -> None:
         super().__init__()
-        self.interval = interval
-        self.function = function
+        self.server = server
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the event is set."""
-        while not super().wait(self.interval):
-            self.function()
+        """Wait until the event is set or a worker has ended, and keep the server in order meanwhile."""
+        sentinels = [worker.inner.sentinel for worker in self.server.wrks]
+        while not wait([self.reader, *sentinels], UPKEEP_INTERVAL):
+            self.server.upkeep()
+        self.server.note_ended_workers()
         return True
 
 
@@ -149,7 +153,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.main_loop_interrupt = PeriodicWakeup(UPKEEP_INTERVAL, self._upkeep)
+        self.main_loop_interrupt = MainLoopWakeup(self)
         self.exporter = Exporter(self.metrics_descriptor) if self.metrics_descriptor else None
         if self.exporter:
             self.on_startup(self.exporter.start)
@@ -190,20 +194,25 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
             return
         self.stopped_at = time.monotonic()
         self.interrupt_signal = True
-        for worker in self.started:
-            worker.interrupt_by_parent = True  # otherwise a worker that ends first would count as a crash
         self.stopping.set()
         self.main_loop_interrupt.set()
 
-    def _upkeep(self) -> None:
+    def upkeep(self) -> None:
         """Fold in the write-ahead log, and replace an exporter that has ended."""
         fold_in(self.sqlite_file)
         if self.exporter and self.exporter.has_ended():
             logger.error("Replacing the exporter of the metrics, because it has ended")
             self.exporter.start()
 
+    def note_ended_workers(self) -> None:
+        """Let granian replace the workers that have ended."""
+        for worker in self.wrks:
+            if not (worker.is_alive() or self.stopping.wait(0)):
+                logger.error("Unexpected exit from worker-%s", worker.idx + 1)
+                self.interrupt_children.append(worker.idx)
+
     def _finish(self) -> None:
-        """Leave a complete database file, and exit with 0 after a stop, even if a worker stopped first."""
+        """Leave a complete database file, and exit with 0 after a stop."""
         fold_in(self.sqlite_file, timeout=1)
         if self.exporter:
             self.exporter.finish()
@@ -218,7 +227,8 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
             self.exporter.replace_missing_directory()
         worker = self._spawn_worker(idx, target, callback_loader)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        worker.start()
+        worker.inner.start()
+        logger.info("Spawning worker-%s with PID: %s", idx + 1, worker.inner.pid)
         self.started = [*(other for other in self.started if other.is_alive()), worker]
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return worker
@@ -240,6 +250,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
                 self.wrks.append(old)
                 return
             old.kill()
+            old.join()
 
     def _stop_workers(self) -> None:
         """Let the workers finish their requests, and kill workers that take too long.

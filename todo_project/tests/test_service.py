@@ -17,6 +17,7 @@ from benchmarks.concurrency import (
 )
 from testing.api_clients import RecordingClient, create_task
 from testing.documented_sessions import run_session
+from testing.process_tree import proc_fields
 from testing.servers import running_service
 
 
@@ -40,6 +41,11 @@ def test_documented_session_matches_the_service(server, page):
 def test_writes_of_100_clients_are_applied_exactly_once(server, run_check, requests):
     with SimultaneousClients(server, 100) as clients:
         assert [check for check in run_check(clients, requests) if not check.passed] == []
+
+
+def test_main_process_has_one_thread(server):
+    """A new worker is a fork, which would copy the locks that another thread holds."""
+    assert proc_fields(f"/proc/{server.pid}/status")["Threads"] == "1"
 
 
 def test_tasks_survive_stops_by_signal_with_exit_code_0(database_url):
