@@ -145,6 +145,15 @@ class Unconverted(PortableFunc):
     postgresql = "%(expressions)s"
 
 
+class UUIDText(PortableFunc):
+    """A UUID in its lower-case dashed form; SQLite stores the 32 digits."""
+
+    output_field = TextField()
+    _groups = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    sqlite = " || '-' || ".join(f"SUBSTR(%(expressions)s, {start}, {length})" for start, length in _groups)
+    postgresql = "%(expressions)s::text"
+
+
 class CodePoints(PortableFunc):
     """A text that sorts by Unicode code point, as every text does in SQLite."""
 

@@ -1,9 +1,12 @@
 """Insert rows whose keys are free, and skip the others, in one statement for any number of rows."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from itertools import chain
 from typing import Any
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Expression, Field, Func, Model, QuerySet
@@ -58,9 +61,12 @@ class InsertStatement:
         connection = connections[DEFAULT_DB_ALIAS]
         columns = [_prepare(field, rows) for field in self.model._meta.concrete_fields]
         if connection.vendor == "postgresql":
-            # One array for each column, so that the statement is the same for any number of rows.
+            # One text for all rows, because the statement is then the same for any number of rows. The driver makes
+            # JSON in a tenth of the time that an array for each column takes.
             statement, params = self.compile(1)
-            bound: list[Any] = columns
+            names = [field.column for field in self.model._meta.concrete_fields]
+            objects = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+            bound: list[Any] = [json.dumps(objects, ensure_ascii=False)]
         else:
             statement, params = self.compile(len(rows))
             bound = list(chain.from_iterable(zip(*columns, strict=True)))
@@ -73,9 +79,11 @@ class InsertStatement:
         connection = connections[DEFAULT_DB_ALIAS]
         fields = self.model._meta.concrete_fields
         if connection.vendor == "postgresql":
+            texts = ", ".join(f'"{field.column}" text' for field in fields)
             # Without the length in the type, because a cast to varchar(200) would cut a text off.
-            types = [str(field.db_type(connection)).partition("(")[0] for field in fields]
-            rows = f"SELECT * FROM UNNEST({', '.join(f'%s::{type_}[]' for type_ in types)})"  # noqa: S608
+            types = {field.column: str(field.db_type(connection)).partition("(")[0] for field in fields}
+            values = ", ".join(f'"{column}"::{type_}' for column, type_ in types.items())
+            rows = f"SELECT {values} FROM JSON_TO_RECORDSET(%s) AS given ({texts})"  # noqa: S608
         else:
             row = f"({', '.join(['%s'] * len(fields))})"
             rows = f"VALUES {', '.join([row] * number)}"
@@ -96,5 +104,10 @@ class InsertStatement:
 def _prepare(field: "Field[Any, Any]", rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Convert a column's values for the driver, equal values once, because it takes a microsecond each."""
     values = [row[field.attname] for row in rows]
-    prepared = {value: field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS]) for value in set(values)}
+    prepared = {value: _convert(field, value) for value in set(values)}
     return [prepared[value] for value in values]
+
+
+def _convert(field: "Field[Any, Any]", value: Any) -> Any:
+    prepared = field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS])
+    return str(prepared) if isinstance(prepared, datetime | UUID) else prepared  # JSON has texts for these

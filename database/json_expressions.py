@@ -12,7 +12,7 @@ from django.db.models import F, Field, Func, Model, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 from database.compiled_statements import SQL
-from database.expressions import PortableFunc
+from database.expressions import PortableFunc, UUIDText
 
 
 class JSONValue(PortableFunc):
@@ -36,12 +36,9 @@ class JSONString(JSONValue):
 
 
 class JSONUUID(JSONValue):
-    """A UUID, which SQLite stores as 32 digits."""
+    """A UUID."""
 
-    _groups = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-    sqlite = (
-        "'\"' || " + " || '-' || ".join(f"SUBSTR(%(expressions)s, {start}, {n})" for start, n in _groups) + " || '\"'"
-    )
+    sqlite = f"'\"' || {UUIDText.sqlite} || '\"'"
     postgresql = "'\"' || %(expressions)s || '\"'"
 
 

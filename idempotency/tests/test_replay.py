@@ -500,8 +500,8 @@ def test_concurrent_requests_with_one_key_write_once(perform, stored, kept, oper
         connections.close_all()
 
     def send_before_write(execute, sql, *arguments):
-        # After the first write or SELECT FOR UPDATE, the second request would wait for the first one.
-        if not faster and any(verb in sql for verb in ("INSERT", "UPDATE", "DELETE")):
+        # After the first write or lock, the second request would wait for the first one.
+        if not faster and any(part in sql for part in ("INSERT", "UPDATE", "DELETE", "pg_advisory_xact_lock")):
             thread = threading.Thread(target=send_faster)
             thread.start()
             thread.join()

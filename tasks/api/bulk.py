@@ -17,6 +17,7 @@ from django.urls.converters import UUIDConverter
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
+from database.advisory_locks import lock_until_commit
 from rest.problems.types import (
     MAX_FAULTS,
     Conflict,
@@ -78,7 +79,7 @@ class Operation:
         self.index = index
         self.refusals: list[tuple[type[Problem], Fault]] = []
         self.op = ""
-        self.id: UUID | None = None
+        self.id: str | None = None
         self.values: dict[str, Any] = {}
         self.version: int | None = None
         if isinstance(data, dict):
@@ -115,8 +116,8 @@ class Operation:
         if text in ids:
             self._refuse(["id"], "duplicate", "Id is in an earlier operation too")
         ids.add(text)
-        self.id = UUID(text) if UUID_PATTERN.fullmatch(text) else None
-        if self.op == "create" and (self.id is None or self.id.version != UUID_VERSION):
+        self.id = text if UUID_PATTERN.fullmatch(text) else None
+        if self.op == "create" and (self.id is None or UUID(self.id).version != UUID_VERSION):
             self._refuse(["id"], NotFound.default_code, NEW_ID_RULE, NotFound)
         elif self.op and self.id is None:
             self._refuse(["id"], NotFound.default_code, NO_TASK, NotFound)
@@ -200,24 +201,32 @@ class Bulk:
         return f"[{','.join(tasks[operation.index] for operation in self.operations)}]"
 
     def _lock_and_check(self, operations: Sequence[Operation]) -> None:
-        rows = statements.lock.fetch(user_id=self.user_id, ids=_join_ids(operations)) if operations else []
-        tasks: dict[UUID | None, StoredTask] = {
-            _id(key): StoredTask(version, trashed_at is not None, labels) for key, version, trashed_at, labels in rows
+        if not operations:
+            return
+        # Bulks over the same tasks wait here, in turn. No bulk waits here with another lock, so none deadlocks.
+        lock_until_commit(min(operation.id for operation in operations if operation.id))
+        rows = statements.lock.fetch(user_id=self.user_id, ids=_join_ids(operations))
+        tasks: dict[str | None, StoredTask] = {
+            task_id: StoredTask(version, trashed_at is not None, labels)
+            for task_id, version, trashed_at, labels in rows
         }
         for operation in operations:
             operation.check(tasks.get(operation.id))
 
     def _create(self, operations: Sequence[Operation], now: datetime) -> dict[int, str]:
         """Store the new tasks, and return their JSON."""
+        if not operations:
+            return {}
         new = {operation.index: self._new_task(operation, now) for operation in operations}
         rows = [task.columns() for task in new.values()]
-        stored = {_id(key): text for text, key in statements.insert.fetch(rows, user_id=self.user_id)} if rows else {}
+        stored = {task_id: text for text, task_id in statements.insert.fetch(rows, user_id=self.user_id)}
+        ids = {index: str(task.id) for index, task in new.items()}
         for operation in operations:
-            operation.check_new(is_stored=new[operation.index].id in stored)
-        return {index: stored[task.id] for index, task in new.items() if task.id in stored}
+            operation.check_new(is_stored=ids[operation.index] in stored)
+        return {index: stored[task_id] for index, task_id in ids.items() if task_id in stored}
 
     def _new_task(self, operation: Operation, now: datetime) -> Task:
-        chosen = {} if operation.id is None else {"id": operation.id}
+        chosen = {} if operation.id is None else {"id": UUID(operation.id)}
         return Task(**chosen, user_id=self.user_id, created_at=now, **operation.values)
 
     def _refuse_faults(self) -> None:
@@ -241,13 +250,9 @@ class Bulk:
             rows = statements.write.fetch(
                 first.op, user_id=self.user_id, ids=_join_ids(group), now=now, changes=first.values
             )
-            tasks.update({indexes[_id(key)]: text for text, key in rows})
+            tasks.update({indexes[task_id]: text for text, task_id in rows})
         return tasks
 
 
 def _join_ids(operations: Iterable[Operation]) -> str:
-    return ",".join(str(operation.id) for operation in operations)
-
-
-def _id(value: Any) -> UUID:
-    return UUID(str(value))  # SQLite stores the digits
+    return ",".join(operation.id for operation in operations if operation.id)

@@ -14,7 +14,7 @@ from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 from changes.models import REMEMBERED_FOR, Removal
 from changes.statements import FeedStatement
 from database.compiled_statements import NOW, CompiledStatement, JoinedStatement, Query
-from database.expressions import Unconverted
+from database.expressions import Unconverted, UUIDText
 from database.insert_statements import InsertStatement, NewColumn
 from tasks.api.representation import representation
 from tasks.fields import JSONLabels
@@ -97,7 +97,7 @@ def _state() -> Case:
 
 
 def _json_and_id(*_: Any) -> Mapping[str, Any]:
-    return {"json": representation(), "task_id": F("id")}
+    return {"json": representation(), "task_id": UUIDText(F("id"))}
 
 
 def _obstacles() -> Iterator[QuerySet[Any]]:
@@ -117,7 +117,7 @@ insert = InsertStatement(Task, _json_and_id, _obstacles)
 
 
 def _locked_columns() -> Mapping[str, Any]:
-    columns = {"task_id": F("id"), "task_version": F("version"), "trashed_at": F("deleted_at")}
+    columns = {"task_id": UUIDText(F("id")), "task_version": F("version"), "trashed_at": F("deleted_at")}
     return {**columns, "names": JSONLabels(F("labels"))}
 
 

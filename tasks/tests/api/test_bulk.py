@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.views import APIView
 from uuid_utils.compat import uuid7
@@ -433,6 +434,21 @@ def test_bulk_larger_than_rate_limit_is_refused(bulk, writes_left, stored):
 
 
 # At the same time
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite lets one transaction write at a time")
+def test_bulk_waits_its_turn_before_locking_tasks(bulk):
+    """Without turns, a bulk that comes later may lock the tasks first, and an earlier one waits too long."""
+    ids = [str(task.id) for task in TaskFactory.create_batch(3)]
+    with CaptureQueriesContext(connection) as queries:
+        response = bulk([toggle(ids[1]), create(), toggle(ids[0]), toggle(ids[2])])
+    assert response.status_code == 200
+    locks = [
+        query["sql"] for query in queries if "pg_advisory_xact_lock" in query["sql"] or "FOR UPDATE" in query["sql"]
+    ]
+    [turn, tasks] = locks
+    assert turn == f"SELECT pg_advisory_xact_lock(hashtextextended('{ids[0]}', 0))"
+    assert tasks.endswith("FOR UPDATE")
 
 
 @pytest.mark.django_db(transaction=True)
