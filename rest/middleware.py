@@ -74,11 +74,12 @@ def user_data_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
     """Call the view of a request for a user's data, so that it skips the middlewares of pages."""
+    urlconf: str = settings.USER_DATA_URLCONF
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if not f"{request.path_info}/".startswith(USER_DATA_PREFIX):
             return get_response(request)
-        request.resolver_match = match = resolve(request.path_info, settings.USER_DATA_URLCONF)
+        request.resolver_match = match = resolve(request.path_info, urlconf)
         response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         return response
 

@@ -28,12 +28,13 @@ class JSONNegotiation(BaseContentNegotiation):
         return renderer, renderer.media_type
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
-        media_type = utf8_media_type(request.META.get("CONTENT_TYPE", ""))
+        meta = request.META
+        media_type = utf8_media_type(meta.get("CONTENT_TYPE", ""))
         for parser in parsers:
-            if parser.media_type == media_type and "HTTP_CONTENT_ENCODING" not in request.META:
+            if parser.media_type == media_type and "HTTP_CONTENT_ENCODING" not in meta:
                 return parser
         types = [parser.media_type for parser in parsers]
-        raise UnsupportedMediaType(f"{_fault_of_body(request.META, types)}. Send Content-Type: {' or '.join(types)}")
+        raise UnsupportedMediaType(f"{_fault_of_body(meta, types)}. Send Content-Type: {' or '.join(types)}")
 
 
 def _fault_of_body(meta: Mapping[str, str], types: Iterable[str]) -> str:

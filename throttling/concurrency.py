@@ -158,8 +158,10 @@ def concurrency_middleware(
     # REST framework's views import this module, and that module imports these views.
     from rest.problems.responses import unavailable_page
 
+    admin_prefix: str = settings.ADMIN_PREFIX
+
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.startswith(settings.ADMIN_PREFIX):
+        if request.path_info.startswith(admin_prefix):
             try:
                 enter(request, f"admin {Throttle().identify_client(Request(request))}")
             except Busy as error:
