@@ -28,7 +28,6 @@ def same_origin_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
     """Refuse requests of other origins' pages below ``USER_DATA_PREFIX``, before the path is resolved."""
-
     user_data_prefix: str = settings.USER_DATA_PREFIX
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -47,13 +46,11 @@ def is_of_other_origin(meta: Mapping[str, Any]) -> bool:
     except to this machine. Then ``Origin`` decides. A client that is no browser sends neither.
     """
     origin, site = meta.get("HTTP_ORIGIN"), meta.get("HTTP_SEC_FETCH_SITE")
-    if origin is None and site is None:
-        return False
-    if origin in settings.CORS_ALLOWED_ORIGINS:
+    if (origin is None and site is None) or origin in settings.CORS_ALLOWED_ORIGINS:
         return False
     if site is not None:
         return site not in ("same-origin", "none")
-    return not has_host(origin, meta.get("HTTP_HOST", ""))
+    return origin is not None and not has_host(origin, meta.get("HTTP_HOST", ""))
 
 
 def has_host(origin: str, host: str) -> bool:
