@@ -29,8 +29,8 @@ help:
 	@echo "make coverage      the same tests, and the branches that they cover"
 	@echo "make test-e2e      the service in a browser and behind a real Better Auth, apps that work offline, dates in Temporal;"
 	@echo "                   needs Chromium, Node 20 and pgbouncer"
-	@echo "make test-faults   the promises of docs/reliability.md under real faults; needs nginx, pgbouncer,"
-	@echo "                   prometheus, prometheus-node-exporter and root; LONG=1 for all rounds"
+	@echo "make test-faults   the promises of docs/reliability.md under real faults; needs nginx, haproxy,"
+	@echo "                   pgbouncer, prometheus, prometheus-node-exporter and root; LONG=1 for all rounds"
 	@echo "make test-slow     clients that generators make from openapi.yaml, docs/deployment.md in an empty Debian, the image;"
 	@echo "                   needs Node 20, Chromium, nginx, buildah, debootstrap and root"
 	@echo "make check         lint, layers, types, settings, migrations, OpenAPI document, requirements"
@@ -63,7 +63,7 @@ test-e2e: $(VENV)/e2e staticfiles/staticfiles.json $(if $(shell command -v npm),
 	$(PYTEST) e2e --database=sqlite
 	$(PYTEST) e2e --database=postgresql
 
-# Without nginx or pgbouncer their tests are skipped, and pytest reports that.
+# Without nginx, haproxy or pgbouncer their tests are skipped, and pytest reports that.
 test-faults: $(VENV)/dev staticfiles/staticfiles.json
 	LONG=$(LONG) $(PYTEST) resilience --database=sqlite --show-capture=no --durations=10 $(ONLY)
 

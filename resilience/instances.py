@@ -8,6 +8,7 @@ from configparser import ConfigParser
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 
+from resilience.haproxy import HOST_NAME, ONE_SERVICE, HAProxy, run_haproxy
 from resilience.nginx import run_nginx
 from testing.ports import HOST, free_port
 from testing.python_processes import ROOT, service_environment
@@ -34,6 +35,16 @@ def open_socket(**changes: str) -> socket.socket:
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, options["nodelay"] == "true")
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, int(options["deferacceptsec"]))
     return listening
+
+
+#: The settings of an instance with a thread for each client of a scenario. HAProxy's check sends the host name.
+ONE_MACHINE = {
+    "WORKERS": "1",
+    "THREADS": "12",
+    "MAX_CONCURRENT_PER_USER": "12",
+    "DB_POOL_SIZE": "13",
+    "ALLOWED_HOSTS": f"{HOST},{HOST_NAME}",
+}
 
 
 class Instance:
@@ -86,3 +97,23 @@ def serve_behind_nginx(
             instances.append(Instance(url, listening, **variables))
             stack.callback(instances[-1].stop)
         yield stack.enter_context(run_nginx(instances[0].port, replacements)), instances
+
+
+@contextmanager
+def serve_behind_haproxy(
+    url: str, replacements: Mapping[str, str] | None = None, **variables: str
+) -> Iterator[tuple[HAProxy, list[Instance]]]:
+    """Run HAProxy in front of two instances with a port each, and yield HAProxy and the instances."""
+    with ExitStack() as stack:
+        instances = start_instances(url, stack, **variables)
+        addresses = {f"10.0.0.1{each}:8001": f"{HOST}:{instances[each - 1].port}" for each in (1, 2)}
+        yield stack.enter_context(run_haproxy(ONE_SERVICE, {**(replacements or {}), **addresses})), instances
+
+
+def start_instances(url: str, stack: ExitStack, **variables: str) -> list[Instance]:
+    """Start two instances with a port each, which the end of ``stack`` stops."""
+    instances = []
+    for _ in range(2):
+        instances.append(Instance(url, None, **{**ONE_MACHINE, **variables}))
+        stack.callback(instances[-1].stop)
+    return instances

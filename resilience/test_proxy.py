@@ -1,7 +1,5 @@
 """The proxy's own rejections are whole problems, and the proxy sends each request to the service once."""
 
-import json
-import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
@@ -11,17 +9,15 @@ import pytest
 from resilience.instances import serve_behind_nginx
 from resilience.nginx import SERVICE_ADDRESS, run_nginx
 from resilience.operations import trash_path
-from rest.problems.types import PROBLEMS
+from resilience.rejections import REQUEST_ID, check_rejection, get
 from testing.api_clients import RecordingClient, count_statuses, create_task
 from testing.ports import free_port
 from testing.process_tree import kill_tree, signal_tree
 from testing.raw_http import exchange, parse_response
 from testing.servers import Server
 from testing.waiting import wait_for
-from todo_project.security_headers import NO_CONTENT_POLICY, RESOURCE_POLICY
 from todo_project.tests.bad_protocol import BODY, CHUNKED, CLOSE, GET, HOST_HEADER, JSON, POST, message
 
-REQUEST_ID = "X-Request-ID: a-1"
 NOT_HTTP = "The request is not HTTP/1.1"
 
 #: Paths that make nginx answer with a status of its own failures, such as a full disk.
@@ -30,23 +26,11 @@ FAILURES = "".join(f"location = /{status} {{ return {status}; }} " for status in
 ADMIN_BODY = "The body is larger than 1 MiB"
 BULK_BODY = "The body is larger than 512 KiB"
 
-HEADERS = {
-    "Content-Type": "application/problem+json",
-    "Cache-Control": "private, no-cache",
-    "Vary": "Accept, Authorization",
-    "X-Content-Type-Options": "nosniff",
-    **dict([RESOURCE_POLICY, NO_CONTENT_POLICY]),
-}
-
 
 @pytest.fixture(scope="module")
 def proxy_without_service():
     with run_nginx(free_port(), {"location / {": f"{FAILURES} location / {{"}) as port:
         yield Server(port, 0)
-
-
-def get(path, *headers):
-    return message(f"GET {path} HTTP/1.1", HOST_HEADER, REQUEST_ID, CLOSE, *headers)
 
 
 def test_page_with_long_link_passes_proxy(database_url):
@@ -114,23 +98,7 @@ def test_page_with_long_link_passes_proxy(database_url):
     ],
 )
 def test_rejection_by_proxy_is_a_problem(proxy_without_service, request_bytes, code, instance, detail):
-    rejection, body = parse_response(exchange(proxy_without_service, request_bytes))
-    expected = PROBLEMS[code]
-    problem = {
-        "type": f"/problems/{code}",
-        "title": expected.title,
-        "status": expected.status_code,
-        "detail": detail or expected.default_detail,
-        "instance": instance,
-        "code": code,
-    }
-    request_id = rejection.getheader("X-Request-ID")
-    assert re.fullmatch("a-1|[0-9a-f]{32}", request_id)
-    if expected.status_code >= 500:
-        problem["request_id"] = request_id
-    assert (rejection.status, json.loads(body)) == (expected.status_code, problem)
-    headers = {**HEADERS, "Retry-After": "1" if expected.status_code == 503 else None}
-    assert {name: rejection.getheader(name) for name in headers} == headers
+    check_rejection(proxy_without_service, request_bytes, code, instance, detail)
 
 
 CUT_CHUNKS = [
