@@ -18,6 +18,7 @@ from psycopg.errors import _WaitTimeout
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from database.errors import first_line
+from database.write_breaker import StandbyTimeout, write_breaker
 
 logger = logging.getLogger("database")
 
@@ -71,6 +72,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     connect counts only once a request got no connection, because a serverless database may wake up in time for the
     requests that wait. While the server is unavailable, requests wait only ``unavailable_timeout`` seconds, so that
     ``/healthz`` and other requests find a free thread. The log has an event when this time begins, and when it ends.
+    A write that waits for a standby opens the ``write_breaker`` instead, because the server answers reads.
 
     The pool drops a connection whose server has become read-only, because another host in ``DATABASE_URL`` now takes
     the writes.
@@ -188,7 +190,10 @@ class BoundedConnection(psycopg.Connection[Any]):
         try:
             answer = super().wait(gen, min(interval, bound), bound if timeout is None else timeout)
         except _WaitTimeout as error:
+            pid = self.pgconn.backend_pid
             self.pgconn.finish()
+            if not self.unavailable and write_breaker.waits_for_standby(type(self).connect, pid, bound):
+                raise StandbyTimeout("the standby did not answer in time") from error
             timeout_error = psycopg.OperationalError("the server did not answer in time")
             self._note_failure(timeout_error)
             raise timeout_error from error

@@ -100,7 +100,9 @@ class KeyedRequest:
             return response
 
     def _find_kept(self) -> KeptResponse | None:
-        kept = KeptResponse.objects.filter(user_id=self.user_id, key=self.key).first()
+        """Find and lock the kept response, so that a replay waits for a synchronous standby as the write did."""
+        rows = KeptResponse.objects.select_for_update()
+        kept = rows.filter(user_id=self.user_id, key=self.key).first()
         if kept and kept.expired:
             kept.delete()
             return None

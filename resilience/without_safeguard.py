@@ -8,6 +8,7 @@ from typing import Any
 # isort: off
 from database import errors  # First, because other modules import its functions by name.
 from database.connections import BoundedConnection
+from database.write_breaker import WriteBreaker
 
 # isort: on
 from django.conf import settings
@@ -26,6 +27,8 @@ match SAFEGUARD:
         errors.RETRYABLE_STATES = frozenset()
     case "primary check":
         BoundedConnection.is_primary = lambda self: True  # type: ignore[method-assign]
+    case "write breaker":
+        WriteBreaker.waits_for_standby = lambda self, connect, pid, seconds: False  # type: ignore[method-assign]
 
 # isort: off
 from todo_project.wsgi import application  # noqa: E402  # Sets Django up with the replacements above.

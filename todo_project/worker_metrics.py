@@ -12,6 +12,7 @@ from django.db import connection
 from prometheus_client import Counter, Gauge
 
 from database.connections import BoundedConnection
+from database.write_breaker import write_breaker
 from identity.key_set import provider_keys
 from observability.metrics import record_noted
 
@@ -29,6 +30,11 @@ TIMEOUTS = Counter("todo_pool_timeouts", "Requests that got no connection in tim
 UNAVAILABLE_SINCE = Gauge(
     "todo_database_unavailable_since_timestamp_seconds",
     "When the outage of the database began; 0 while it is available.",
+    multiprocess_mode="livemax",
+)
+WRITES_REFUSED_SINCE = Gauge(
+    "todo_writes_refused_since_timestamp_seconds",
+    "Since when writes are refused, because a synchronous standby does not answer; 0 while they are accepted.",
     multiprocess_mode="livemax",
 )
 KEYS_AGE = Gauge(
@@ -58,8 +64,8 @@ class Sampler(Thread):
         record_noted()
         if pool := getattr(connection, "pool", None):
             self._sample_pool(pool.get_stats())
-        start = BoundedConnection.outage_start
-        UNAVAILABLE_SINCE.set(0 if start is None else time() - (monotonic() - start))
+        UNAVAILABLE_SINCE.set(_timestamp(BoundedConnection.outage_start))
+        WRITES_REFUSED_SINCE.set(_timestamp(write_breaker.opened_at))
         if settings.AUTH_MODE == "jwt":
             KEYS_AGE.set(provider_keys().age)
 
@@ -72,3 +78,8 @@ class Sampler(Thread):
         WAIT_SECONDS.inc(new["requests_wait_ms"] / 1000)
         TIMEOUTS.inc(new["requests_errors"])
         self.counted = {name: stats.get(name, 0) for name in self.counted}
+
+
+def _timestamp(moment: float | None) -> float:
+    """Convert seconds of the monotonic clock to seconds since 1970, and ``None`` to 0."""
+    return 0 if moment is None else time() - (monotonic() - moment)

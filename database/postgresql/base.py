@@ -6,7 +6,7 @@ https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-da
 import logging
 import math
 import time
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from django.conf import settings
@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 
 from database.connections import BoundedConnection
 from database.errors import first_line
+from database.write_breaker import write_breaker
 
 logger = logging.getLogger("database")
 
@@ -34,8 +35,21 @@ POOLER_ADVICE = (
 LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in Conninfo.get_defaults())
 
 
+class Cursor(base.ServerBindingCursor):
+    """A cursor that refuses writes while the ``write_breaker`` is open."""
+
+    def execute(self, query: Any, *args: Any, **options: Any) -> Self:
+        """Run a statement, unless it is refused."""
+        write_breaker.refuse_write(query)
+        return super().execute(query, *args, **options)  # type: ignore[misc, no-any-return]
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection of a command waits until the database is available; a connection of the pool does not."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return the parameters of a connection, with the cursor that may refuse writes."""
+        return {**super().get_connection_params(), "cursor_factory": Cursor}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
         """Open a connection, and without a pool retry for ``DB_START_TIMEOUT`` seconds.

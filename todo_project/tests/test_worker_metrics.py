@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from database.connections import BoundedConnection
+from database.write_breaker import write_breaker
 from identity.key_set import provider_keys
 from observability.metrics import noted
 from testing.python_processes import json_output_of
@@ -85,17 +86,26 @@ def test_sampler_records_the_noted_requests():
     assert len(noted) == 0
 
 
+UNAVAILABLE_SINCE = "todo_database_unavailable_since_timestamp_seconds"
+WRITES_REFUSED_SINCE = "todo_writes_refused_since_timestamp_seconds"
+
+
 @pytest.mark.once
 def test_sampler_without_outage_has_the_time_0():
     Sampler().sample()
-    assert value("todo_database_unavailable_since_timestamp_seconds") == 0
+    assert (value(UNAVAILABLE_SINCE), value(WRITES_REFUSED_SINCE)) == (0, 0)
 
 
 @pytest.mark.once
-def test_sampler_in_an_outage_has_its_beginning(monkeypatch):
-    monkeypatch.setattr(BoundedConnection, "outage_start", time.monotonic() - 100)
+@pytest.mark.parametrize(
+    ("state", "attribute", "metric"),
+    [(BoundedConnection, "outage_start", UNAVAILABLE_SINCE), (write_breaker, "opened_at", WRITES_REFUSED_SINCE)],
+    ids=["database", "standby"],
+)
+def test_sampler_in_an_outage_has_its_beginning(monkeypatch, state, attribute, metric):
+    monkeypatch.setattr(state, attribute, time.monotonic() - 100)
     Sampler().sample()
-    assert abs(value("todo_database_unavailable_since_timestamp_seconds") - (time.time() - 100)) < 5
+    assert abs(value(metric) - (time.time() - 100)) < 5
 
 
 @pytest.mark.once
