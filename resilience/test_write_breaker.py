@@ -1,4 +1,4 @@
-"""A synchronous standby that stops receiving holds writes back, but neither reads nor further sessions."""
+"""A synchronous standby that stops receiving holds back writes, but no reads."""
 
 import os
 import signal
