@@ -30,6 +30,7 @@ Query = QuerySet[Any] | InsertQuery | UpdateQuery | DeleteQuery
 #: The fields that convert values of each type for the database.
 FIELDS: dict[type, "Field[Any, Any]"] = {
     bool: models.BooleanField(),
+    bytes: models.BinaryField(),
     datetime: models.DateTimeField(),
     int: models.BigIntegerField(),
     str: models.TextField(),

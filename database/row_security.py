@@ -5,6 +5,7 @@ neither own the table nor bypass row-level security; ``DB_ROW_SECURITY=on`` is f
 docs/decisions/0010-row-security.md
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import RunPython
+
+#: The user of the thread's transaction.
+_scope = threading.local()
 
 SET_USER_ID = "SELECT set_config('todo.user_id', %s, true)"
 
@@ -46,15 +50,19 @@ def rows_of(user_id: str) -> Iterator[None]:
     """Open a transaction that sees only the rows of ``user_id``; do nothing if ``DB_ROW_SECURITY`` is off.
 
     The user is set for the transaction and not for the session, because the pool gives the connection to
-    other requests.
+    other requests. Within ``rows_of`` the same user, the function does nothing.
     """
-    if not settings.DB_ROW_SECURITY:
+    if not settings.DB_ROW_SECURITY or getattr(_scope, "user_id", None) == user_id:
         yield
         return
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(SET_USER_ID, [user_id])
-        yield
+        _scope.user_id = user_id
+        try:
+            yield
+        finally:
+            _scope.user_id = None
 
 
 def is_active(table: str) -> bool:

@@ -1,14 +1,14 @@
 """The responses to requests with an ``Idempotency-Key``, kept for a day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
-from django.db.models.sql import DeleteQuery
+from django.db.models.sql import DeleteQuery, InsertQuery
 from django.utils import timezone
 
 from database.compiled_statements import Parameter
@@ -26,6 +26,24 @@ class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
     def expired(self) -> Self:
         """Select the responses older than ``KEPT_FOR``."""
         return self.filter(created_at__lte=timezone.now() - KEPT_FOR)
+
+    def with_key(self, user_id: str, key: str | Parameter, until: datetime | Parameter) -> Self:
+        """Select and lock the response with a user's key, and select the user's oldest one until ``until``.
+
+        The lock lets a replay wait for a synchronous standby, as the write did. Each subquery returns at most one id,
+        so the database reads two rows by their ids.
+        """
+        of_user = self.filter(user_id=user_id)
+        with_key = of_user.filter(key=key).select_for_update()
+        expired = of_user.filter(created_at__lte=until).order_by("created_at")
+        return self.filter(Q(id=with_key.values("id")[:1]) | Q(id=expired.values("id")[:1]))
+
+    def insert_query(self, user_id: str, columns: Mapping[str, Any]) -> InsertQuery:
+        """Build the query that stores a response."""
+        query = InsertQuery(self.model)
+        fields = [field for field in self.model._meta.concrete_fields if not field.primary_key]
+        query.insert_values(fields, [self.model(user_id=user_id, **columns)], raw=True)
+        return query
 
     def purge_query(self, user_id: str, until: datetime | Parameter) -> DeleteQuery:
         """Build the query that deletes the oldest responses of one user, up to ``PURGED_AT_ONCE``.
@@ -70,8 +88,3 @@ class KeptResponse(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-    @property
-    def expired(self) -> bool:
-        """Whether the key is free again."""
-        return self.created_at <= timezone.now() - KEPT_FOR

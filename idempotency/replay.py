@@ -6,9 +6,10 @@ docs/decisions/0007-idempotency.md.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from hashlib import sha256
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 from django.db import IntegrityError, transaction
 from django.db.models import Expression, F
@@ -16,7 +17,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from database.compiled_statements import CompiledStatement
+from database.compiled_statements import CompiledStatement, python_value
 from database.errors import retry_once_on_conflict
 from database.row_security import rows_of
 from idempotency.models import KEPT_FOR, KEY_MAX_LENGTH, KeptResponse
@@ -29,8 +30,37 @@ KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 
 Operation = Callable[[], HttpResponse]
 
+
+class Kept(NamedTuple):
+    """A row of ``look_up``."""
+
+    id: int
+    key: str
+    fingerprint: str
+    status: int
+    headers: Any
+    body: Any
+    created_at: Any
+
+    def has_expired(self, until: datetime) -> bool:
+        """Tell whether the key is free again."""
+        created_at: datetime = python_value(self.created_at, KeptResponse._meta.get_field("created_at"))
+        return created_at <= until
+
+
+def _id() -> Mapping[str, Any]:
+    return {"kept_id": F("id")}
+
+
+#: The response with a key, and an expired response of the same user.
+look_up = CompiledStatement(
+    KeptResponse.objects.with_key, lambda: {f"kept_{name}": cast("Expression", F(name)) for name in Kept._fields}
+)
+
+keep = CompiledStatement(KeptResponse.objects.insert_query, _id)
+
 #: Deletes expired responses of one user, so that they do not wait for ``purge_idempotency_keys``.
-purge = CompiledStatement(KeptResponse.objects.purge_query, lambda: cast("dict[str, Expression]", {"id": F("id")}))
+purge = CompiledStatement(KeptResponse.objects.purge_query, _id)
 
 
 def parse_key(value: str | None) -> str | None:
@@ -85,34 +115,39 @@ class KeyedRequest:
     @retry_once_on_conflict
     def _respond_once(self, operation: Operation) -> HttpResponse:
         with transaction.atomic(), rows_of(self.user_id):
-            if kept := self._find_kept():
-                return self._replay(kept)
+            until = timezone.now() - KEPT_FOR
+            found = [Kept(*row) for row in look_up.fetch(user_id=self.user_id, key=self.key, until=until)]
+            for kept in found:
+                if kept.key == self.key and not kept.has_expired(until):
+                    return self._replay(kept)
             response = self._carry_out(operation)
-            purge.fetch(user_id=self.user_id, until=timezone.now() - KEPT_FOR)
-            KeptResponse.objects.create(
-                user_id=self.user_id,
-                key=self.key,
-                fingerprint=self.fingerprint,
-                status=response.status_code,
-                headers={name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
-                body=response.content,
-            )
+            if found:
+                self._purge(found, until)
+            self._keep(response)
             return response
 
-    def _find_kept(self) -> KeptResponse | None:
-        """Find and lock the kept response, so that a replay waits for a synchronous standby as the write did."""
-        rows = KeptResponse.objects.select_for_update()
-        kept = rows.filter(user_id=self.user_id, key=self.key).first()
-        if kept and kept.expired:
-            kept.delete()
-            return None
-        return kept
-
-    def _replay(self, kept: KeptResponse) -> HttpResponse:
+    def _replay(self, kept: Kept) -> HttpResponse:
         if kept.fingerprint != self.fingerprint:
             raise IdempotencyKeyReused
-        headers = {**kept.headers, "Idempotency-Replayed": "true"}
-        return HttpResponse(bytes(kept.body), status=kept.status, headers=headers)
+        headers = python_value(kept.headers, KeptResponse._meta.get_field("headers"))
+        return HttpResponse(bytes(kept.body), status=kept.status, headers={**headers, "Idempotency-Replayed": "true"})
+
+    def _purge(self, expired: Iterable[Kept], until: datetime) -> None:
+        """Free the key of this request, and delete other expired responses."""
+        KeptResponse.objects.filter(id__in=[kept.id for kept in expired if kept.key == self.key]).delete()
+        purge.fetch(user_id=self.user_id, until=until)
+
+    def _keep(self, response: HttpResponse) -> None:
+        headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+        columns = {
+            "key": self.key,
+            "fingerprint": self.fingerprint,
+            "status": response.status_code,
+            "headers": json.dumps(headers),
+            "body": response.content,
+            "created_at": timezone.now(),
+        }
+        keep.fetch(user_id=self.user_id, columns=columns)
 
     def _carry_out(self, operation: Operation) -> HttpResponse:
         """Return a response, also if the task is missing, in conflict or at another version."""

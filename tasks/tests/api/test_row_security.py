@@ -82,6 +82,18 @@ def test_statement_of_user_finds_only_own_rows(two_tasks):
     assert [task.user_id for task in Task.objects.all()] == ["bob"]
 
 
+def test_statement_within_rows_of_same_user_adds_none(two_tasks):
+    def read_users(user_id):
+        with CaptureQueriesContext(connection) as queries, rows_of(user_id):
+            users = [task.user_id for task in Task.objects.all()]
+        return users, len(queries)
+
+    with web(), rows_of("alice"):
+        assert read_users("alice") == (["alice"], 1)
+        assert read_users("bob") == (["bob"], 4)  # SAVEPOINT, set_config, SELECT, RELEASE
+        assert read_users("alice") == (["alice"], 4)
+
+
 def test_task_for_other_user_is_refused_by_database(two_tasks):
     with web(), rows_of("alice"):
         for write in (TaskFactory.build(user_id="bob").save, lambda: Task.objects.change(user_id="bob")):
