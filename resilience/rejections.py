@@ -16,7 +16,8 @@ HEADERS = {
     "Cache-Control": "private, no-cache",
     "Vary": "Accept, Authorization",
     "X-Content-Type-Options": "nosniff",
-    **dict([RESOURCE_POLICY, NO_CONTENT_POLICY]),
+    **RESOURCE_POLICY,
+    **NO_CONTENT_POLICY,
 }
 
 
