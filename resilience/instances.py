@@ -43,7 +43,7 @@ ONE_MACHINE = {
     "THREADS": "12",
     "MAX_CONCURRENT_PER_USER": "12",
     "DB_POOL_SIZE": "13",
-    "ALLOWED_HOSTS": f"{HOST},{HOST_NAME}",
+    "ALLOWED_HOSTS": f"{HOST},localhost,{HOST_NAME}",
 }
 
 

@@ -238,6 +238,17 @@ def test_rejection_by_haproxy_is_a_problem(proxy_without_service, request_bytes,
     check_rejection(proxy_without_service, request_bytes, code, instance, detail)
 
 
+def test_headers_of_client_are_replaced_by_haproxy():
+    servers = "    server app1 10.0.0.11:8001\n    server app2 10.0.0.12:8001\n"
+    names = ("X_Forwarded_For", "X-Forwarded-For", "X-Forwarded-Proto", "X-Request-ID")
+    headers = ", ".join(f"%[req.hdr({name})]" for name in names)
+    echo = f'    http-request return status 200 content-type text/plain lf-string "{headers}"\n'
+    forged = ["X_Forwarded_For: 10.1.1.1", "X-Forwarded-For: 10.1.1.1", "X-Forwarded-Proto: https"]
+    with run_haproxy(ONE_SERVICE, {servers: echo}) as proxy:
+        received = exchange(Server(proxy.port, 0), message(GET, HOST_HEADER, REQUEST_ID, *forged, CLOSE))
+    assert parse_response(received)[1].decode() == f", {HOST}, http, a-1"
+
+
 def test_malformed_request_gets_page_of_haproxy(proxy_without_service):
     """HAProxy 2.6 ignores ``errorfile`` and ``http-error`` for a request that it cannot parse."""
     response, body = parse_response(exchange(proxy_without_service, message("nonsense", HOST_HEADER, REQUEST_ID)))

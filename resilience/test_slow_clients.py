@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
-from resilience.instances import serve_behind_nginx
+from resilience.instances import serve_behind_haproxy, serve_behind_nginx
 from resilience.operations import insert_tasks
 from testing.api_clients import RecordingClient, count_statuses, find_longest, summarize
 from testing.ports import HOST, client_address
@@ -87,6 +87,19 @@ def proxy_port(database_url):
 def test_slow_heads_do_not_delay_server(server, report_result):
     with slow_clients(server.port, 200, HEAD, send_byte):
         records = send_quick_requests(server.port, report_result)
+    check_undisturbed(records)
+
+
+@pytest.fixture
+def haproxy_port(database_url):
+    with serve_behind_haproxy(database_url) as (proxy, _):
+        yield proxy.port
+
+
+@pytest.mark.parametrize("beginning", [HEAD, BODY], ids=["heads", "bodies"])
+def test_slow_requests_do_not_delay_haproxy(haproxy_port, report_result, beginning):
+    with slow_clients(haproxy_port, 200, beginning, send_byte):
+        records = send_quick_requests(haproxy_port, report_result)
     check_undisturbed(records)
 
 

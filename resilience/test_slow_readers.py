@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience.instances import serve_behind_nginx
+from resilience.instances import serve_behind_haproxy, serve_behind_nginx
 from resilience.operations import insert_tasks
 from testing.api_clients import RecordingClient
 from testing.ports import HOST, client_address
@@ -93,6 +93,23 @@ def test_address_with_8_open_lists_gets_503(serve_list, begin_lists, report_resu
         assert refused.body["code"] == "service_unavailable"
         assert client.send("POST", "/api/tasks", {"title": "Buy milk"}).status == 201
     assert begin_lists(port, 1, client_address(1)) == [200]
+
+
+@pytest.mark.parametrize(
+    ("replacements", "statuses"),
+    [({}, [200] * 8 + [503] * 4), ({"sc0_conn_cur gt 8": "sc0_conn_cur gt 80"}, [200] * 12)],
+    ids=["8 lists", "control without limit"],
+)
+def test_address_with_8_lists_gets_503_from_haproxy(
+    postgresql, database_name, database_url, begin_lists, replacements, statuses
+):
+    """Each list is longer than a buffer of HAProxy, so it stays open."""
+    insert_tasks(postgresql, database_name, 10_000)
+    with serve_behind_haproxy(database_url, replacements) as (proxy, _):
+        assert begin_lists(proxy.port, 12) == statuses
+        with RecordingClient(proxy.port) as client:
+            assert client.send("POST", "/api/tasks", {"title": "Buy milk"}).status == 201
+        assert begin_lists(proxy.port, 1, client_address(1)) == [200]
 
 
 def test_control_without_limit_of_lists_address_gets_all(serve_list, begin_lists, report_result):
