@@ -7,7 +7,7 @@ A table whose changes are tracked has the columns ``id``, ``user_id`` and ``chan
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import models, transaction
 from django.db.models import F, Max
@@ -128,3 +128,21 @@ class Forgotten(models.Model):
 
     def __str__(self) -> str:
         return self.user_id
+
+
+class Move(models.Model):
+    """The move of one user's data to another database, or from one. ``changes/moves.py`` writes it."""
+
+    class State(models.TextChoices):
+        """Where the data is. Triggers refuse the user's writes unless the data has arrived."""
+
+        LEAVING = "leaving"
+        LEFT = "left"
+        ARRIVED = "arrived"
+
+    user_id = models.TextField(primary_key=True, help_text="The user.")
+    move_id = models.UUIDField(default=uuid4, help_text="Identifies the move in both databases and in its file.")
+    state = models.CharField(max_length=7, choices=State, default=State.LEAVING, help_text="Where the data is.")
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.state}"

@@ -1,8 +1,9 @@
-"""The triggers that number each change and remember each removal, and their migration operations.
+"""The triggers that number each change, remember each removal and refuse writes of users who move.
 
 Triggers see every write: of the API, the admin, commands and ``psql``. docs/decisions/0019-changes.md
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import RunPython
 
 from database.connections import LOCK_TIMEOUT
+from database.errors import MOVING
 
 # STABLE and not IMMUTABLE, because a cached plan would keep the value of an immutable function.
 SET_OFFSET = """
@@ -64,6 +66,23 @@ DROP_FUNCTIONS = tuple(
     for name in ("set_number", "remember_deletions", "remember_former_owner", "end_epoch", "offset")
 )
 
+REFUSAL = {"reason": "the data of this user moves to another database", "code": MOVING}
+CREATE_REFUSAL = """
+CREATE FUNCTION {schema}.changes_refuse_moving_user() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- The move waits for transactions with an id, so this one needs an id before it looks.
+    PERFORM pg_current_xact_id();
+    IF EXISTS (
+        SELECT FROM {schema}.changes_move WHERE user_id IN (OLD.user_id, NEW.user_id) AND state <> 'arrived'
+    ) THEN
+        RAISE EXCEPTION '{reason}' USING ERRCODE = '{code}';
+    END IF;
+    RETURN COALESCE(NEW, OLD);
+END $$
+"""
+DROP_REFUSAL = "DROP FUNCTION {schema}.changes_refuse_moving_user()"
+MOVING_USER, MOVING_USER_DELETION = "moving_user", "moving_user_deletion"
+
 POSTGRESQL_TRIGGERS = {
     "change_number": "BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.changes_set_number()",
     "change_deletion": """
@@ -76,6 +95,14 @@ POSTGRESQL_TRIGGERS = {
     """,
     "change_truncation": """
         AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {schema}.changes_end_epoch()
+    """,
+}
+POSTGRESQL_REFUSALS = {
+    MOVING_USER: """
+        BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.changes_refuse_moving_user()
+    """,
+    MOVING_USER_DELETION: """
+        BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.changes_refuse_moving_user()
     """,
 }
 
@@ -108,6 +135,18 @@ SQLITE_TRIGGERS = {
     """,
 }
 
+REFUSE_MOVING_USER = """
+WHEN EXISTS (SELECT 1 FROM changes_move WHERE user_id IN ({rows}) AND state <> 'arrived')
+BEGIN SELECT RAISE(ABORT, '{reason}'); END
+"""
+SQLITE_REFUSALS = {
+    f"{MOVING_USER}_insert": f"BEFORE INSERT ON {{table}} {REFUSE_MOVING_USER.replace('{rows}', 'NEW.user_id')}",
+    f"{MOVING_USER}_update": f"""
+        BEFORE UPDATE ON {{table}} {REFUSE_MOVING_USER.replace("{rows}", "OLD.user_id, NEW.user_id")}
+    """,
+    MOVING_USER_DELETION: f"BEFORE DELETE ON {{table}} {REFUSE_MOVING_USER.replace('{rows}', 'OLD.user_id')}",
+}
+
 #: The name of each trigger of a table, and whether writes of the service fire the trigger.
 STORED_TRIGGERS = {
     "postgresql": "SELECT tgname, tgenabled IN ('O', 'A') FROM pg_trigger WHERE tgrelid = to_regclass(%s)",
@@ -116,15 +155,23 @@ STORED_TRIGGERS = {
 
 
 def create_functions() -> RunPython:
-    """Return a migration operation that creates the functions of the triggers in PostgreSQL."""
+    """Return a migration operation that creates the functions of the feed's triggers in PostgreSQL."""
+    return _on_postgresql(CREATE_FUNCTIONS, DROP_FUNCTIONS)
 
+
+def create_refusal() -> RunPython:
+    """Return a migration operation that creates the function of ``refuse_moving_users`` in PostgreSQL."""
+    return _on_postgresql([CREATE_REFUSAL], [DROP_REFUSAL])
+
+
+def _on_postgresql(create_statements: Sequence[str], drop_statements: Sequence[str]) -> RunPython:
     def create(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
         if schema_editor.connection.vendor == "postgresql":
-            _execute(schema_editor.connection, *CREATE_FUNCTIONS, offset=0)
+            _execute(schema_editor.connection, *create_statements, offset=0, **REFUSAL)
 
     def drop(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
         if schema_editor.connection.vendor == "postgresql":
-            _execute(schema_editor.connection, *DROP_FUNCTIONS)
+            _execute(schema_editor.connection, *drop_statements)
 
     return RunPython(create, drop)
 
@@ -137,11 +184,29 @@ def track_changes(table: str) -> RunPython:
     """
 
     def create(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        _create_triggers(schema_editor.connection, table)
+        _create_triggers(schema_editor.connection, table, _feed_triggers(schema_editor.connection))
 
     def drop(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        _drop_triggers(schema_editor.connection, table)
+        _drop_triggers(schema_editor.connection, table, _feed_triggers(schema_editor.connection))
         _execute(schema_editor.connection, "UPDATE changes_epoch SET value = '{value}'", value=uuid4().hex)
+
+    return RunPython(create, drop)
+
+
+def refuse_moving_users(table: str, *, deletions: bool = True) -> RunPython:
+    """Return a migration operation that creates the triggers that refuse writes of users who move.
+
+    The table has the column ``user_id``. ``changes/moves.py`` says who moves.
+    """
+
+    def wanted() -> dict[str, str]:
+        return {name: body for name, body in _refusals(connection).items() if deletions or name != MOVING_USER_DELETION}
+
+    def create(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        _create_triggers(schema_editor.connection, table, wanted())
+
+    def drop(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        _drop_triggers(schema_editor.connection, table, wanted())
 
     return RunPython(create, drop)
 
@@ -164,23 +229,31 @@ def restore_triggers(table: str) -> None:
     with transaction.atomic():
         if connection.vendor == "postgresql":
             _execute(connection, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-        _drop_triggers(connection, table)
-        _create_triggers(connection, table)
+        _drop_triggers(connection, table, _triggers(connection))
+        _create_triggers(connection, table, _triggers(connection))
 
 
-def _create_triggers(connection: BaseDatabaseWrapper, table: str) -> None:
+def _create_triggers(connection: BaseDatabaseWrapper, table: str, triggers: Mapping[str, str]) -> None:
     numbers = {f"next_of_{row.lower()}": NEXT_NUMBER.format(table=table, row=row) for row in ("NEW", "OLD")}
-    statements = (f"CREATE TRIGGER {table}_{name} {body}" for name, body in _triggers(connection).items())
-    _execute(connection, *statements, table=table, **numbers)
+    statements = (f"CREATE TRIGGER {table}_{name} {body}" for name, body in triggers.items())
+    _execute(connection, *statements, table=table, **numbers, **REFUSAL)
 
 
-def _drop_triggers(connection: BaseDatabaseWrapper, table: str) -> None:
+def _drop_triggers(connection: BaseDatabaseWrapper, table: str, triggers: Iterable[str]) -> None:
     of_table = f" ON {table}" if connection.vendor == "postgresql" else ""
-    _execute(connection, *(f"DROP TRIGGER IF EXISTS {table}_{name}{of_table}" for name in _triggers(connection)))
+    _execute(connection, *(f"DROP TRIGGER IF EXISTS {table}_{name}{of_table}" for name in triggers))
 
 
 def _triggers(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    return _feed_triggers(connection) | _refusals(connection)
+
+
+def _feed_triggers(connection: BaseDatabaseWrapper) -> dict[str, str]:
     return POSTGRESQL_TRIGGERS if connection.vendor == "postgresql" else SQLITE_TRIGGERS
+
+
+def _refusals(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    return POSTGRESQL_REFUSALS if connection.vendor == "postgresql" else SQLITE_REFUSALS
 
 
 def _execute(connection: BaseDatabaseWrapper, *statements: str, **parts: object) -> None:

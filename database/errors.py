@@ -10,6 +10,9 @@ from django.db import Error, InterfaceError, OperationalError, connection
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: The SQLSTATE of a trigger that refuses a write of a user who moves; no class of PostgreSQL begins like this.
+MOVING = "TD001"
+
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 UNAVAILABLE_CLASSES = frozenset(
     {
@@ -57,11 +60,24 @@ def is_unavailable(error: BaseException | None) -> bool:
     """
     if not isinstance(error, Error):
         return False
+    if is_moving(error):
+        return True
     if state := sqlstate(error):
         return state[:2] in UNAVAILABLE_CLASSES or state in UNAVAILABLE_STATES
     if isinstance(error.__cause__, sqlite3.Error):
         return getattr(error.__cause__, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in UNAVAILABLE_IN_SQLITE
     return isinstance(error, OperationalError | InterfaceError)
+
+
+def is_moving(error: BaseException | None) -> bool:
+    """Tell whether a trigger refused a write because the user's data moves to another database.
+
+    No other trigger of SQLite raises an error.
+    """
+    cause = error.__cause__ if isinstance(error, Error) else None
+    return getattr(cause, "sqlstate", None) == MOVING or (
+        getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER
+    )
 
 
 def sqlstate(error: Error) -> str | None:

@@ -5,7 +5,7 @@ from django.conf import settings as project
 from django.db import connection, models
 
 from changes.models import Epoch, Removal
-from changes.triggers import create_functions, track_changes
+from changes.triggers import create_functions, create_refusal, refuse_moving_users, track_changes
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
@@ -17,8 +17,9 @@ on_sqlite = pytest.mark.skipif(
 
 TRIGGERS = {
     "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
-    "postgresql": "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname LIKE 'tasks_task_change%' ORDER BY 1",
+    "postgresql": "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
 }
+NUMBER_OF_TRIGGERS = {"sqlite": 4 + 3 + 2, "postgresql": 4 + 2 + 1}
 
 
 def triggers():
@@ -69,14 +70,19 @@ def test_row_removed_again_has_one_removal():
 @pytest.mark.django_db(transaction=True)
 def test_operations_are_reversible():
     before, epoch = triggers(), Epoch.objects.get().value
-    tracking, functions = track_changes("tasks_task"), create_functions()
+    tracking, functions, refusal = track_changes("tasks_task"), create_functions(), create_refusal()
+    refusals = [refuse_moving_users("tasks_task"), refuse_moving_users("idempotency_keptresponse", deletions=False)]
     with connection.schema_editor() as schema_editor:
-        tracking.reverse_code(None, schema_editor)
+        for operation in (*refusals, tracking):
+            operation.reverse_code(None, schema_editor)
         assert triggers() == []
+        refusal.reverse_code(None, schema_editor)
         functions.reverse_code(None, schema_editor)
         functions.code(None, schema_editor)
-        tracking.code(None, schema_editor)
-    assert len(before) == 4
+        refusal.code(None, schema_editor)
+        for operation in (*refusals, tracking):
+            operation.code(None, schema_editor)
+    assert len(before) == NUMBER_OF_TRIGGERS[connection.vendor]
     assert triggers() == before
     assert Epoch.objects.get().value != epoch  # writes without triggers are missing in the feed
 

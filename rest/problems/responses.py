@@ -29,7 +29,7 @@ from drf_problems.views import ErrorDocumentationView
 from rest_framework import exceptions as drf_exceptions
 
 from database.connections import find_cause
-from database.errors import is_unavailable
+from database.errors import is_moving, is_unavailable
 from observability.request_id import current_request_id
 from observability.security_events import log_event
 from rest.problems.types import (
@@ -37,6 +37,7 @@ from rest.problems.types import (
     PROBLEMS,
     Busy,
     InvalidRequest,
+    Moving,
     NotFound,
     PayloadTooLarge,
     PermissionDenied,
@@ -69,7 +70,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     """Answer an exception of a view; REST framework's ``EXCEPTION_HANDLER``."""
     request: HttpRequest = context["request"]._request
     response = respond(request, error)
-    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Busy):
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(as_problem(error), Busy | Moving):
         got_request_exception.send(sender=None, request=request)
         log_response(
             "%s: %s",
@@ -125,6 +126,8 @@ def as_problem(error: BaseException | None) -> Problem:
             return Throttled(ceil(getattr(error, "wait", None) or 1))
         case drf_exceptions.APIException():
             return PROBLEMS.get(error.default_code, ServerError)()
+        case Exception() if is_moving(error):
+            return Moving()
         case Exception() if is_unavailable(error):
             return ServiceUnavailable(cause=find_cause(error))
         case _:

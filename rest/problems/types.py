@@ -292,4 +292,14 @@ class Busy(ServiceUnavailable):
         super().__init__(cause="busy")
 
 
+class Moving(ServiceUnavailable):
+    """The refusal of a write while the user's data moves to another database; nothing has failed."""
+
+    default_detail = "Your data is moving to another database; it can be read, and changed again in a few minutes"
+    wait = 10
+
+    def __init__(self) -> None:
+        super().__init__(cause="moving")
+
+
 PROBLEMS = {problem.default_code: problem for problem in Problem.__subclasses__()}

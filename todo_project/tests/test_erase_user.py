@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from changes.models import Forgotten, Removal
+from changes.models import Forgotten, Move, Removal
 from idempotency.models import KeptResponse
 from idempotency.tests.factories import KeptResponseFactory
 from tasks.models import Task
@@ -49,6 +49,7 @@ def fill(log, user_id, removed=None):
     KeptResponseFactory.create_batch(3, user_id=user_id, body=f"Secret of {user_id}".encode())
     Removal.objects.create(user_id=user_id, row_id=uuid7(), change_number=1, removed_at=timezone.now())
     Forgotten.objects.create(user_id=user_id, change_number=1, row_id=uuid7())
+    Move.objects.create(user_id=user_id, state=Move.State.ARRIVED)
     for scope in ("read", "write"):
         Window.objects.count_request(hash_client(scope, f"user {user_id}"), 60)
     log(trashed.title, '[{"changed": {"fields": ["Title"]}}]', trashed.id)
@@ -59,7 +60,7 @@ def fill(log, user_id, removed=None):
 
 def contents():
     """Return every column of every table that the command writes, without the times."""
-    rows = [model.objects.order_by("pk").values() for model in (Task, KeptResponse, LogEntry, Removal, Forgotten)]
+    rows = [model.objects.order_by("pk").values() for model in (Task, KeptResponse, LogEntry, Removal, Forgotten, Move)]
     return [list(each) for each in rows] + [list(Window.objects.order_by("client").values("client", "used"))]
 
 
@@ -160,4 +161,4 @@ def test_user_that_no_token_names_is_erased(log):
 def test_every_table_with_a_user_id_is_erased():
     """Add a new table of users' data to ``erase_user``, to ``fill`` and here."""
     models = {model for model in apps.get_models() if "user_id" in {field.name for field in model._meta.fields}}
-    assert models == {Task, KeptResponse, Removal, Forgotten}
+    assert models == {Task, KeptResponse, Removal, Forgotten, Move}

@@ -26,13 +26,19 @@ on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="
 
 TABLE = Task._meta.db_table
 
-#: The triggers of the change feed.
+#: The triggers of the change feed, and those that refuse writes of users who move.
 TRIGGERS = [
-    f"{TABLE}_change_{name}"
+    f"{TABLE}_{name}"
     for name in (
-        ("insert", "update", "deletion", "owner")
+        (
+            *("change_insert", "change_update", "change_deletion", "change_owner"),
+            *("moving_user_insert", "moving_user_update", "moving_user_deletion"),
+        )
         if connection.vendor == "sqlite"
-        else ("number", "deletion", "owner", "truncation")
+        else (
+            *("change_number", "change_deletion", "change_owner", "change_truncation"),
+            *("moving_user", "moving_user_deletion"),
+        )
     )
 ]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.admin.models import LogEntry
 
-from changes.models import Removal
+from changes.models import Move, Removal
 from commands.base import OperatorCommand, format_count, pause_between
 from idempotency.models import KeptResponse
 from tasks.admin.log_entries import clear_texts, find_entries
@@ -55,6 +55,7 @@ class Command(OperatorCommand):
         batches = pause_between(responses.delete_in_batches(batch_size))
         deleted = self.add_up(batches, responses.count, unit=" responses")
         numbers = describe(removed, deleted, windows.delete()[0], *logged)
+        Move.objects.filter(user_id=user_id).delete()
         return self.print_summary(f"Erased of {user_id}: {numbers}")
 
     def count_log(self, user_id: str, batch_size: int, *, erase: bool) -> tuple[int, int]:
