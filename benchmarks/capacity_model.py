@@ -1,4 +1,4 @@
-"""Compute what a cell of many users needs, what breaks first, and how many cells 100 million users need.
+"""Compute what breaks first in a cell of many users, and how many cells 100 million users need.
 
 The model measures nothing. ``Cost`` has figures that other benchmarks measured, with their names. ``Habits`` and
 ``Limits`` are assumptions: replace them by your own.

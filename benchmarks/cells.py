@@ -1,4 +1,4 @@
-"""Measure in PostgreSQL what refusing writes of moving users costs, and what hash partitions would cost.
+"""Measure the triggers that refuse writes of moving users, and hash partitions, on PostgreSQL.
 
 docs/decisions/0025-cells.md. The statements run alternately, and each figure is the least of several rounds.
 """

@@ -1,4 +1,4 @@
-"""Move one user's rows between databases: who may write meanwhile, and what the change feed shows afterwards.
+"""Move one user's rows between databases: refuse writes meanwhile, and end the states of the feed.
 
 The triggers of ``changes/triggers.py`` refuse the user's writes in the former database from ``leave`` on.
 docs/decisions/0025-cells.md
@@ -13,11 +13,17 @@ from django.db import connection, transaction
 from changes.models import BEGINNING, Forgotten, Move, Removal
 from changes.triggers import NEXT_NUMBER
 
-#: Seconds between two looks at the transactions in progress.
+#: Seconds between two looks at the writers.
 INTERVAL = 0.05
 
-BEGUN = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-HAVE_ENDED = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= %s"
+#: The transactions that have written to a table whose trigger refuses users who move. A writer locks the table before
+#: the trigger looks, so a transaction without the lock will see the move.
+WRITERS = """
+SELECT COALESCE(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks
+JOIN pg_trigger ON tgrelid = relation JOIN pg_proc ON pg_proc.oid = tgfoid
+WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND mode = 'RowExclusiveLock' AND proname = 'changes_refuse_moving_user' AND pid IS DISTINCT FROM pg_backend_pid()
+"""
 
 #: The change number of a write of this transaction.
 NUMBER = {
@@ -51,17 +57,20 @@ def wait_for_writes(seconds: float) -> bool:
 
     SQLite has one writer at a time, so they have.
     """
-    if connection.vendor != "postgresql":
-        return True
     deadline = time.monotonic() + seconds
+    writers = begun = _writers()
+    while (writers := writers & begun) and time.monotonic() < deadline:
+        time.sleep(INTERVAL)
+        writers = _writers()
+    return not writers
+
+
+def _writers() -> set[str]:
+    if connection.vendor != "postgresql":
+        return set()
     with connection.cursor() as cursor:
-        cursor.execute(BEGUN)
-        begun = cursor.fetchone()
-        cursor.execute(HAVE_ENDED, begun)
-        while not (ended := cursor.fetchone()[0]) and time.monotonic() < deadline:
-            time.sleep(INTERVAL)
-            cursor.execute(HAVE_ENDED, begun)
-    return bool(ended)
+        cursor.execute(WRITERS)
+        return set(cursor.fetchone()[0])
 
 
 def allow_writes(user_id: str) -> bool:
@@ -70,7 +79,7 @@ def allow_writes(user_id: str) -> bool:
 
 
 def may_remove(user_id: str, move_id: UUID) -> bool:
-    """Let this transaction remove the data of a user who leaves; return False if the data has left already.
+    """Let this transaction remove the data of a user who leaves; return False if the data has left.
 
     Other transactions see the move until this one commits, so the user's writes stay refused.
 
@@ -92,7 +101,7 @@ def mark_left(user_id: str, move_id: UUID) -> None:
 
 
 def arrive(user_id: str, move_id: UUID) -> bool:
-    """Let this transaction store the data of a user; return False if the data of this move is here already.
+    """Let this transaction store the data of a user; return False if this move has stored the data.
 
     Raises:
         MoveError: the user leaves this database, or has left it by this move.

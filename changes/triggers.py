@@ -70,8 +70,6 @@ REFUSAL = {"reason": "the data of this user moves to another database", "code": 
 CREATE_REFUSAL = """
 CREATE FUNCTION {schema}.changes_refuse_moving_user() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- The move waits for transactions with an id, so this one needs an id before it looks.
-    PERFORM pg_current_xact_id();
     IF EXISTS (
         SELECT FROM {schema}.changes_move WHERE user_id IN (OLD.user_id, NEW.user_id) AND state <> 'arrived'
     ) THEN

@@ -15,9 +15,10 @@ on_sqlite = pytest.mark.skipif(
     "sqlite" not in project.DATABASES["default"]["ENGINE"], reason="PostgreSQL numbers transactions"
 )
 
+OWN = "LIKE 'tasks_task_%' OR {0} LIKE 'idempotency_%'"
 TRIGGERS = {
-    "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
-    "postgresql": "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
+    "sqlite": f"SELECT sql FROM sqlite_master WHERE type = 'trigger' AND (name {OWN.format('name')}) ORDER BY name",
+    "postgresql": f"SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname {OWN.format('tgname')} ORDER BY 1",
 }
 NUMBER_OF_TRIGGERS = {"sqlite": 4 + 3 + 2, "postgresql": 4 + 2 + 1}
 

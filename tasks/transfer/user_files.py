@@ -157,7 +157,7 @@ def _records(user_id: str, batch_size: int) -> Iterator[tuple[str, dict[str, Any
 
 
 def _by(rows: QuerySet[Any], column: str, after: Any, size: int) -> Iterator[Any]:
-    """Yield rows in the order of a column, from one statement for each batch, because a pooler keeps no cursor."""
+    """Yield rows in the order of a column, one statement a batch, because a pooler keeps no cursor."""
     while batch := list(rows.filter(**{f"{column}__gt": after}).order_by(column)[:size]):
         yield from batch
         after = getattr(batch[-1], column)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from changes import moves
-from changes.models import Forgotten, Move, Removal
+from changes.models import Move, Removal
 from database.errors import MOVING
 from idempotency.models import KeptResponse
 from idempotency.tests.factories import KeptResponseFactory
@@ -270,15 +270,13 @@ def test_writes_in_progress_stop_the_move(file, monkeypatch):
     assert not file.exists()
 
 
-@pytest.mark.parametrize("source", ["this", "another"])
-def test_state_of_before_the_move_has_expired(client, leave, file, source):
+def test_state_of_an_earlier_stay_has_expired(client, leave, file):
+    """A state of another database has another history: changes/tests/test_states.py."""
     fill("default")
     wait_for_open_writes()
     state = client.get("/api/tasks/changes").json()["state"]
     run_command("move_user", "default", "--to", file)
     enter_other_cell("default")
-    if source == "this":  # as if the user had been here before
-        Forgotten.objects.all().delete()
     assert run_command("move_user", "default", "--from", file) == success(f"Stored of default: {CONTENTS}\n")
     wait_for_open_writes()
     assert client.get("/api/tasks/changes", {"since": state}).json()["code"] == "state_expired"
