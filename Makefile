@@ -20,7 +20,7 @@ FULLY_COVERED := changes/*.py,commands/*.py,database/*.py,idempotency/*.py,ident
 # Without bytecode, each Python process would compile all modules again, and the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test test-sqlite test-postgresql coverage test-e2e test-faults test-slow check audit bench requirements openapi
+.PHONY: help run dev test test-sqlite test-postgresql coverage test-e2e test-faults test-slow test-ha check audit bench requirements openapi
 help:
 	@echo "make run           serve on http://127.0.0.1:8000"
 	@echo "make dev           serve, and reload after each change of a file"
@@ -33,6 +33,8 @@ help:
 	@echo "                   pgbouncer, prometheus, prometheus-node-exporter and root; LONG=1 for all rounds"
 	@echo "make test-slow     clients that generators make from openapi.yaml, docs/deployment.md in an empty Debian, the image;"
 	@echo "                   needs Node 20, Chromium, nginx, buildah, debootstrap and root"
+	@echo "make test-ha       docs/high-availability.md with three PostgreSQL servers in network namespaces: the seconds of each"
+	@echo "                   fault; needs etcd-server, haproxy, iproute2 and root"
 	@echo "make check         lint, layers, types, settings, migrations, OpenAPI document, requirements"
 	@echo "make audit         known vulnerabilities of the requirements; make check does this too"
 	@echo "make bench         compare this service with others; ROUNDS=1 OPS=get for a quick look"
@@ -71,6 +73,10 @@ test-faults: $(VENV)/dev staticfiles/staticfiles.json
 test-slow: $(VENV)/slow staticfiles/staticfiles.json $(if $(shell command -v npm),slow/node_modules/.package-lock.json)
 	$(PYTEST) slow
 
+# Without Patroni's programs or root the tests are skipped, and pytest reports that.
+test-ha: $(VENV)/ha staticfiles/staticfiles.json
+	$(PYTEST) ha
+
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
@@ -91,7 +97,7 @@ ifneq ($(shell command -v npm),)
 else
 	@echo "NOT LINTED: openapi.yaml; install Node 20"
 endif
-	@for name in base prod otel dev bench e2e slow; do \
+	@for name in base prod otel dev bench e2e slow ha; do \
 		cp requirements/$$name.txt $(VENV)/$$name.txt && \
 		$(COMPILE) requirements/$$name.in --output-file $(VENV)/$$name.txt > /dev/null && \
 		diff requirements/$$name.txt $(VENV)/$$name.txt || exit 1; \
@@ -114,7 +120,7 @@ openapi: $(VENV)/dev
 	$(PRODUCTION) $(VENV_PYTHON) manage.py spectacular --validate --fail-on-warn --file openapi.yaml
 
 requirements: $(VENV)/dev
-	for name in base prod otel dev bench e2e slow; do \
+	for name in base prod otel dev bench e2e slow ha; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/$$name.in --output-file requirements/$$name.txt > /dev/null || exit 1; \
 	done
 
@@ -140,7 +146,8 @@ $(VENV)/dev: INSTALLED := the service and its test tools into $(VENV) (about 60 
 $(VENV)/bench: INSTALLED := the benchmarks into $(VENV) (about 90 s, once)
 $(VENV)/e2e: INSTALLED := the browser tests into $(VENV) (about 60 s, once)
 $(VENV)/slow: INSTALLED := the slow tests into $(VENV) (about 60 s, once)
-$(VENV)/prod $(VENV)/otel $(VENV)/dev $(VENV)/bench $(VENV)/e2e $(VENV)/slow: $(VENV)/%: requirements/%.txt $(VENV_PYTHON)
+$(VENV)/ha: INSTALLED := the tests of a failover into $(VENV) (about 60 s, once)
+$(VENV)/prod $(VENV)/otel $(VENV)/dev $(VENV)/bench $(VENV)/e2e $(VENV)/slow $(VENV)/ha: $(VENV)/%: requirements/%.txt $(VENV_PYTHON)
 	@echo "Installing $(INSTALLED) …"
 	@if command -v uv > /dev/null; then \
 		uv pip install --quiet --python $(VENV_PYTHON) --require-hashes --requirement $<; \

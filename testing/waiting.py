@@ -7,9 +7,12 @@ TIMEOUT = 20
 
 
 def wait_for(
-    condition: Callable[[], object], description: str = "the condition holds", timeout: float = TIMEOUT
+    condition: Callable[[], object],
+    description: str = "the condition holds",
+    timeout: float = TIMEOUT,
+    pause: float = 0.005,
 ) -> None:
-    """Wait until ``condition`` returns a true value.
+    """Wait until ``condition``, called after each ``pause``, returns a true value.
 
     Raises:
         TimeoutError: the condition was false for ``timeout`` seconds; the message has the description.
@@ -18,4 +21,4 @@ def wait_for(
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{description}: not within {timeout} s")
-        time.sleep(0.005)
+        time.sleep(pause)

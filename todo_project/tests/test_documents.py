@@ -21,7 +21,7 @@ IGNORED = {"__pycache__", "node_modules", "staticfiles"}
 #: Files besides Python's whose words are names.
 SOURCES = {
     *(".conf", ".html", ".in", ".ini", ".mjs", ".service", ".socket", ".sql", ".toml"),
-    *(".env.example", "Dockerfile", "Makefile", "compose.yaml", "kubernetes.yaml"),
+    *(".env.example", "Dockerfile", "Makefile", "compose.yaml", "kubernetes.yaml", "patroni.yaml"),
 }
 
 #: Names of other projects, and of operators' files, that the sources do not mention.
@@ -40,6 +40,7 @@ OTHER_NAMES = {
         "psql",
     ),
     *("standby.signal", "xid8"),  # PostgreSQL
+    *("synchronous_mode_strict",),  # Patroni
     *("RAW_URI", "REQUEST_URI"),  # other WSGI servers
     *("CST6CDT", "EST5EDT", "MST7MDT", "PST8PDT"),  # IANA
     *("Instant", "Object.hasOwn", "PlainDateTime", "Temporal.PlainDate", "ZonedDateTime", "constructor"),  # JavaScript
