@@ -29,7 +29,7 @@ OTHER_NAMES = {
     *("ConnectionPool", "date_hierarchy", "Model.save", "PyJWKClient"),  # psycopg, Django, PyJWT
     *("PS512", "RS384", "RS512", "jwks_uri", "user.id"),  # identity providers
     *("r",),  # RateLimit
-    *("ARRAY_TO_STRING", "CONCAT", "GREATEST", "LOWER", "OVERLAY", "json_build_object", "row_to_json"),  # SQL
+    *("ARRAY_TO_STRING", "COMMIT", "CONCAT", "GREATEST", "LOWER", "OVERLAY", "json_build_object", "row_to_json"),  # SQL
     *(
         "IMMUTABLE",
         "idle_in_transaction_session_timeout",
