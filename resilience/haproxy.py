@@ -82,12 +82,12 @@ def make_certificate() -> bytes:
 
 
 def check_configuration(configuration: str) -> tuple[int, str]:
-    """Return the exit code and the output of ``haproxy -c``."""
+    """Return the exit code and the warnings of ``haproxy -c``."""
     program = find_program("haproxy", "haproxy")
     with directory_owned_by(None) as home:
         path = write_configuration(configuration, home, HAProxy(home))
         process = subprocess.run([program, "-c", "-f", path], capture_output=True, text=True, check=False)
-    return process.returncode, process.stdout + process.stderr
+    return process.returncode, process.stderr
 
 
 @contextmanager

@@ -30,7 +30,7 @@ NGINX_SERVER = f"server {SERVICE_ADDRESS} max_conns=128 max_fails=0;"
 
 @pytest.mark.parametrize("configuration", [ONE_SERVICE, CELLS], ids=["one service", "cells"])
 def test_haproxy_accepts_shipped_configuration(configuration):
-    assert check_configuration(configuration) == (0, "Configuration file is valid\n")
+    assert check_configuration(configuration) == (0, "")
 
 
 def kill(instance):
