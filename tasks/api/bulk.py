@@ -217,17 +217,16 @@ class Bulk:
         """Store the new tasks, and return their JSON."""
         if not operations:
             return {}
-        new = {operation.index: self._new_task(operation, now) for operation in operations}
-        rows = [task.columns() for task in new.values()]
+        rows = [self._new_columns(operation, now) for operation in operations]
         stored = {task_id: text for text, task_id in statements.insert.fetch(rows, user_id=self.user_id)}
-        ids = {index: str(task.id) for index, task in new.items()}
+        texts = {operation.index: stored.get(str(row["id"])) for operation, row in zip(operations, rows, strict=True)}
         for operation in operations:
-            operation.check_new(is_stored=ids[operation.index] in stored)
-        return {index: stored[task_id] for index, task_id in ids.items() if task_id in stored}
+            operation.check_new(is_stored=texts[operation.index] is not None)
+        return {index: text for index, text in texts.items() if text is not None}
 
-    def _new_task(self, operation: Operation, now: datetime) -> Task:
+    def _new_columns(self, operation: Operation, now: datetime) -> dict[str, Any]:
         chosen = {} if operation.id is None else {"id": UUID(operation.id)}
-        return Task(**chosen, user_id=self.user_id, created_at=now, **operation.values)
+        return Task.new_columns(**chosen, user_id=self.user_id, created_at=now, **operation.values)
 
     def _refuse_faults(self) -> None:
         """Raise the first problem in the contract's order, with every fault in the order of the operations."""

@@ -120,9 +120,10 @@ class TaskViewSet(TaskEndpoints):
         return self.idempotently(self._create)
 
     def _create(self) -> HttpResponse:
-        task = Task(user_id=self.user_id, **NEW_TASK.run_validation(self.request.data))
-        [(text, version)] = statements.create.fetch(user_id=self.user_id, columns=task.columns())
-        return self.respond(text, version, http.HTTP_201_CREATED, {"Location": f"{self.request.path_info}/{task.id}"})
+        columns = Task.new_columns(user_id=self.user_id, **NEW_TASK.run_validation(self.request.data))
+        [(text, version)] = statements.create.fetch(user_id=self.user_id, columns=columns)
+        location = f"{self.request.path_info}/{columns['id']}"
+        return self.respond(text, version, http.HTTP_201_CREATED, {"Location": location})
 
     @action(detail=False)
     def changes(self, request: Request) -> HttpResponse:
@@ -138,9 +139,9 @@ class TaskViewSet(TaskEndpoints):
         values = NEW_TASK.run_validation(self.request.data)
         if id.version != UUID_VERSION:
             raise NotFound(NEW_ID_RULE)
-        task = Task(id=id, user_id=self.user_id, **values)
-        for text, _ in statements.insert.fetch([task.columns()], user_id=self.user_id):
-            return self.respond(text, task.version, http.HTTP_201_CREATED, {"Location": self.request.path_info})
+        columns = Task.new_columns(id=id, user_id=self.user_id, **values)
+        for text, _ in statements.insert.fetch([columns], user_id=self.user_id):
+            return self.respond(text, columns["version"], http.HTTP_201_CREATED, {"Location": self.request.path_info})
         live = statements.show.fetch(self.trashed, user_id=self.user_id, id=id)
         raise PreconditionFailed(ID_IN_USE, headers=[("ETag", entity_tag(version)) for _, version in live])
 
