@@ -119,11 +119,15 @@ class StoredTaskSerializer(TaskSerializer):
         field_class = SERVER_FIELDS.get(type(model_field), field_class)
         return field_class, {"required": not model_field.null, "allow_null": model_field.null}
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Validate the fields, and then the times together, which ``TaskSerializer`` does not."""
+        return self.validate(super().run_validation(data))
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["updated_at"] < attrs["created_at"]:
-            raise serializers.ValidationError({"updated_at": "Updated_at must not be before created_at"})
+            raise serializers.ValidationError({"updated_at": ["Updated_at must not be before created_at"]})
         if attrs.get("completed_at") and not attrs.get("completed"):
-            raise serializers.ValidationError({"completed_at": "Completed_at must be null while completed is false"})
+            raise serializers.ValidationError({"completed_at": ["Completed_at must be null while completed is false"]})
         if attrs.get("completed") and attrs.get("completed_at") is None:
             attrs["completed_at"] = attrs["updated_at"]  # files of earlier versions have no completed_at
         return attrs
