@@ -130,7 +130,7 @@ def test_moved_user_can_move_on(file):
     run_command("move_user", "alice", "--from", file)
     first = Move.objects.get().move_id
     assert run_command("move_user", "alice", "--to", file).code == 0
-    assert (Move.objects.get().state, Move.objects.get().move_id == first) == ("leaving", False)
+    assert (str(Move.objects.get()), Move.objects.get().move_id == first) == ("alice: leaving", False)
 
 
 def test_user_who_left_can_come_back(file):
