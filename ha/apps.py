@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
-from ha.cluster import Cluster
+import psycopg
+
+from ha.cluster import SERVERS, Cluster
 from ha.machines import Machine, Network
 from resilience.operations import create_and_change
 from testing.api_clients import BackgroundClients, RecordingClient, RequestRecord
 from testing.programs import find_program
 from testing.servers import Server, running_service
+from testing.waiting import wait_for
 
 #: Each instance: its address, its zone and the hosts of its ``DATABASE_URL``, if not all servers.
 APPS = {
@@ -55,6 +58,15 @@ class App:
         return self.clients(READERS, lambda client, _: [client.send("GET", "/api/tasks?limit=1")])
 
 
+def knows_primary(url: str) -> bool:
+    """Tell whether HAProxy uses only the primary; it uses each server in turn until it has checked them."""
+    with suppress(psycopg.OperationalError):
+        for _ in SERVERS:
+            psycopg.connect(url).close()
+        return True
+    return False
+
+
 @contextmanager
 def running_apps(network: Network, cluster: Cluster, directory: Path) -> Iterator[dict[str, App]]:
     """Yield the running instances by name."""
@@ -67,6 +79,8 @@ def running_apps(network: Network, cluster: Cluster, directory: Path) -> Iterato
             if options:
                 haproxy = [find_program("haproxy", "haproxy"), "-f", str(HAPROXY)]
                 machine.start_program(haproxy, NOBODY, directory / "haproxy.log")
+                url = cluster.url(**options)
+                wait_for(lambda: machine.call(knows_primary, url), "HAProxy knows the primary", pause=0.5)  # noqa: B023
             apps[name] = App(machine)
             serving = running_service(cluster.url(**options), WORKERS="1", LOG_LEVEL="CRITICAL")
             apps[name].server = machine.call(stack.enter_context, serving)
