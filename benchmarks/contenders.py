@@ -164,6 +164,28 @@ NINJA = Contender(
     deep_pages_by_time,
 )
 
+LITESTAR = Contender(
+    "litestar",
+    "task",
+    lambda url: python_output("-m", "benchmarks.peers.litestar.models", DATABASE_URL=url),
+    python(
+        *("uvicorn", "benchmarks.peers.litestar.main:app", f"--host={HOST}", "--port=PORT"),
+        *(f"--workers={WORKERS}", "--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning"),
+    ),
+    deep_pages_by_time,
+)
+
+BOLT = Contender(
+    "django_bolt",
+    TABLE,
+    migrate("benchmarks.peers.django_bolt.settings"),
+    python(
+        *("django", "runbolt", "--settings=benchmarks.peers.django_bolt.settings", f"--host={HOST}", "--port=PORT"),
+        *(f"--processes={WORKERS}", "--no-admin"),
+    ),
+    deep_pages_by_time,
+)
+
 DRF = Contender(
     "drf_plain",
     "drf_plain_task",
@@ -180,12 +202,17 @@ FASTIFY = Contender(
     deep_pages_by_time,
 )
 
-PEERS = {peer.name: peer for peer in (FASTAPI, NINJA, DRF, FASTIFY)}
+PEERS = {peer.name: peer for peer in (FASTAPI, LITESTAR, NINJA, BOLT, DRF, FASTIFY)}
 
 
 def available_peers(names: Sequence[str]) -> list[Contender]:
-    """Return the peers with these names; print a line and skip Fastify without Node."""
-    missing = shutil.which("node") is None or shutil.which("npm") is None
-    if missing and FASTIFY.name in names:
-        print("fastify is skipped, because node and npm are not installed", file=sys.stderr)
-    return [PEERS[name] for name in names if not (missing and name == FASTIFY.name)]
+    """Return the peers with these names; print a line for each that is skipped."""
+    missing = {}
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        missing[FASTIFY.name] = "node and npm are not installed"
+    if sys.version_info < (3, 12):
+        missing[BOLT.name] = "it needs Python 3.12"
+    for name in names:
+        if name in missing:
+            print(f"{name} is skipped, because {missing[name]}", file=sys.stderr)
+    return [PEERS[name] for name in names if name not in missing]

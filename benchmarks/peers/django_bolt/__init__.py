@@ -1,0 +1,1 @@
+"""Django-Bolt with this project's own Task model, on Django-Bolt's own server."""
