@@ -204,7 +204,8 @@ class Bulk:
         if not operations:
             return
         # Bulks over the same tasks wait here, in turn. No bulk waits here with another lock, so none deadlocks.
-        lock_until_commit(min(operation.id for operation in operations if operation.id))
+        smallest = min(operation.id for operation in operations if operation.id)
+        lock_until_commit(f"{smallest} {self.user_id}")
         rows = statements.lock.fetch(user_id=self.user_id, ids=_join_ids(operations))
         tasks: dict[str | None, StoredTask] = {
             task_id: StoredTask(version, trashed_at is not None, labels)

@@ -1,1 +1,4 @@
-"""Litestar and SQLAlchemy on asyncpg, as in Litestar's documentation: its SQLAlchemy plugin, and msgspec for bodies."""
+"""Litestar and SQLAlchemy on asyncpg, as in Litestar's documentation.
+
+It uses Litestar's SQLAlchemy plugin, and msgspec for bodies.
+"""

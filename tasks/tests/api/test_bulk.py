@@ -447,7 +447,7 @@ def test_bulk_waits_its_turn_before_locking_tasks(bulk):
         query["sql"] for query in queries if "pg_advisory_xact_lock" in query["sql"] or "FOR UPDATE" in query["sql"]
     ]
     [turn, tasks] = locks
-    assert turn == f"SELECT pg_advisory_xact_lock(hashtextextended('{ids[0]}', 0))"
+    assert turn == f"SELECT pg_advisory_xact_lock(hashtextextended('{ids[0]} default', 0))"
     assert tasks.endswith("FOR UPDATE")
 
 
