@@ -37,7 +37,8 @@ def security_headers_middleware(
         headers = over_https if strict and request.is_secure() else over_http
         # Django's pages for developers have inline scripts and styles.
         policy = {} if debug and response.status_code in {404, 500} else no_content
-        response.headers._store = {**headers, **policy, **response.headers._store}  # noqa: SLF001
+        own: Headers = response.headers._store  # noqa: SLF001
+        response.headers._store = {**own, **headers, **policy, **own}  # noqa: SLF001
         return response
 
     return middleware
