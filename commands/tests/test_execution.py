@@ -1,7 +1,9 @@
 """Commands of Django and of the service end with one sentence and an exit code."""
 
 import signal
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from testing.commands import TIMEOUT, run_command_process, start_command
@@ -77,6 +79,21 @@ def test_refusal_by_the_server_ends_the_wait_at_once(database_url):
     assert (result.code, result.err.count("\n")) == (3, 1)
     assert result.err.startswith("CommandError: The database failed: ")
     assert "does not exist" in result.err
+
+
+@pytest.mark.skipif("config.getoption('database') != 'postgresql'", reason="A pooler hides whether writes are taken")
+def test_command_waits_while_the_server_takes_no_writes(database_url):
+    """A server is such during a failover, until the standby is promoted."""
+    for_writes = f"{database_url}{'&' if '?' in database_url else '?'}target_session_attrs=read-write"
+    set_read_only = f"ALTER DATABASE {urlsplit(database_url).path[1:]} SET default_transaction_read_only = "
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(set_read_only + "on")
+        with start_command(for_writes, "task_stats", "--json") as process:
+            try:
+                assert process.stderr.readline().endswith(': session is read-only"}\n')
+            finally:
+                connection.execute(set_read_only + "off")
+            assert process.wait(TIMEOUT) == 0
 
 
 @pytest.mark.once

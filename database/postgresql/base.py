@@ -5,6 +5,7 @@ https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-da
 
 import logging
 import math
+import re
 import time
 from typing import Any, Self
 
@@ -30,6 +31,9 @@ POOLER_ADVICE = (
     "DATABASE_URL leads to a pooler, which refuses settings of a session: set DB_POOLER=transaction, or "
     "DB_POOLER=transaction-prepared for PgBouncer 1.22 and newer"
 )
+
+#: libpq says so of a standby if ``target_session_attrs`` demands a server that takes writes.
+STANDBY = re.compile("session is read-only|server is in hot standby mode")
 
 #: The parameters that libpq knows.
 LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in Conninfo.get_defaults())
@@ -93,8 +97,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _may_become_available(error: psycopg.OperationalError, conn_params: dict[str, Any]) -> bool:
-    """Tell whether the server is unavailable or starts, so that a later attempt may succeed."""
-    if isinstance(error, psycopg.errors.ConnectionTimeout):
+    """Tell whether the server is unavailable, starts or is a standby, so that a later attempt may succeed."""
+    if isinstance(error, psycopg.errors.ConnectionTimeout) or STANDBY.search(str(error)):
         return True
     parameters = {name: value for name, value in conn_params.items() if name in LIBPQ_PARAMETERS}
     return PGconn.ping(make_conninfo(**parameters).encode()) in {Ping.NO_RESPONSE, Ping.REJECT}
