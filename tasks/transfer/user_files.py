@@ -25,6 +25,10 @@ from tasks.transfer.file_formats import JSONLines, Line
 from tasks.transfer.importing import SKIP, Import
 
 TASK, REMOVAL, RESPONSE = KINDS = ("task", "removal", "response")
+FOOTER = "sha256"
+
+#: The errors of a line that ``write_line`` has not written.
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class Header(NamedTuple):
@@ -71,7 +75,7 @@ def read_header(file: IO[bytes]) -> Header:
     try:
         values = json.loads(file.readline())
         return Header(values["user_id"], UUID(values["move_id"]))
-    except (ValueError, KeyError, TypeError):
+    except MALFORMED:
         raise MoveError("The file is not one that move_user has written") from None
 
 
@@ -87,10 +91,10 @@ def store_user(user_id: str, file: IO[bytes], batch_size: int) -> Tally:
     file.seek(beginning)
     tally, arrival = Tally(), _Arrival(user_id, batch_size)
     for number, line in enumerate(file, 2):
-        [(kind, values)] = json.loads(line).items()
+        kind, record = _read_record(user_id, number, line)
         if kind in KINDS:
             tally.add(kind, line)
-            arrival.add(number, kind, values)
+            arrival.add(number, kind, record)
     arrival.store()
     _verify(user_id, tally, batch_size)
     return tally
@@ -102,7 +106,7 @@ def write_line(record: dict[str, Any]) -> str:
 
 
 def _footer(digest: str) -> str:
-    return write_line({"sha256": digest})
+    return write_line({FOOTER: digest})
 
 
 class _Arrival:
@@ -121,14 +125,14 @@ class _Arrival:
         self.removals: list[tuple[UUID, datetime]] = []
         self.responses: list[KeptResponse] = []
 
-    def add(self, number: int, kind: str, values: dict[str, Any]) -> None:
+    def add(self, number: int, kind: str, record: Any) -> None:
         """Add the record of a line, and store the batch of its kind when the batch is full."""
         if kind == TASK:
-            self.tasks.add_line(Line(number, values))
+            self.tasks.add_line(Line(number, record))
         elif kind == REMOVAL:
-            self.removals.append((UUID(values["row_id"]), datetime.fromisoformat(values["removed_at"])))
+            self.removals.append(record)
         else:
-            self.responses.append(_read_response(self.user_id, values))
+            self.responses.append(record)
         if self.batch_size in (len(self.removals), len(self.responses)):
             self.store()
 
@@ -174,9 +178,39 @@ def _write_response(response: KeptResponse) -> dict[str, Any]:
     }
 
 
+def _read_record(user_id: str, number: int, line: bytes) -> tuple[str, Any]:
+    """Return the kind and the contents of a line.
+
+    Raises:
+        MoveError: this version of the service does not know the record; another version may have written the file.
+    """
+    try:
+        [(kind, values)] = json.loads(line).items()
+        return kind, READERS[kind](user_id, values)
+    except MALFORMED:
+        raise MoveError(f"Line {number} is not a record that this version of the service knows") from None
+
+
+def _read_removal(_: str, values: dict[str, Any]) -> tuple[UUID, datetime]:
+    return UUID(values["row_id"]), datetime.fromisoformat(values["removed_at"])
+
+
 def _read_response(user_id: str, values: dict[str, Any]) -> KeptResponse:
     body, created_at = b64decode(values["body"]), datetime.fromisoformat(values["created_at"])
     return KeptResponse(user_id=user_id, **{**values, "body": body, "created_at": created_at})
+
+
+def _keep_values(_: str, values: Any) -> Any:
+    return values
+
+
+#: The function that reads the values of a line; ``Import`` validates those of a task.
+READERS: dict[str, Callable[[str, Any], Any]] = {
+    TASK: _keep_values,
+    REMOVAL: _read_removal,
+    RESPONSE: _read_response,
+    FOOTER: _keep_values,
+}
 
 
 def _refuse_damage(file: IO[bytes]) -> None:

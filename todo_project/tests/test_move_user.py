@@ -17,7 +17,7 @@ from idempotency.models import KeptResponse
 from idempotency.tests.factories import KeptResponseFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from tasks.transfer.user_files import Header
+from tasks.transfer.user_files import Header, Tally
 from testing.commands import failure, run_command, success
 from testing.horizon import wait_for_open_writes
 from todo_project.management.commands import move_user
@@ -233,7 +233,46 @@ def test_damaged_file_is_refused(file, damage):
     assert contents("alice") == [[], [], []]
 
 
-@pytest.mark.parametrize("text", ["", "{}\n", "[]\n", "half", '{"user_id": "alice", "move_id": "x"}\n'])
+RECORDS = {
+    "a kind of a later version": '{"attachment":{}}',
+    "no JSON": "x",
+    "no object": "[]",
+    "two kinds": '{"removal":{},"task":{}}',
+    "nested too deeply": "[" * 200_000,
+    "a removal without a time": f'{{"removal":{{"row_id":"{uuid7()}"}}}}',
+    "a removal without an id": '{"removal":{"row_id":1,"removed_at":"2026-01-01T00:00:00+00:00"}}',
+    "a response of another user": '{"response":{"body":"","created_at":"2026-01-01T00:00:00+00:00","user_id":"bob"}}',
+}
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_unknown_record_is_refused(file, record):
+    write_file(file)
+    header, *lines, _ = file.read_text().splitlines(keepends=True)
+    enter_other_cell()
+    tally = Tally()
+    for line in [f"{record}\n", *lines]:
+        tally.add("", line.encode())
+    file.write_text("".join([header, f"{record}\n", *lines, tally.footer()]))
+    assert run_command("move_user", "alice", "--from", file) == failure(
+        "Line 2 is not a record that this version of the service knows", 2
+    )
+    assert (contents("alice"), Move.objects.count(), receipt_of(file).exists()) == ([[], [], []], 0, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}\n",
+        "[]\n",
+        "half",
+        '{"user_id": "alice", "move_id": "x"}\n',
+        '{"user_id": "alice", "move_id": 1}\n',
+        "[" * 200_000,
+    ],
+    ids=["empty", "no-members", "no-object", "no-json", "no-uuid", "number", "nested"],
+)
 def test_other_file_is_refused(file, text):
     file.write_text(text)
     assert run_command("move_user", "alice", "--from", file) == failure(NOT_WRITTEN, 2)
