@@ -12,6 +12,7 @@ from django.db import DataError, IntegrityError, models, transaction
 from django.utils import timezone
 from rest_framework import serializers
 
+from database.errors import is_moving
 from identity.user_ids import USER_ID_RULE
 from rest.problems.types import Fault, InvalidRequest, body_fault, body_faults
 from rest.timestamps import TIMESTAMP_RULE, parse_timestamp
@@ -276,5 +277,7 @@ def insert(tasks: list[Task]) -> str | None:
         with transaction.atomic():
             Task.objects.insert(tasks)
     except (IntegrityError, DataError) as error:
+        if is_moving(error):  # SQLite reports the refusal as an IntegrityError
+            raise
         return str(error).partition("\n")[0]
     return None
