@@ -181,10 +181,12 @@ def log_refusal(request: HttpRequest, error: BaseException | None) -> None:
 
 
 def unavailable_page(error: BaseException | None) -> HttpResponse:
-    """Answer in the admin while the database is unavailable or no slot is free."""
-    status, wait = ServiceUnavailable.status_code, ServiceUnavailable.wait
-    response = HttpResponse(render_to_string("503.html"), status=status, headers={"Retry-After": str(wait)})
-    response.problem = as_problem(error)  # type: ignore[attr-defined]
+    """Answer in the admin while the database is unavailable, no slot is free, or a user's data moves."""
+    problem = as_problem(error)
+    page = render_to_string("503.html", {"is_moving": isinstance(problem, Moving)})
+    wait = Moving.wait if isinstance(problem, Moving) else ServiceUnavailable.wait
+    response = HttpResponse(page, status=ServiceUnavailable.status_code, headers={"Retry-After": str(wait)})
+    response.problem = problem  # type: ignore[attr-defined]
     return response
 
 

@@ -401,6 +401,30 @@ def test_task_of_moving_user_changes_no_owner(leave, owners):
         assert cause.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_TRIGGER
 
 
+def test_import_for_moving_user_fails(leave, tmp_path):
+    """Without a check of the error, SQLite would report each line as wrong."""
+    file = tmp_path / "tasks.jsonl"
+    tasks = TaskFactory.create_batch(2, user_id="alice")
+    run_command("export_tasks", f"--output={file}")
+    Task.objects.filter(id__in=[task.id for task in tasks]).remove()
+    leave("alice")
+    reason = "The database failed: the data of this user moves to another database"
+    assert run_command("import_tasks", file) == failure(reason, 3)
+
+
+def test_admin_explains_the_refusal(admin_client, leave):
+    task = TaskFactory()
+    leave("default")
+    admin_client.raise_request_exception = False
+    response = admin_client.post(f"/admin/tasks/task/{task.id}/delete/", {"post": "yes"})
+    assert (response.status_code, response["Retry-After"]) == (503, "10")
+    assert (
+        "<p>The data of a user is moving to another database. "
+        "Your change was not saved: try again in a few minutes.</p>"
+    ) in response.content.decode()
+    assert admin_client.get("/admin/tasks/task/").status_code == 200
+
+
 def test_users_who_stay_can_write(leave):
     leave("alice")
     TaskFactory(user_id="bob")
