@@ -76,9 +76,8 @@ from throttling.concurrency import CLOSES_RESPONSES  # noqa: E402  # imports mod
 django_application.request_class = TolerantRequest
 
 # The end of each response closes old connections, and only DEBUG records queries.
-request_started.disconnect(close_old_connections)
-if not settings.DEBUG:
-    request_started.disconnect(reset_queries)
+for receiver in [close_old_connections] if settings.DEBUG else [close_old_connections, reset_queries]:
+    request_started.disconnect(receiver)
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

@@ -121,6 +121,13 @@ def test_processes_that_find_copy_at_once_begin_one_epoch():
 
 
 @pytest.mark.django_db
+def test_epoch_stays_if_another_process_renewed_it():
+    before = Epoch.objects.get().value
+    renew_epoch(unless=lambda: True)
+    assert Epoch.objects.get().value == before
+
+
+@pytest.mark.django_db
 def test_expire_states_begins_new_epoch():
     before = Epoch.objects.get().value
     assert run_command("expire_states", "--dry-run") == success("Would expire all states\n")

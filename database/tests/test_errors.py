@@ -64,6 +64,7 @@ def wrap_errors_of(driver):
         pytest.param(sqlite_error(sqlite3.SQLITE_INTERRUPT), True, id="sqlite-stopped"),
         pytest.param(sqlite_error(sqlite3.SQLITE_READONLY_DBMOVED), True, id="sqlite-read-only"),
         pytest.param(sqlite_error(sqlite3.SQLITE_CANTOPEN), True, id="sqlite-missing"),
+        pytest.param(sqlite_error(sqlite3.SQLITE_CONSTRAINT_TRIGGER), True, id="sqlite-moving-user"),
         pytest.param(sqlite_error(sqlite3.SQLITE_ERROR), False, id="sqlite-no-such-table"),
         pytest.param(None, False, id="no-error"),
         pytest.param(with_sqlstate(InternalError(), "25P02"), False, id="in-failed-transaction"),

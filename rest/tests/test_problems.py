@@ -116,6 +116,12 @@ def test_exception_in_api_view_is_its_problem(client, fail_with, error, code, he
     check(client.get(REST_FRAMEWORK), problem(code, REST_FRAMEWORK), **headers)
 
 
+def test_api_view_refuses_another_response_type(client, fail_with):
+    fail_with(None)
+    response = client.get(REST_FRAMEWORK, headers={"accept": "text/html"})
+    check(response, problem("not_acceptable", REST_FRAMEWORK))
+
+
 @pytest.mark.parametrize(("error", "code", "headers"), OF_DJANGO, ids=name_of)
 def test_exception_in_plain_view_is_its_problem(client, fail_with, error, code, headers):
     fail_with(error)
