@@ -108,6 +108,7 @@ def test_address_with_8_lists_gets_503_from_haproxy(
     with serve_behind_haproxy(database_url, replacements) as (proxy, _):
         assert begin_lists(proxy.port, 12) == statuses
         with RecordingClient(proxy.port) as client:
+            assert client.send("GET", "/api/%74asks?limit=1").status == statuses[-1]
             assert client.send("POST", "/api/tasks", {"title": "Buy milk"}).status == 201
         assert begin_lists(proxy.port, 1, client_address(1)) == [200]
 
