@@ -77,7 +77,8 @@ class MainLoopWakeup(Wakeup):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the event is set or a worker has ended, and keep the server in order meanwhile."""
         sentinels = [worker.inner.sentinel for worker in self.server.wrks]
-        while not wait([self.reader, *sentinels], UPKEEP_INTERVAL):
+        # Granian may clear the event of a stop that comes while it begins to replace workers.
+        while not wait([self.reader, self.server.stopping.reader, *sentinels], UPKEEP_INTERVAL):
             self.server.upkeep()
         self.server.note_ended_workers()
         return True
@@ -253,10 +254,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
             old.join()
 
     def _stop_workers(self) -> None:
-        """Let the workers finish their requests, and kill workers that take too long.
-
-        Granian learns from another thread that a worker has ended, and may learn this too late.
-        """
+        """Let the workers finish their requests, and kill workers that take too long."""
         deadline = time.monotonic() + self.workers_kill_timeout
         for worker in self.wrks:
             worker.terminate()
