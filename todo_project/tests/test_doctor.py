@@ -491,12 +491,19 @@ def test_control_characters_of_a_response_are_escaped(installation):
     assert result == result_of([*installation.items(), ("request", answer)])
 
 
+def idna_fault(host):
+    """Return Python's message, which differs between versions."""
+    with pytest.raises(UnicodeError) as caught:
+        host.encode("idna")
+    return str(caught.value)
+
+
 @pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("http://todo.example.org:99999", "Port out of range 0-65535"),
-        ("http://todo..org", "encoding with 'idna' codec failed (UnicodeError: label empty or too long)"),
+        ("http://todo..org", idna_fault("todo..org")),
     ],
     ids=["port", "host"],
 )

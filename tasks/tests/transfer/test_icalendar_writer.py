@@ -11,7 +11,7 @@ from icalendar import Calendar
 
 from rest.timestamps import format_timestamp
 from tasks.due import canonical_due, time_zone, time_zone_names, wall_clock
-from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, LABEL_FORBIDDEN, TITLE_FORBIDDEN
+from tasks.rules import DESCRIPTION_FORBIDDEN, INVISIBLE, LABEL_FORBIDDEN, RESERVED_LABEL, TITLE_FORBIDDEN
 from tasks.tests.transfer.exported import origin, read_all, reports
 from tasks.transfer import icalendar_writer
 from tasks.transfer.file_formats import ExportedTask
@@ -183,7 +183,11 @@ dues = st.none() | st.one_of(
     st.builds("{}[{}]".format, times, st.sampled_from(sorted(time_zone_names()))),
 )
 titles = texts(TITLE_FORBIDDEN, min_size=1, max_size=200).map(str.strip).filter(lambda text: text.strip(INVISIBLE))
-names = texts(LABEL_FORBIDDEN, min_size=1, max_size=50).map(str.strip).filter(lambda text: text.strip(INVISIBLE))
+names = (
+    texts(LABEL_FORBIDDEN, min_size=1, max_size=50)
+    .map(str.strip)
+    .filter(lambda text: text.strip(INVISIBLE) and text != RESERVED_LABEL)
+)
 timestamps = st.datetimes(timezones=st.just(UTC)).map(format_timestamp).filter(lambda text: text < "2026-11")
 
 
