@@ -37,6 +37,10 @@ class Header(NamedTuple):
     user_id: str
     move_id: UUID
 
+    def line(self) -> str:
+        """Return the text of the line."""
+        return write_line({"user_id": self.user_id, "move_id": str(self.move_id)})
+
 
 class Tally:
     """The number of records of each kind, and the digest of all."""
@@ -58,7 +62,7 @@ class Tally:
 def write_user(header: Header, write: Callable[[str], Any], batch_size: int) -> Tally:
     """Write the file of a user whose writes are refused, because several statements read the data."""
     tally = Tally()
-    write(write_line({"user_id": header.user_id, "move_id": str(header.move_id)}))
+    write(header.line())
     for kind, line in _lines(header.user_id, batch_size):
         tally.add(kind, line.encode())
         write(line)

@@ -1,6 +1,5 @@
 """``manage.py move_user``: move all data of one user to another database, through a file."""
 
-import json
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
@@ -128,7 +127,7 @@ def receipt_of(path: Path) -> Path:
 def write_receipt(path: Path, header: Header) -> None:
     """Write the receipt of a file."""
     with replace_file(receipt_of(path)) as write:
-        write(json.dumps({"user_id": header.user_id, "move_id": str(header.move_id)}) + "\n")
+        write(header.line())
 
 
 def read_receipt(path: Path) -> Header:
