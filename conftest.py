@@ -218,13 +218,13 @@ def jwt_mode(provider, settings, monkeypatch):
     """Authenticate as ``AUTH_MODE=jwt`` does, with the tokens of ``provider``."""
     from rest_framework.views import APIView
 
-    from identity import authentication, key_set
+    from identity import key_set, tokens
     from testing.identity_provider import AUDIENCE, ISSUER
 
     settings.JWT_JWKS_URL, settings.JWT_ISSUER, settings.JWT_AUDIENCE = provider.url, ISSUER, AUDIENCE
-    monkeypatch.setattr(APIView, "authentication_classes", [authentication.JWTAuthentication])
+    monkeypatch.setattr(APIView, "authentication_classes", [tokens.JWTAuthentication])
     key_set.provider_keys.cache_clear()
-    authentication.read_claims.cache_clear()
+    tokens.read_claims.cache_clear()
     with closing(key_set.provider_keys()) as keys:
         keys.deadline = keys.wait_timeout = 60  # on a busy machine the provider answers late
         yield

@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The security scheme of ``AUTH_MODE=jwt``: every request needs a token."""
 
-    target_class = "identity.authentication.JWTAuthentication"
+    target_class = "identity.tokens.JWTAuthentication"
     name = "bearer"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
@@ -25,7 +25,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 class SingleUserScheme(BearerScheme):  # type: ignore[no-untyped-call]
     """The security scheme of ``AUTH_MODE=single-user``: a token is optional."""
 
-    target_class = "identity.authentication.SingleUserAuthentication"
+    target_class = "identity.single_user.SingleUserAuthentication"
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
         return [{"bearer": []}, {}]

@@ -128,7 +128,11 @@ if not SECRET_KEY:
     )
 
 AUTH_MODE = env.str("AUTH_MODE", "single-user" if DEBUG else "")
-AUTHENTICATION = {"single-user": "SingleUserAuthentication", "jwt": "JWTAuthentication"}
+# A worker imports the module of its mode only, because a service without tokens needs no PyJWT.
+AUTHENTICATION = {
+    "single-user": "identity.single_user.SingleUserAuthentication",
+    "jwt": "identity.tokens.JWTAuthentication",
+}
 if AUTH_MODE not in AUTHENTICATION:
     raise ImproperlyConfigured(
         "Set AUTH_MODE=jwt for many users with tokens, or AUTH_MODE=single-user for one user “default” without tokens"
@@ -446,7 +450,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [f"identity.authentication.{AUTHENTICATION[AUTH_MODE]}"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [AUTHENTICATION[AUTH_MODE]],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "rest.negotiation.JSONNegotiation",
     "DEFAULT_PARSER_CLASSES": ["rest.json_parsers.JSONParser", "rest.json_parsers.MergePatchParser"],

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from uuid_utils.compat import uuid7
 
-from identity.authentication import read_claims
 from identity.key_set import KeySet, provider_keys
 from identity.tests.bad_tokens import BAD_TOKENS, ES256, MORE_KEYS, RS256
+from identity.tokens import read_claims
 from tasks.tests.api.contract import headers, problem, problem_headers
 from tasks.tests.factories import TaskFactory
 from testing.identity_provider import AUDIENCE, LEFT_OUT, Provider
@@ -165,7 +165,7 @@ def test_cached_token_expires(answer, provider, settings):
 
 def test_cached_token_is_refused_once_its_key_is_gone(answer, provider, monkeypatch):
     with closing(KeySet(provider.url, lifespan=0.05, grace=600, interval=0.05)) as keys:
-        monkeypatch.setattr("identity.authentication.provider_keys", lambda: keys)
+        monkeypatch.setattr("identity.tokens.provider_keys", lambda: keys)
         token = provider.token()
         assert answer(f"Bearer {token}")[0].status_code == 200
         provider.rotate("first")  # another key, with the same kid

@@ -10,7 +10,7 @@ from django.test import Client
 from rest_framework import exceptions as drf_exceptions
 from rest_framework.exceptions import ErrorDetail
 
-from identity.authentication import SingleUserAuthentication
+from identity.single_user import SingleUserAuthentication
 from rest.problems import types
 from rest.problems.types import PROBLEMS, Fault
 from tasks.tests.api import contract

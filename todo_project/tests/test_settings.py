@@ -369,9 +369,7 @@ def test_jwt_mode_authenticates_by_token(url):
     names = (*JWT, "JWT_ALGORITHMS", "JWT_LEEWAY", "JWT_MAX_LIFETIME", "JWT_JWKS_LIFESPAN", "JWT_JWKS_GRACE")
     jwt = {**JWT, "JWT_JWKS_URL": url}
     values = settings_with(*names, "REST_FRAMEWORK", **jwt)
-    assert values.pop("REST_FRAMEWORK")["DEFAULT_AUTHENTICATION_CLASSES"] == [
-        "identity.authentication.JWTAuthentication"
-    ]
+    assert values.pop("REST_FRAMEWORK")["DEFAULT_AUTHENTICATION_CLASSES"] == ["identity.tokens.JWTAuthentication"]
     assert values == {
         **jwt,
         "JWT_ALGORITHMS": ["EdDSA", "ES256", "RS256"],

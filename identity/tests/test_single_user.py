@@ -6,7 +6,8 @@ import pytest
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.test import APIRequestFactory
 
-from identity.authentication import SINGLE_USER, Caller, SingleUserAuthentication
+from identity.authentication import Caller
+from identity.single_user import SINGLE_USER, SingleUserAuthentication
 from tasks.models import Task
 from tasks.tests.api.contract import ROUTES, headers, problem, problem_headers, send
 from tasks.tests.factories import TaskFactory, make_task
