@@ -276,8 +276,14 @@ class Task(models.Model):
         """Return the values to insert for a new task by column, with defaults for those that are missing.
 
         Missing times are those of ``created_at``. To make a ``Task`` takes five times as long.
+
+        Raises:
+            TypeError: a name is no column.
         """
-        columns = {name: values[name] if name in values else default() for name, default in _defaults().items()}
+        defaults = _defaults()
+        if not values.keys() <= defaults.keys():
+            raise TypeError(f"Task has no columns {', '.join(sorted(values.keys() - defaults.keys()))}")
+        columns = {name: values[name] if name in values else default() for name, default in defaults.items()}
         columns["updated_at"] = columns["updated_at"] or columns["created_at"]
         if columns["completed"] and columns["completed_at"] is None:
             columns["completed_at"] = columns["updated_at"]

@@ -80,6 +80,12 @@ def test_new_task_has_defaults():
     assert columns(Task.objects.get()) == columns(task)
 
 
+def test_unknown_columns_of_new_task_are_refused():
+    with pytest.raises(TypeError) as refusal:
+        Task.new_columns(user_id="alice", title="Buy milk", colour="red", Title="Buy bread")
+    assert str(refusal.value) == "Task has no columns Title, colour"
+
+
 def test_stored_task_cannot_be_saved(stored):
     task = TaskFactory(title="Buy milk")
     before = stored()
