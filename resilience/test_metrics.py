@@ -16,7 +16,15 @@ import pytest
 
 from testing.api_clients import RecordingClient
 from testing.identity_provider import Provider
-from testing.metered_service import SECRET, locked_tasks, mixed_load, running_metered_service, stopped, without_keys
+from testing.metered_service import (
+    SECRET,
+    locked_tasks,
+    mixed_load,
+    running_metered_service,
+    stopped,
+    without_keys,
+    without_standby,
+)
 from testing.ports import HOST, free_port
 from testing.process_tree import is_alive, process_tree
 from testing.prometheus import (
@@ -93,6 +101,7 @@ def test_alerts_fire_on_real_faults_and_panels_have_data(
 ):
     for fault, *names in (
         (locked_tasks(postgresql, database_name), "TodoSlow", "TodoPoolWaits", "TodoErrors"),
+        (without_standby(postgresql, service.port, provider), "TodoWritesRefused"),
         (stopped(postgresql), "TodoDatabaseUnavailable"),
         (without_keys(provider), "TodoProviderKeysOld"),
     ):

@@ -88,6 +88,29 @@ def stopped(postgresql: PostgreSQL) -> Iterator[None]:
 
 
 @contextmanager
+def without_standby(postgresql: PostgreSQL, port: int, provider: Any) -> Iterator[None]:
+    """Let commits wait for a standby that does not exist, until the end of the ``with`` block.
+
+    A user of its own writes until a write waits, because the rate limit may refuse all writes of the load.
+    """
+    postgresql.execute("ALTER SYSTEM SET synchronous_standby_names = 'missing'")
+    postgresql.execute("SELECT pg_reload_conf()")
+    try:
+        with RecordingClient(port) as client:
+            token = {"Authorization": f"Bearer {provider.token(f'{SECRET}-standby')}"}
+            # PostgreSQL reads its settings later than it answers.
+            wait_for(
+                lambda: client.send("POST", "/api/tasks", {"title": SECRET}, **token).status == 503,
+                "a write waits for the standby",
+                pause=0.2,
+            )
+        yield
+    finally:
+        postgresql.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        postgresql.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
 def without_keys(provider: Any) -> Iterator[None]:
     """Let the identity provider fail until the end of the ``with`` block."""
     provider.answer_with(b"", 503)
