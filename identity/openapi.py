@@ -26,6 +26,7 @@ class SingleUserScheme(BearerScheme):  # type: ignore[no-untyped-call]
     """The security scheme of ``AUTH_MODE=single-user``: a token is optional."""
 
     target_class = "identity.single_user.SingleUserAuthentication"
+    priority = 1  # before the other class, because drf-spectacular would import PyJWT to compare that one
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
         return [{"bearer": []}, {}]
