@@ -9,9 +9,10 @@ import pytest
 
 from resilience.instances import serve_behind_haproxy, serve_behind_nginx
 from resilience.operations import insert_tasks
-from testing.api_clients import RecordingClient, count_statuses, find_longest, summarize
+from testing.api_clients import BackgroundClients, RecordingClient, count_statuses, find_longest, summarize
 from testing.ports import HOST, client_address
 from testing.servers import SERVE_COMMAND, running_service
+from testing.waiting import wait_for
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 BODY = (
@@ -88,6 +89,24 @@ def test_slow_heads_do_not_delay_server(server, report_result):
     with slow_clients(server.port, 200, HEAD, send_byte):
         records = send_quick_requests(server.port, report_result)
     check_undisturbed(records)
+
+
+def test_unread_body_does_not_block_its_connection(server):
+    """The worker discards the rest of a refused body, even if it needs the thread of that request no longer."""
+    too_large = "x" * 400_000
+
+    def send_both(client, _):
+        return [client.send("POST", "/api/tasks", too_large), client.send("GET", "/healthz")]
+
+    def list_tasks(client, _):
+        return [client.send("GET", "/api/tasks")]
+
+    with (
+        BackgroundClients(server.port, 12, list_tasks),
+        BackgroundClients(server.port, 4, send_both, timeout=5) as clients,
+    ):
+        wait_for(lambda: min(map(len, clients.records_by_client)) >= 40, "each client has sent 20 bodies")
+    assert "TimeoutError" not in {record.error for record in clients.records}
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from typing import Any
 from granian import _signals
 from granian.log import logger
 from granian.net import SocketHolder
-from granian.server import MPServer
+from granian.server import MPServer, mp
 
 from todo_project.server import SIGNALS, STOP_SECONDS
 from todo_project.server.write_ahead_log import fold_in
@@ -273,6 +273,7 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         for descriptor in {*Server.descriptors} - {own_socket.get_fd()}:
             os.close(descriptor)
         start_signal_threads()
+        park_threads()
         MPServer._spawn_wsgi_worker(*args)  # noqa: SLF001
 
 
@@ -281,6 +282,22 @@ def load_application() -> Any:
     from todo_project.wsgi import application
 
     return application
+
+
+def park_threads() -> None:
+    """Run this worker's requests by a ``ParkingRunner``."""
+    from django.conf import settings
+
+    from todo_project.server.parking import ParkingRunner
+
+    make_callback = mp._wsgi_call_wrap  # noqa: SLF001
+
+    def make_runner(*options: Any) -> ParkingRunner:
+        runner = ParkingRunner(make_callback(*options), max(2, settings.MAX_CONCURRENT_PER_USER))
+        runner.start()
+        return runner
+
+    mp._wsgi_call_wrap = make_runner  # noqa: SLF001
 
 
 def start_signal_threads() -> None:
