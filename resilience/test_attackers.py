@@ -70,9 +70,14 @@ def test_long_heads_do_not_delay_others(server, report_result):
 
 
 def test_control_without_head_limit_healthz_is_late(serve_without, report_result):
-    with serve_without("head limit") as server:
+    """The kernel chooses the worker of each connection, so most attackers may meet the other worker."""
+
+    def longest_healthz():
         _, healthz, _ = observe(server.port, 10, "/healthz", LONG_HEAD, report_result)
-    assert find_longest(healthz) > HEALTHZ_SECONDS
+        return find_longest(healthz)
+
+    with serve_without("head limit") as server:
+        assert any(longest_healthz() > HEALTHZ_SECONDS for _ in range(4))
 
 
 @pytest.mark.parametrize(
