@@ -92,7 +92,7 @@ def test_slow_heads_do_not_delay_server(server, report_result):
 
 
 def test_unread_body_does_not_block_its_connection(server):
-    """The worker discards the rest of a refused body, even if it needs the thread of that request no longer."""
+    """A worker that parks the thread of a refused body discards the rest of the body first."""
     too_large = "x" * 400_000
 
     def send_both(client, _):

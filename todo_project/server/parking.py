@@ -57,10 +57,11 @@ def count_body(environ: dict[str, Any]) -> CountedBody | None:
 
 
 class ParkingRunner:
-    """Granian's callback, which parks its thread after a response if the worker is quick and enough other threads run.
+    """Granian's callback, which parks threads that a quick worker does not need.
 
-    Granian starts a thread whenever a request finds none free, and all of them would contend for Python's lock. A parked
-    thread takes no request. When fewer requests end, for example because the database does not answer, all threads go on.
+    Granian starts a thread whenever a request finds none free, and all of them would contend for Python's lock. A
+    thread that has sent its response is parked if enough others run requests, and takes no request then. When fewer
+    requests end, for example because the database does not answer, all threads go on.
 
     A thread is not parked while the body of its request is unread. Granian discards the rest of the body after the
     callback, and the next request of the connection comes after that rest.
