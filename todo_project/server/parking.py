@@ -51,7 +51,8 @@ def count_body(environ: dict[str, Any]) -> CountedBody | None:
     is_chunked = "HTTP_TRANSFER_ENCODING" in environ
     if not (is_chunked or "CONTENT_LENGTH" in environ):
         return None
-    length = inf if is_chunked else int(environ["CONTENT_LENGTH"])
+    # ``int`` refuses thousands of zeros, which are a valid length.
+    length = inf if is_chunked else float(environ["CONTENT_LENGTH"])
     body = environ["wsgi.input"] = CountedBody(environ["wsgi.input"], length)
     return body
 

@@ -139,5 +139,10 @@ def test_body_counts_what_is_read():
     assert (body.read(2), body.unread) == (b"ab", 0)
 
 
+def test_length_of_thousands_of_zeros_is_counted():
+    body = count_body({"CONTENT_LENGTH": f"{'0' * 5000}14", "wsgi.input": BytesIO()})
+    assert body.unread == 14
+
+
 def test_request_without_body_has_no_count():
     assert count_body({"wsgi.input": BytesIO()}) is None
