@@ -125,7 +125,8 @@ class ParkingRunner:
 
     def watch(self) -> None:
         """Look at the worker's speed while any thread is parked."""
-        while self.has_parked.wait():
+        while True:
+            self.has_parked.wait()
             ended = self.ended
             time.sleep(INTERVAL)
             self.check(self.ended - ended)
