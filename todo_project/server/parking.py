@@ -9,17 +9,12 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from django.db import connections
-
 #: A worker is quick if so many requests end in so many seconds.
 QUICK_REQUESTS = 5
 INTERVAL = 0.02
 
 #: A request that runs for so many seconds waits, so its thread is not one of those that run requests.
 LONG_SECONDS = 0.05
-
-#: A thread that is parked for so many seconds closes its connection to SQLite, which takes memory.
-CLOSE_SECONDS = 0.05
 
 
 class CountedBody:
@@ -115,9 +110,7 @@ class ParkingRunner:
         place.acquire()
         self.parked.append(place)
         self.has_parked.set()
-        if not place.acquire(timeout=CLOSE_SECONDS):
-            connections.close_all()
-            place.acquire()
+        place.acquire()
 
     def start(self) -> None:
         """Watch the worker in a thread."""

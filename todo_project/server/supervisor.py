@@ -273,7 +273,8 @@ class Server(MPServer):  # type: ignore[misc]  # granian is untyped
         for descriptor in {*Server.descriptors} - {own_socket.get_fd()}:
             os.close(descriptor)
         start_signal_threads()
-        park_threads()
+        if not Server.sqlite_file:
+            park_threads()
         MPServer._spawn_wsgi_worker(*args)  # noqa: SLF001
 
 
@@ -285,7 +286,10 @@ def load_application() -> Any:
 
 
 def park_threads() -> None:
-    """Run this worker's requests by a ``ParkingRunner``."""
+    """Run this worker's requests by a ``ParkingRunner``; granian has no hook of its own after a response.
+
+    At least two threads run requests, so that one computes while another waits for the database.
+    """
     from django.conf import settings
 
     from todo_project.server.parking import ParkingRunner

@@ -107,14 +107,6 @@ def test_seconds_between_requests_make_worker_slow(requests, monkeypatch):
     assert not requests.runner.is_quick
 
 
-def test_parked_thread_closes_its_connection(requests, monkeypatch):
-    closed = Event()
-    monkeypatch.setattr("todo_project.server.parking.connections.close_all", closed.set)
-    requests.begin(THREADS + 1)
-    end_parked(requests)
-    assert closed.wait(30)
-
-
 def test_all_threads_go_on_when_worker_becomes_slow(requests):
     requests.begin(THREADS + 3)
     threads = [end_parked(requests) for _ in range(3)]
