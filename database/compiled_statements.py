@@ -12,7 +12,7 @@ from uuid import UUID
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Expression, Field, QuerySet, Value
+from django.db.models import Expression, F, Field, QuerySet, Value
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
@@ -80,10 +80,7 @@ class CompiledStatement(Generic[P]):
         columns: returns the expressions of a row, from the positional arguments.
     """
 
-    #: Whether rows come in PostgreSQL's binary form.
-    binary = False
-
-    def __init__(self, build: Callable[P, Query], columns: Callable[..., Mapping[str, Expression]]) -> None:
+    def __init__(self, build: Callable[P, Query], columns: Callable[..., Mapping[str, Expression | F]]) -> None:
         self.build = build
         self.columns = columns
         self.compile = lru_cache(maxsize=1024)(self._compile)
@@ -100,7 +97,7 @@ class CompiledStatement(Generic[P]):
         flat.append(timezone.now())
         connection = connections[DEFAULT_DB_ALIAS]
         bound = [param.database_value(flat, connection) if isinstance(param, Parameter) else param for param in params]
-        with rows_of(values["user_id"]), statement_cursor(connection, binary=self.binary) as cursor:  # type: ignore[arg-type]
+        with rows_of(values["user_id"]), statement_cursor(connection) as cursor:  # type: ignore[arg-type]
             cursor.execute(statement, bound)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
@@ -127,7 +124,6 @@ class JoinedStatement(CompiledStatement[P]):
     docs/decisions/0005-hot-path.md.
     """
 
-    binary = True
     joined: ClassVar = {
         "postgresql": "CONVERT_TO(COALESCE(STRING_AGG({column}, ','), ''), 'UTF8')",
         "sqlite": "CAST(COALESCE(GROUP_CONCAT({column}, ','), '') AS BLOB)",

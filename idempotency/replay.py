@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
-from django.db.models import Expression, F
+from django.db.models import F, TextField
+from django.db.models.functions import Cast
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
@@ -52,9 +53,10 @@ def _id() -> Mapping[str, Any]:
     return {"kept_id": F("id")}
 
 
-#: The response with a key, and an expired response of the same user.
+#: The response with a key, and an expired response of the same user. The driver would parse JSON in binary form.
 look_up = CompiledStatement(
-    KeptResponse.objects.with_key, lambda: {f"kept_{name}": cast("Expression", F(name)) for name in Kept._fields}
+    KeptResponse.objects.with_key,
+    lambda: {f"kept_{name}": F(name) for name in Kept._fields} | {"kept_headers": Cast("headers", TextField())},
 )
 
 keep = CompiledStatement(KeptResponse.objects.insert_query, _id)
