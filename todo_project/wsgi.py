@@ -7,8 +7,10 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.cache import close_caches
+from django.core.handlers.base import reset_urlconf
 from django.core.handlers.wsgi import WSGIRequest, get_str_from_wsgi
-from django.core.signals import request_started
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, reset_queries
 from django.http import HttpResponse, parse_cookie
@@ -78,6 +80,9 @@ django_application.request_class = TolerantRequest
 # The end of each response closes old connections, and only DEBUG records queries.
 for receiver in [close_old_connections] if settings.DEBUG else [close_old_connections, reset_queries]:
     request_started.disconnect(receiver)
+# The project has no cache, and each request sets its URLconf.
+request_finished.disconnect(close_caches)
+request_finished.disconnect(reset_urlconf)
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
