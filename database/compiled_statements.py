@@ -6,6 +6,7 @@ Building and compiling a queryset took the largest part of each request: docs/de
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache, partial
+from operator import itemgetter
 from typing import Any, ClassVar, Generic, ParamSpec, Self
 from uuid import UUID
 
@@ -37,6 +38,12 @@ FIELDS: dict[type, "Field[Any, Any]"] = {
     UUID: models.UUIDField(),
 }
 
+#: The types whose values each database's driver takes without conversion.
+UNCONVERTED: dict[str, frozenset[type]] = {
+    "postgresql": frozenset({bool, datetime, str, UUID}),
+    "sqlite": frozenset({bool, int, str}),
+}
+
 
 class Parameter(Expression):
     """A placeholder among the parameters of a compiled statement, which each run replaces by a value."""
@@ -44,7 +51,8 @@ class Parameter(Expression):
     def __init__(self, position: int, type_: type) -> None:
         super().__init__(output_field=FIELDS[type_])
         self.position = position
-        self.convert: Callable[[Any], Any] = lambda value: value
+        self.type = type_
+        self.convert: Callable[[Any], Any] | None = None
 
     def converted_by(self, convert: Callable[[Any], Any]) -> Self:
         """Return a copy that passes its value through ``convert``."""
@@ -52,9 +60,14 @@ class Parameter(Expression):
         parameter.convert = convert
         return parameter
 
-    def database_value(self, values: Sequence[Any], connection: BaseDatabaseWrapper) -> Any:
-        """Return this parameter's value in the form that the database driver takes."""
-        return self.convert(self.output_field.get_db_prep_value(values[self.position], connection))
+    def binder(self) -> Callable[[Sequence[Any]], Any]:
+        """Return the function that takes this parameter's value from those of a run, in the form of the driver."""
+        take, convert, prepare = itemgetter(self.position), self.convert, self.output_field.get_db_prep_value
+        if convert:
+            return lambda values: convert(prepare(take(values), connections[DEFAULT_DB_ALIAS]))
+        if self.type in UNCONVERTED[connections[DEFAULT_DB_ALIAS].vendor]:
+            return take
+        return lambda values: prepare(take(values), connections[DEFAULT_DB_ALIAS])
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any]]:
         return "%s", (self,)
@@ -83,7 +96,7 @@ class CompiledStatement(Generic[P]):
     def __init__(self, build: Callable[P, Query], columns: Callable[..., Mapping[str, Expression | F]]) -> None:
         self.build = build
         self.columns = columns
-        self.compile = lru_cache(maxsize=1024)(self._compile)
+        self.compile = lru_cache(maxsize=1024)(self._compile_with_binders)
 
     @retry_once_on_conflict
     def fetch(self, *args: P.args, **values: P.kwargs) -> list[tuple[Any, ...]]:
@@ -91,16 +104,20 @@ class CompiledStatement(Generic[P]):
         flat: list[Any] = []
         shape = tuple((name, _flatten(value, flat)) for name, value in values.items())
         try:
-            statement, params = self.compile(args, shape)
+            statement, binders = self.compile(args, shape)
         except EmptyResultSet:
             return []
         flat.append(timezone.now())
         connection = connections[DEFAULT_DB_ALIAS]
-        bound = [param.database_value(flat, connection) if isinstance(param, Parameter) else param for param in params]
+        bound = [bind(flat) for bind in binders]
         with rows_of(values["user_id"]), statement_cursor(connection) as cursor:  # type: ignore[arg-type]
             cursor.execute(statement, bound)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+    def _compile_with_binders(self, args: tuple[Any, ...], shape: Shape) -> tuple[str, list[Callable[..., Any]]]:
+        statement, params = self._compile(args, shape)
+        return statement, [param.binder() if isinstance(param, Parameter) else _constant(param) for param in params]
 
     def _compile(self, args: tuple[Any, ...], shape: Shape) -> SQL:
         query: Any = self.build(*args, **parameters_of(shape))
@@ -157,17 +174,21 @@ def _converters(field: "Field[Any, Any]") -> list[Callable[[Any], Any]]:
     return [partial(convert, expression=column, connection=connection) for convert in converters]
 
 
+def _constant(value: Any) -> Callable[[Any], Any]:
+    return lambda _: value
+
+
 def _flatten(value: Any, flat: list[Any]) -> Hashable:
     """Append the single values within ``value`` to ``flat``, and return its shape."""
+    kind: type = type(value)
+    if kind in FIELDS:
+        flat.append(value)
+        return kind
     if value is None:
         return None
     if isinstance(value, Mapping):
         return dict, tuple((key, _flatten(member, flat)) for key, member in value.items())
-    if isinstance(value, list | tuple):
-        return tuple, tuple(_flatten(member, flat) for member in value)
-    flat.append(value)
-    kind: type = type(value)
-    return kind
+    return tuple, tuple(_flatten(member, flat) for member in value)
 
 
 def parameters_of(shape: Shape) -> dict[str, Any]:
