@@ -4,6 +4,6 @@ from database.json_expressions import JSONObject
 from tasks.models import Task
 
 
-def representation() -> JSONObject:
+def representation(*, many_rows: bool = False) -> JSONObject:
     """Return the expression that renders a task."""
-    return JSONObject(Task, Task.PUBLIC_FIELDS)
+    return JSONObject(Task, Task.PUBLIC_FIELDS, many_rows=many_rows)

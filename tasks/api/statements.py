@@ -35,6 +35,10 @@ def _json_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, 
     return {"json": representation(), "sort_key": Unconverted(sort_key(ordering)), "sort_id": Unconverted(F("id"))}
 
 
+def _json_of_many_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, Any]:  # noqa: FBT001
+    return {**_json_and_position(trashed, ordering, size), "json": representation(many_rows=True)}
+
+
 def task_statement(build: Callable[P, Query]) -> CompiledStatement[P]:
     """Return the statement of a query, with a task's JSON and version as the columns."""
     return CompiledStatement(build, _json_and_version)
@@ -193,7 +197,7 @@ count = CompiledStatement(_count, lambda: {"number": Count("*")})
 chunk = CompiledStatement(_chunk, _json_and_position)
 
 #: One row: the JSON of the tasks joined by commas, their number, and the sort key and the id of the last task.
-joined_chunk = JoinedStatement(_chunk, _json_and_position)
+joined_chunk = JoinedStatement(_chunk, _json_of_many_and_position)
 
 #: The changes of a user's tasks, in the order of the feed.
 changes = FeedStatement(Task, "task", _state, representation)

@@ -107,8 +107,10 @@ def task_with():
 
 
 def render(task):
-    """Return the JSON that the database renders."""
-    [(text,)] = Task.objects.filter(id=task.id).values_list(representation())
+    """Return the JSON that the database renders, which is the same text for one row and for many."""
+    expressions = representation(), representation(many_rows=True)
+    [(text, of_many)] = Task.objects.filter(id=task.id).values_list(*expressions)
+    assert of_many == text
     return text
 
 
