@@ -1,7 +1,7 @@
 """Carry out a request with an ``Idempotency-Key`` once, and replay its response to repeated requests.
 
-The response is stored in the same transaction as the write, so neither locks nor half-written rows are needed:
-docs/decisions/0007-idempotency.md.
+The response is stored in the same transaction as the write, so neither locks nor half-written rows are needed. On
+PostgreSQL one statement writes one task and stores the response: docs/decisions/0007-idempotency.md.
 """
 
 import json
@@ -9,11 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import F, TextField
-from django.db.models.functions import Cast
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
@@ -22,6 +21,7 @@ from database.compiled_statements import CompiledStatement, python_value
 from database.errors import retry_once_on_conflict
 from database.row_security import rows_of
 from idempotency.models import KEPT_FOR, KEY_MAX_LENGTH, KeptResponse
+from idempotency.statements import Kept, keep, keeping, look_up, purge
 from rest.problems.responses import respond
 from rest.problems.types import Conflict, IdempotencyKeyReused, NotFound, PreconditionFailed
 
@@ -30,39 +30,6 @@ KEY = re.compile(f"[\x21-\x7e]{{1,{KEY_MAX_LENGTH}}}")
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 
 Operation = Callable[[], HttpResponse]
-
-
-class Kept(NamedTuple):
-    """A row of ``look_up``."""
-
-    id: int
-    key: str
-    fingerprint: str
-    status: int
-    headers: Any
-    body: Any
-    created_at: Any
-
-    def has_expired(self, until: datetime) -> bool:
-        """Tell whether the key is free again."""
-        created_at: datetime = python_value(self.created_at, KeptResponse._meta.get_field("created_at"))
-        return created_at <= until
-
-
-def _id() -> Mapping[str, Any]:
-    return {"kept_id": F("id")}
-
-
-#: The response with a key, and an expired response of the same user. The driver would parse JSON in binary form.
-look_up = CompiledStatement(
-    KeptResponse.objects.with_key,
-    lambda: {f"kept_{name}": F(name) for name in Kept._fields} | {"kept_headers": Cast("headers", TextField())},
-)
-
-keep = CompiledStatement(KeptResponse.objects.insert_query, _id)
-
-#: Deletes expired responses of one user, so that they do not wait for ``purge_idempotency_keys``.
-purge = CompiledStatement(KeptResponse.objects.purge_query, _id)
 
 
 def parse_key(value: str | None) -> str | None:
@@ -85,12 +52,15 @@ class KeyedRequest:
         request: the request.
         user_id: the caller; two callers may use the same key.
         key: the key.
+        one_statement: whether the operation writes by one ``fetch`` alone.
     """
 
-    def __init__(self, request: Request, user_id: str, key: str) -> None:
+    def __init__(self, request: Request, user_id: str, key: str, *, one_statement: bool) -> None:
         self.request = request._request
         self.user_id = user_id
         self.key = key
+        self.keeps_by_statement = one_statement and connection.vendor == "postgresql"
+        self.is_kept = False
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:
@@ -108,25 +78,50 @@ class KeyedRequest:
             IdempotencyKeyReused: the key belongs to another request.
             Exception: any other error of ``operation``; nothing is written, and the key stays free.
         """
+        in_transaction = settings.DB_ROW_SECURITY or not self.keeps_by_statement
+        respond = self._respond_in_transaction if in_transaction else self._respond
         try:
-            return self._respond_once(operation)
+            return respond(operation)
         except IntegrityError:
             # A concurrent request with this key was faster, and has already stored its response.
-            return self._respond_once(operation)
+            return respond(operation)
 
     @retry_once_on_conflict
-    def _respond_once(self, operation: Operation) -> HttpResponse:
+    def _respond_in_transaction(self, operation: Operation) -> HttpResponse:
         with transaction.atomic(), rows_of(self.user_id):
-            until = timezone.now() - KEPT_FOR
-            found = [Kept(*row) for row in look_up.fetch(user_id=self.user_id, key=self.key, until=until)]
-            for kept in found:
-                if kept.key == self.key and not kept.has_expired(until):
-                    return self._replay(kept)
-            response = self._carry_out(operation)
-            if found:
-                self._purge(found, until)
+            return self._respond(operation)
+
+    def _respond(self, operation: Operation) -> HttpResponse:
+        until = timezone.now() - KEPT_FOR
+        found = [Kept(*row) for row in look_up.fetch(user_id=self.user_id, key=self.key, until=until)]
+        for kept in found:
+            if kept.key == self.key and not kept.has_expired(until):
+                return self._replay(kept)
+        if found:
+            self._purge(found, until)
+        response = self._carry_out(operation)
+        if not self.is_kept:
             self._keep(response)
-            return response
+        return response
+
+    def fetch(
+        self, statement: CompiledStatement[Any], *parts: Any, status: int, headers: Mapping[str, str], **values: Any
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement, each a JSON and a version, and keep the response if that saves time.
+
+        Args:
+            statement: the statement.
+            parts: its positional arguments.
+            status: the status of the response.
+            headers: the headers of the response, without ``ETag``.
+            values: the values of the statement.
+        """
+        if not self.keeps_by_statement:
+            return statement.fetch(*parts, **values)
+        kept = (self.user_id, self.key, self.fingerprint, status, timezone.now(), json.dumps(headers))
+        rows = keeping(statement).fetch(*parts, **values, kept=kept)
+        self.is_kept = bool(rows)
+        return rows
 
     def _replay(self, kept: Kept) -> HttpResponse:
         if kept.fingerprint != self.fingerprint:

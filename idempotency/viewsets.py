@@ -1,15 +1,17 @@
 """Let an endpoint honour ``Idempotency-Key``."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from django.db.models import Model
 from django.http import HttpResponse
+from rest_framework import status as http
 from rest_framework.permissions import SAFE_METHODS
 
+from database.compiled_statements import CompiledStatement
 from idempotency.replay import KeyedRequest, parse_key
 from rest.request_checks import HeaderReader
-from rest.viewsets import StrictViewSet
+from rest.viewsets import JSON, StrictViewSet
 
 M = TypeVar("M", bound=Model)
 
@@ -18,6 +20,7 @@ class IdempotentViewSet(StrictViewSet[M]):
     """An endpoint whose writes can be sent again safely: each goes through ``idempotently``."""
 
     idempotency_key: str | None = None
+    keyed_request: KeyedRequest | None = None
 
     def read_headers(self, headers: HeaderReader) -> None:
         super().read_headers(headers)
@@ -29,8 +32,13 @@ class IdempotentViewSet(StrictViewSet[M]):
         if self.idempotency_key is None:
             super().check_content()
 
-    def idempotently(self, operation: Callable[[], HttpResponse]) -> HttpResponse:
-        """Run ``operation``, or replay the response to the first request with the same key."""
+    def idempotently(self, operation: Callable[[], HttpResponse], *, one_statement: bool = False) -> HttpResponse:
+        """Run ``operation``, or replay the response to the first request with the same key.
+
+        Args:
+            operation: makes the response.
+            one_statement: whether ``operation`` writes by ``respond_with`` alone.
+        """
         if self.idempotency_key is None:
             return operation()
 
@@ -38,4 +46,22 @@ class IdempotentViewSet(StrictViewSet[M]):
             super(IdempotentViewSet, self).check_content()
             return operation()
 
-        return KeyedRequest(self.request, self.user_id, self.idempotency_key).respond_once(check_and_operate)
+        self.keyed_request = KeyedRequest(self.request, self.user_id, self.idempotency_key, one_statement=one_statement)
+        return self.keyed_request.respond_once(check_and_operate)
+
+    def respond_with(
+        self,
+        statement: CompiledStatement[Any],
+        *parts: Any,
+        status: int = http.HTTP_200_OK,
+        headers: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> list[HttpResponse]:
+        """Run a statement whose rows are a resource's JSON and version, and return the response of each row."""
+        values["user_id"] = self.user_id
+        if self.keyed_request is None:
+            rows = statement.fetch(*parts, **values)
+        else:
+            kept_headers = {"Content-Type": JSON, **(headers or {})}
+            rows = self.keyed_request.fetch(statement, *parts, status=status, headers=kept_headers, **values)
+        return [self.respond(json, version, status, headers) for json, version in rows]

@@ -57,7 +57,7 @@ def toggle_with_deadlocks(postgresql, database_name):
             toggle = thread.submit(client.send, "POST", f"{path}/toggle", Idempotency_Key=KEY)
             for _ in range(times):
                 # The service has locked the task, and now waits for the key.
-                wait_for_waiting_session(postgresql, "query LIKE 'INSERT INTO \"idempotency%'")
+                wait_for_waiting_session(postgresql, "query LIKE '%WITH written%'")
                 with session.transaction(force_rollback=True):
                     lock_task(session, path)
             session.rollback()

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from threading import Barrier, Semaphore
 
@@ -160,11 +161,12 @@ def test_writes_during_kills_of_workers_are_carried_out_once(database_url):
     assert sorted(versions) == list(range(2, CLIENTS + 2))
 
 
-@on_postgresql
-def test_worker_killed_between_write_and_key_has_written_nothing(database_url):
-    """Another transaction holds the key, so the worker has written the task and waits to store the key."""
-    title, key = uuid7().hex, str(uuid7())
-    request = (*new_task(title), key)
+@contextmanager
+def service_killed_before_key(database_url, request, statement):
+    """Yield a service whose workers were killed after they wrote a task, while they stored the key of a request.
+
+    The workers waited, because another transaction held the key.
+    """
     with (
         running_service(database_url) as server,
         psycopg.connect(database_url) as holder,
@@ -173,26 +175,48 @@ def test_worker_killed_between_write_and_key_has_written_nothing(database_url):
         holder.execute(
             "INSERT INTO idempotency_keptresponse (user_id, key, fingerprint, status, headers, body, created_at)"
             " VALUES ('default', %s, '', 200, '{}', '', now())",
-            [key],
+            [request[-1]],
         )
         unanswered = client.submit(send, server, *request)
-        wait_for_insert_of_key(database_url)
+        wait_for_lock(database_url, statement)
         for worker in server.workers():
             os.kill(worker, signal.SIGKILL)
         with pytest.raises((OSError, HTTPException)):
             unanswered.result()
         holder.rollback()
-        assert send_until_answered(server, *request).replayed is None
-        answer = send_until_answered(server, *request)
-        assert (answer.replayed, [answer.json()]) == ("true", tasks_titled(server, title))
+        yield server
         wait_until_idle(server)
 
 
-def wait_for_insert_of_key(database_url):
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO \"idempotency%'"
-    )
+@on_postgresql
+def test_worker_killed_between_write_and_key_has_written_nothing(database_url):
+    title = uuid7().hex
+    operations = json.dumps([{"op": "create", "task": {"title": title}}])
+    request = ("POST", "/api/tasks/bulk", operations, str(uuid7()))
+    with service_killed_before_key(database_url, request, 'INSERT INTO "idempotency') as server:
+        assert send_until_answered(server, *request).replayed is None
+        answer = send_until_answered(server, *request)
+        assert (answer.replayed, answer.json()) == ("true", tasks_titled(server, title))
+
+
+@on_postgresql
+def test_worker_killed_during_write_with_key_writes_once(database_url):
+    """PostgreSQL may complete a statement whose client has gone."""
+    title = uuid7().hex
+    request = (*new_task(title), str(uuid7()))
+    with service_killed_before_key(database_url, request, "WITH written") as server:
+        first = send_until_answered(server, *request)
+        again = send_until_answered(server, *request)
+        assert (again.replayed, again.repeated) == ("true", first.repeated)
+        assert [again.json()] == tasks_titled(server, title)
+
+
+def wait_for_lock(database_url, statement):
+    """Wait until a session that runs ``statement`` waits for a lock.
+
+    PostgreSQL shows only the beginning of a statement.
+    """
+    waiting = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{statement}%'"
     deadline = time.monotonic() + SECONDS
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         while connection.execute(waiting).fetchone() != (1,):

@@ -16,7 +16,7 @@ from rest_framework import exceptions
 from uuid_utils.compat import uuid7
 
 from idempotency.models import KeptResponse
-from idempotency.replay import purge
+from idempotency.statements import purge
 from idempotency.tests.factories import KeptResponseFactory
 from tasks.api.views import TaskViewSet
 from tasks.models import Task
@@ -75,6 +75,7 @@ WRITES = {
 }
 WRITES["remove"] = OPERATIONS["remove"]
 CREATE, UPDATE, TOGGLE = OPERATIONS["create"], OPERATIONS["update"], OPERATIONS["toggle"]
+PUT = OPERATIONS["put"]
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 every_write = pytest.mark.parametrize("operation", WRITES.values(), ids=WRITES)
@@ -345,7 +346,7 @@ def test_failing_statement_writes_nothing_and_leaves_key_free(perform, client, s
     before = stored()
 
     def fail(execute, sql, *arguments):
-        if sql.startswith(statement):
+        if statement in sql:
             raise OperationalError("unavailable")
         return execute(sql, *arguments)
 
@@ -359,21 +360,26 @@ def test_failing_statement_writes_nothing_and_leaves_key_free(perform, client, s
 
 @pytest.mark.django_db(transaction=True)
 @every_statement
-def test_deadlock_retries_whole_transaction_once(perform, kept, statement):
-    """A deadlock rolls back the earlier statements, so a retry of the last one alone would lose them."""
+@pytest.mark.parametrize("operation", [CREATE, PUT], ids=["one-statement", "transaction"])
+def test_deadlock_is_retried_once(perform, stored, kept, operation, statement):
+    """Retry a whole transaction.
+
+    A deadlock rolls back its earlier statements, so a retry of the last statement alone would lose them.
+    """
+    before = len(stored())
     deadlocks = [OperationalError("deadlock detected")]
     deadlocks[0].__cause__ = DeadlockDetected()
 
     def fail_once(execute, sql, *arguments):
-        if deadlocks and sql.startswith(statement):
+        if deadlocks and statement in sql:
             raise deadlocks.pop()
         return execute(sql, *arguments)
 
     with connection.execute_wrapper(fail_once):
-        created = perform(CREATE)
+        created = perform(operation)
     assert (created.status_code, deadlocks) == (201, [])
-    assert answer(perform(CREATE)) == replayed(created)
-    assert (Task.objects.filter(title="Buy milk").count(), len(kept())) == (1, 1)
+    assert answer(perform(operation)) == replayed(created)
+    assert (len(stored()), len(kept())) == (before + 1, 1)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
@@ -479,14 +485,33 @@ def test_keyed_write_skips_rows_that_another_deletes(perform, old_keys):
     assert kept_keys() == {"young", "foreign", "other"}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_key_adds_few_statements_to_each_request(perform):
+    perform(TOGGLE, "compiles-the-statements")
     runs = []
     for key in (None, KEY, KEY):
         with CaptureQueriesContext(connection) as queries:
             perform(TOGGLE, key)
-        verbs = [query["sql"].split()[0] for query in queries]
-        runs.append([verb for verb in verbs if verb in ("SELECT", "INSERT", "UPDATE", "DELETE")])
-    assert runs == [["UPDATE"], ["SELECT", "UPDATE", "INSERT"], ["SELECT"]]
+        runs.append([query["sql"].split()[0] for query in queries])
+    first, again = {
+        "postgresql": (["SELECT", "WITH"], ["SELECT"]),
+        "sqlite": (["BEGIN", "SELECT", "UPDATE", "INSERT", "COMMIT"], ["BEGIN", "SELECT", "COMMIT"]),
+    }[connection.vendor]
+    assert runs == [["UPDATE"], first, again]
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite plans each statement by its indexes alone")
+def test_look_up_planned_for_empty_table_searches_by_key(perform):
+    """PostgreSQL keeps the plan of a prepared statement while the table fills."""
+    with CaptureQueriesContext(connection) as queries:
+        perform(TOGGLE)
+    [look_up] = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE idempotency_keptresponse")
+        cursor.execute(f"EXPLAIN {look_up}")
+        plan = " ".join(line for [line] in cursor.fetchall())
+    indexes = re.findall("Index Scan using (idempotency_[a-z]+_[a-z_]+) on idempotency_keptresponse u0", plan)
+    assert indexes == ["idempotency_key_once_a_user", "idempotency_user_age"]
 
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no standby")
@@ -512,7 +537,7 @@ def test_concurrent_requests_with_one_key_write_once(perform, stored, kept, oper
 
     def send_before_write(execute, sql, *arguments):
         # After the first write or lock, the second request would wait for the first one.
-        if not faster and any(part in sql for part in ("INSERT", "UPDATE", "DELETE", "pg_advisory_xact_lock")):
+        if not faster and any(part in sql for part in ("INSERT", 'UPDATE "', "DELETE", "pg_advisory_xact_lock")):
             thread = threading.Thread(target=send_faster)
             thread.start()
             thread.join()

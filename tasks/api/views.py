@@ -92,9 +92,8 @@ class TaskEndpoints(IdempotentViewSet[Task]):
             PreconditionFailed: the task has another version.
         """
         versions = None if self.if_match is None else [*self.if_match]
-        written = statement.fetch(*parts, user_id=self.user_id, id=self.kwargs["id"], versions=versions, **values)
-        for task, version in written:
-            return self.respond(task, version)
+        for response in self.respond_with(statement, *parts, id=self.kwargs["id"], versions=versions, **values):
+            return response
         if versions is None:
             raise NotFound
         _, version = self._current()
@@ -117,13 +116,14 @@ class TaskViewSet(TaskEndpoints):
 
     def create(self, request: Request) -> HttpResponse:
         """Store a new task."""
-        return self.idempotently(self._create)
+        return self.idempotently(self._create, one_statement=True)
 
     def _create(self) -> HttpResponse:
         columns = Task.new_columns(user_id=self.user_id, **NEW_TASK.run_validation(self.request.data))
-        [(text, version)] = statements.create.fetch(user_id=self.user_id, columns=columns)
-        location = f"{self.request.path_info}/{columns['id']}"
-        return self.respond(text, version, http.HTTP_201_CREATED, {"Location": location})
+        headers = {"Location": f"{self.request.path_info}/{columns['id']}"}
+        status = http.HTTP_201_CREATED
+        [response] = self.respond_with(statements.create, status=status, headers=headers, columns=columns)
+        return response
 
     @action(detail=False)
     def changes(self, request: Request) -> HttpResponse:
@@ -173,7 +173,7 @@ class TaskViewSet(TaskEndpoints):
 
     def partial_update(self, request: Request, id: UUID) -> HttpResponse:
         """Change only the fields in the body."""
-        return self.idempotently(self._change)
+        return self.idempotently(self._change, one_statement=True)
 
     def _change(self) -> HttpResponse:
         changes = CHANGES.run_validation(self.request.data)
@@ -192,7 +192,7 @@ class TaskViewSet(TaskEndpoints):
 
     def destroy(self, request: Request, id: UUID) -> HttpResponse:
         """Move a task to the trash, and answer with its last state."""
-        return self.idempotently(lambda: self._write(statements.move_to_trash))
+        return self.idempotently(lambda: self._write(statements.move_to_trash), one_statement=True)
 
     def _refuse_excess_labels(self, changes: Mapping[str, Any]) -> None:
         """Refuse changes that lead to too many labels.
@@ -214,12 +214,12 @@ class TaskViewSet(TaskEndpoints):
     @action(detail=True, methods=["post"])
     def toggle(self, request: Request, id: UUID) -> HttpResponse:
         """Flip ``completed``."""
-        return self.idempotently(lambda: self._write(statements.toggle))
+        return self.idempotently(lambda: self._write(statements.toggle), one_statement=True)
 
     @action(detail=True, methods=["post"], trashed=True)
     def restore(self, request: Request, id: UUID) -> HttpResponse:
         """Bring a task back from the trash."""
-        return self.idempotently(self._restore)
+        return self.idempotently(self._restore, one_statement=True)
 
     def _restore(self) -> HttpResponse:
         try:
@@ -238,4 +238,4 @@ class TrashViewSet(TaskEndpoints):
 
     def destroy(self, request: Request, id: UUID) -> HttpResponse:
         """Delete a task for good, and answer with its last state."""
-        return self.idempotently(lambda: self._write(statements.remove))
+        return self.idempotently(lambda: self._write(statements.remove), one_statement=True)
