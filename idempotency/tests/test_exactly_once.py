@@ -163,7 +163,7 @@ def test_writes_during_kills_of_workers_are_carried_out_once(database_url):
 
 @contextmanager
 def service_killed_before_key(database_url, request, statement):
-    """Yield a service whose workers were killed after they wrote a task, while they stored the key of a request.
+    """Yield a service whose workers were killed between a write and the storing of its key.
 
     The workers waited, because another transaction held the key.
     """
