@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Field
@@ -122,7 +123,7 @@ class Listing:
     def _position(self, row: Any) -> Position:
         """Return the position of a row, which ends with its sort key and id."""
         *_, key, id_ = row
-        return python_value(key, sort_key_field(self.ordering)), python_value(id_, Task._meta.pk)
+        return python_value(key, sort_key_field(self.ordering)), UUID(id_)
 
 
 @cache

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, ParamSpec
 from uuid import UUID
 
-from django.db.models import Case, Count, DateTimeField, F, QuerySet, Value, When
+from django.db.models import Case, Count, DateTimeField, F, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
 
 from changes.models import REMEMBERED_FOR, Removal
@@ -32,7 +33,9 @@ def _json_and_version(*_: Any) -> Mapping[str, Any]:
 
 
 def _json_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, Any]:  # noqa: FBT001
-    return {"json": representation(), "sort_key": Unconverted(sort_key(ordering)), "sort_id": Unconverted(F("id"))}
+    # The driver makes UUIDs in Python, so a page would make one for each row and use one.
+    id_text = Cast("id", TextField())
+    return {"json": representation(), "sort_key": Unconverted(sort_key(ordering)), "sort_id": id_text}
 
 
 def _json_of_many_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, Any]:  # noqa: FBT001
