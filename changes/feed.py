@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from functools import partial
+from uuid import UUID
 
-from changes.models import BEGINNING, Position, Removal
+from changes.models import BEGINNING, Position
 from changes.statements import FeedStatement
 from changes.states import State, digest, read_state
-from database.compiled_statements import python_value
 from rest.pages import LIMIT as LIST_LIMIT
 from rest.parameters import ParameterType, read_parameters
 from rest.problems.types import StateExpired
@@ -47,7 +47,7 @@ class Feed:
             f'{{"changes":[{",".join(row[0] for row in changes)}],"state":"{state.write(self.user_id)}","more":{more}}}'
         )
 
-    def _valid_state(self, history: str, forgotten_number: int | None, forgotten_id: object) -> State:
+    def _valid_state(self, history: str, forgotten_number: int | None, forgotten_id: str) -> State:
         """Return the state of the request, or the beginning of the feed if the request names no state."""
         forgotten = BEGINNING if forgotten_number is None else _position(forgotten_number, forgotten_id)
         since = self.since or State(digest(history.encode()), BEGINNING, forgotten)
@@ -56,5 +56,5 @@ class Feed:
         return since
 
 
-def _position(number: int, id: object) -> Position:
-    return Position(number, python_value(id, Removal._meta.get_field("row_id")))
+def _position(number: int, id: str) -> Position:
+    return Position(number, UUID(id))

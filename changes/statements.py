@@ -14,9 +14,11 @@ from database.compiled_statements import SQL, CompiledStatement, Shape, paramete
 from database.json_expressions import JSONUUID
 
 # The page has no row if nothing has changed. Then the other columns still tell whether the state has expired. Each part
-# of the page has a limit of its own. Without this, PostgreSQL would sort all later changes.
+# of the page has a limit of its own. Without this, PostgreSQL would sort all later changes. The ids are text, because
+# the driver makes UUIDs in Python, and a page uses one.
 FEED = """
-SELECT page.change, page.number, page.change_id, epoch.history, forgotten.change_number, forgotten.row_id
+SELECT page.change, page.number, CAST(page.change_id AS text),
+    epoch.history, forgotten.change_number, CAST(forgotten.row_id AS text)
 FROM (SELECT {history} AS history FROM changes_epoch) AS epoch
 LEFT JOIN changes_forgotten AS forgotten ON forgotten.user_id = %s
 LEFT JOIN (
