@@ -61,7 +61,7 @@ class Parameter(Expression):
         return parameter
 
     def binder(self) -> Callable[[Sequence[Any]], Any]:
-        """Return the function that takes this parameter's value from those of a run, in the form of the driver."""
+        """Return the function that takes this value from those of a run, in the form of the driver."""
         take, convert, prepare = itemgetter(self.position), self.convert, self.output_field.get_db_prep_value
         if convert:
             return lambda values: convert(prepare(take(values), connections[DEFAULT_DB_ALIAS]))
