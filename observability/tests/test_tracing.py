@@ -104,7 +104,7 @@ def test_trace_that_the_caller_does_not_sample_is_not_sent(client, traced, event
 
 @pytest.mark.django_db
 def test_statements_of_a_stream_belong_to_its_request(as_user, traced, monkeypatch):
-    monkeypatch.setattr("tasks.api.listing.STREAMED_AT_ONCE", 2)
+    monkeypatch.setattr("tasks.api.listing.FIRST_CHUNK", 2)
     TaskFactory.create_batch(5)
     response = as_user.get("/api/tasks")
     first = traced()

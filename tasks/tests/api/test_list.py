@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.api import statements
-from tasks.api.listing import STREAMED_AT_ONCE
+from tasks.api.listing import FIRST_CHUNK, LATER_CHUNK
 from tasks.models import Task
 from tasks.tests.api.contract import ORDERINGS, headers, json_headers, problem, problem_headers, task_body
 from tasks.tests.factories import TaskFactory
@@ -64,7 +64,7 @@ def test_list_keeps_place_of_written_task(listed):
 
 
 def test_list_of_many_tasks_is_streamed_in_chunks(as_user):
-    number = 2 * STREAMED_AT_ONCE + 1
+    number = FIRST_CHUNK + LATER_CHUNK + 1
     Task.objects.bulk_create(
         Task(user_id="default", title=f"{day}", created_at=at, updated_at=at)
         for day, at in ((day, NEW_YEAR + timedelta(days=day)) for day in range(number))
@@ -72,23 +72,24 @@ def test_list_of_many_tasks_is_streamed_in_chunks(as_user):
     response = as_user.get(PATH)
     assert response.streaming
     pieces = list(response.streaming_content)
-    assert max(piece.count(b'"id":') for piece in pieces) <= STREAMED_AT_ONCE
+    assert [piece.count(b'"id":') for piece in pieces] == [FIRST_CHUNK, LATER_CHUNK, 1, 0]
     assert [task["title"] for task in json.loads(b"".join(pieces))] == [str(day) for day in reversed(range(number))]
 
 
 @pytest.fixture
-def chunks_of_three(monkeypatch):
-    monkeypatch.setattr("tasks.api.listing.STREAMED_AT_ONCE", 3)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr("tasks.api.listing.FIRST_CHUNK", 3)
+    monkeypatch.setattr("tasks.api.listing.LATER_CHUNK", 2)
 
 
-@pytest.mark.parametrize(("number", "queries"), [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (6, 3), (8, 3)])
-def test_chunk_is_read_by_one_query(listed, chunks_of_three, django_assert_num_queries, number, queries):
+@pytest.mark.parametrize(("number", "queries"), [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (6, 3), (8, 4)])
+def test_chunk_is_read_by_one_query(listed, small_chunks, django_assert_num_queries, number, queries):
     tasks = TaskFactory.create_batch(number)
     with django_assert_num_queries(queries, connection=connection):
         assert listed() == bodies(reversed(tasks))
 
 
-def test_chunk_that_ends_among_equal_times_loses_no_task(listed, chunks_of_three):
+def test_chunk_that_ends_among_equal_times_loses_no_task(listed, small_chunks):
     older = TaskFactory.create_batch(4, created_at=NEW_YEAR)
     newer = TaskFactory.create_batch(4, created_at=NEW_YEAR + timedelta(seconds=1))
     assert listed() == bodies([*reversed(newer), *reversed(older)])
@@ -97,20 +98,20 @@ def test_chunk_that_ends_among_equal_times_loses_no_task(listed, chunks_of_three
 @pytest.mark.parametrize(
     "text", ['},{"id":"x","created_at":"2026-01-01T00:00:00.000000Z","title":"\\\\"', "{", '{"id', '{"id":']
 )
-def test_chunk_that_ends_with_json_in_text_loses_no_task(listed, chunks_of_three, text):
+def test_chunk_that_ends_with_json_in_text_loses_no_task(listed, small_chunks, text):
     tasks = TaskFactory.create_batch(7, title=text, description=text)
     assert listed() == bodies(reversed(tasks))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text('{}[]",:\\id', min_size=1, max_size=9), min_size=4, max_size=7))
-def test_chunk_that_ends_with_any_text_loses_no_task(listed, chunks_of_three, texts):
+def test_chunk_that_ends_with_any_text_loses_no_task(listed, small_chunks, texts):
     Task.objects.all().delete()
     tasks = [TaskFactory(title=text, description=text) for text in texts]
     assert listed() == bodies(reversed(tasks))
 
 
-def test_chunks_with_filter_hold_only_matching_tasks(listed, chunks_of_three):
+def test_chunks_with_filter_hold_only_matching_tasks(listed, small_chunks):
     TaskFactory.create_batch(3, foreign=True)
     TaskFactory.create_batch(3, trashed=True)
     TaskFactory.create_batch(3, completed=True)
@@ -119,14 +120,14 @@ def test_chunks_with_filter_hold_only_matching_tasks(listed, chunks_of_three):
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_chunks_in_any_order_hold_each_task_once(listed, chunks_of_three, ordering):
+def test_chunks_in_any_order_hold_each_task_once(listed, small_chunks, ordering):
     for number in range(11):
         at = NEW_YEAR + timedelta(days=number % 2)
         TaskFactory(title="bBa"[number % 3], created_at=at, updated_at=at + timedelta(days=number % 3))
     assert listed(ordering=ordering) == bodies(Task.objects.in_order(ordering))
 
 
-def test_chunks_during_writes_hold_each_remaining_task_once(as_user, chunks_of_three):
+def test_chunks_during_writes_hold_each_remaining_task_once(as_user, small_chunks):
     tasks = [TaskFactory(created_at=NEW_YEAR + timedelta(seconds=second)) for second in range(9)][::-1]
     response = iter(as_user.get(PATH))
     shown = next(response)
@@ -143,7 +144,7 @@ def test_chunks_during_writes_hold_each_remaining_task_once(as_user, chunks_of_t
 @pytest.mark.skipif("config.getoption('database') == 'sqlite'", reason="SQLite has no pool of connections")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("number", [0, 3, 8])
-def test_chunks_that_client_reads_hold_no_connection(as_user, chunks_of_three, number):
+def test_chunks_that_client_reads_hold_no_connection(as_user, small_chunks, number):
     TaskFactory.create_batch(number)
     pieces = []
     for piece in as_user.get(PATH):
