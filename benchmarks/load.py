@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from benchmarks.command_line import print_table
 from testing.databases import new_database
@@ -36,8 +37,9 @@ SCRIPT = """
 local requests, at = {}, 0
 function init()
   for line in io.lines("%(file)s") do
-    local method, path, body = line:match("^(%%S+) (%%S+) ?(.*)$")
+    local method, path, key, body = line:match("^(%%S+) (%%S+) (%%S+) ?(.*)$")
     local headers = { ["Host"] = "%(host)s", ["Authorization"] = %(authorization)s }
+    if key ~= "-" then headers["Idempotency-Key"] = key end
     if body ~= "" then headers["Content-Type"] = "application/json" else body = nil end
     requests[#requests + 1] = wrk.format(method, path, headers, body)
   end
@@ -61,16 +63,18 @@ class Load:
         requests: for each request the path and the JSON body, which may be empty.
         once: whether each request may be sent only once.
         authorization: the ``Authorization`` header of all requests.
+        keyed: whether each request has an ``Idempotency-Key`` of its own.
     """
 
     method: str
     requests: Sequence[tuple[str, str]]
     once: bool = False
     authorization: str = ""
+    keyed: bool = False
 
     def as_lines(self) -> list[str]:
         """Return the requests as the script of ``wrk`` reads them."""
-        return [f"{self.method} {path} {body}".rstrip() for path, body in self.requests]
+        return [f"{self.method} {path} {self._new_key() or '-'} {body}".rstrip() for path, body in self.requests]
 
     def as_bytes(self, host: str) -> list[bytes]:
         """Return the requests as HTTP messages."""
@@ -84,7 +88,12 @@ class Load:
             head += "Content-Type: application/json\r\n"
         if self.authorization:
             head += f"Authorization: {self.authorization}\r\n"
+        if key := self._new_key():
+            head += f"Idempotency-Key: {key}\r\n"
         return head.encode() + b"\r\n" + body
+
+    def _new_key(self) -> str:
+        return str(uuid4()) if self.keyed else ""
 
 
 @dataclass(frozen=True)
