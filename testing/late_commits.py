@@ -62,13 +62,15 @@ def application() -> Any:
 
     idempotently = IdempotentViewSet.idempotently
 
-    def idempotently_and_late(self: IdempotentViewSet[Any], operation: Callable[[], HttpResponse]) -> HttpResponse:
+    def idempotently_and_late(
+        self: IdempotentViewSet[Any], operation: Callable[[], HttpResponse], *, one_statement: bool = False
+    ) -> HttpResponse:
         ARRIVAL.set(time.time_ns())
         if connection.vendor == "sqlite":
             pause()
-            return idempotently(self, operation)
+            return idempotently(self, operation, one_statement=one_statement)
         with transaction.atomic():
-            response = idempotently(self, operation)
+            response = idempotently(self, operation, one_statement=one_statement)
             pause()
         return response
 
