@@ -158,5 +158,23 @@ class AddIndexConcurrently(migrations.AddIndex):
         schema_editor.remove_index(model, self.index, **_concurrently(schema_editor))
 
 
+class RemoveIndexConcurrently(migrations.RemoveIndex):
+    """Remove an index while others use the table; the migration needs ``atomic = False``."""
+
+    atomic = False
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model, index = self._model_and_index(app_label, from_state)
+        schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model, index = self._model_and_index(app_label, to_state)
+        schema_editor.add_index(model, index, **_concurrently(schema_editor))
+
+    def _model_and_index(self, app_label: str, state: Any) -> tuple[Any, Any]:
+        model_state = state.models[app_label, self.model_name_lower]
+        return state.apps.get_model(app_label, self.model_name), model_state.get_index_by_name(self.name)
+
+
 def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, bool]:
     return {"concurrently": True} if schema_editor.connection.vendor == "postgresql" else {}

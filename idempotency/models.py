@@ -55,11 +55,8 @@ class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
         return cast("DeleteQuery", self.filter(id__in=oldest).query.chain(DeleteQuery))
 
     def delete_in_batches(self, size: int) -> Iterator[int]:
-        """Delete the rows of the set, the oldest first, and yield how many rows each statement deleted.
-
-        The ids are in the order of insertion. An index on ``created_at`` would cost each write with a key more time.
-        """
-        rows = self.order_by("id")[:size]
+        """Delete the rows of the set, the oldest first, and yield how many rows each statement deleted."""
+        rows = self.order_by("created_at", "id")[:size]
         while ids := list(rows.values_list("id", flat=True)):
             yield self.filter(id__in=ids).delete()[0]
 
@@ -74,14 +71,14 @@ class KeptResponse(models.Model):
     headers = models.JSONField(help_text="The headers Content-Type, ETag and Location of the response.")
     body = models.BinaryField(help_text="The body of the response, byte for byte.")
     created_at = models.DateTimeField(
-        default=timezone.now, help_text="When the response was kept; a day later the key is free again."
+        default=timezone.now, db_index=True, help_text="When the response was kept; a day later the key is free again."
     )
 
     objects = KeptResponseQuerySet.as_manager()
 
     class Meta:
-        # The condition keeps PostgreSQL from a search for a key among all rows of the user. It would plan so for an
-        # empty table, and keep the plan.
+        # The condition keeps PostgreSQL from a search for a key among all rows of the user. PostgreSQL would plan
+        # so for an empty table, and keep the plan.
         indexes = [
             models.Index(
                 fields=("user_id", "created_at"), condition=Q(created_at__isnull=False), name="idempotency_user_age"

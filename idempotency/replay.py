@@ -52,7 +52,7 @@ class KeyedRequest:
         request: the request.
         user_id: the caller; two callers may use the same key.
         key: the key.
-        one_statement: whether the operation writes by one ``fetch`` alone.
+        one_statement: whether one ``fetch`` does every write of the operation.
     """
 
     def __init__(self, request: Request, user_id: str, key: str, *, one_statement: bool) -> None:
@@ -79,12 +79,12 @@ class KeyedRequest:
             Exception: any other error of ``operation``; nothing is written, and the key stays free.
         """
         in_transaction = settings.DB_ROW_SECURITY or not self.keeps_by_statement
-        respond = self._respond_in_transaction if in_transaction else self._respond
+        attempt = self._respond_in_transaction if in_transaction else self._respond
         try:
-            return respond(operation)
+            return attempt(operation)
         except IntegrityError:
             # A concurrent request with this key was faster, and has already stored its response.
-            return respond(operation)
+            return attempt(operation)
 
     @retry_once_on_conflict
     def _respond_in_transaction(self, operation: Operation) -> HttpResponse:
@@ -92,6 +92,7 @@ class KeyedRequest:
             return self._respond(operation)
 
     def _respond(self, operation: Operation) -> HttpResponse:
+        self.is_kept = False
         until = timezone.now() - KEPT_FOR
         found = [Kept(*row) for row in look_up.fetch(user_id=self.user_id, key=self.key, until=until)]
         for kept in found:
@@ -107,7 +108,7 @@ class KeyedRequest:
     def fetch(
         self, statement: CompiledStatement[Any], *parts: Any, status: int, headers: Mapping[str, str], **values: Any
     ) -> list[tuple[Any, ...]]:
-        """Return the rows of a statement, each a JSON and a version, and keep the response if that saves time.
+        """Return the rows of a statement, each a JSON and a version; on PostgreSQL keep the response with it.
 
         Args:
             statement: the statement.
@@ -131,7 +132,8 @@ class KeyedRequest:
 
     def _purge(self, expired: Iterable[Kept], until: datetime) -> None:
         """Free the key of this request, and delete other expired responses."""
-        KeptResponse.objects.filter(id__in=[kept.id for kept in expired if kept.key == self.key]).delete()
+        if own := [kept.id for kept in expired if kept.key == self.key]:
+            KeptResponse.objects.filter(id__in=own).delete()
         purge.fetch(user_id=self.user_id, until=until)
 
     def _keep(self, response: HttpResponse) -> None:

@@ -526,7 +526,7 @@ def test_replay_locks_its_response_alone(perform, old_keys):
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite lets one transaction write at a time")
 @pytest.mark.django_db(transaction=True)
-@every_write
+@every_operation
 def test_concurrent_requests_with_one_key_write_once(perform, stored, kept, operation):
     """A second request is carried out between the look-up of the first one and its write."""
     faster = []
