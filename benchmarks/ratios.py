@@ -24,7 +24,7 @@ TASKS = 10_000
 
 KEYED, COUNT = "toggle with a new key", "count"
 
-#: Each operation, and the one that its rate is divided by.
+#: Each operation, and the simpler operation that it is compared with.
 PAIRS = {
     KEYED: "toggle",
     "no-news": "get",
@@ -43,13 +43,11 @@ class Rates:
 
 def make_load(target: Target, operation: str, seconds: float) -> Load:
     """Return the requests of an operation."""
-    match operation:
-        case name if name == COUNT:
-            return Load("GET", [("/api/tasks/count", "")])
-        case name if name == KEYED:
-            return replace(operations.make_load(target, "toggle", seconds), keyed=True)
-        case _:
-            return operations.make_load(target, operation, seconds)
+    if operation == COUNT:
+        return Load("GET", [("/api/tasks/count", "")])
+    if operation == KEYED:
+        return replace(operations.make_load(target, "toggle", seconds), keyed=True, once=True)
+    return operations.make_load(target, operation, seconds)
 
 
 def measure(target: Target, operation: str, seconds: float) -> tuple[float, float]:

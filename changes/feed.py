@@ -47,9 +47,9 @@ class Feed:
             f'{{"changes":[{",".join(row[0] for row in changes)}],"state":"{state.write(self.user_id)}","more":{more}}}'
         )
 
-    def _valid_state(self, history: str, forgotten_number: int | None, forgotten_id: str) -> State:
+    def _valid_state(self, history: str, forgotten_number: int | None, forgotten_id: str | None) -> State:
         """Return the state of the request, or the beginning of the feed if the request names no state."""
-        forgotten = BEGINNING if forgotten_number is None else _position(forgotten_number, forgotten_id)
+        forgotten = _position(forgotten_number, forgotten_id) if forgotten_number and forgotten_id else BEGINNING
         since = self.since or State(digest(history.encode()), BEGINNING, forgotten)
         if since.history != digest(history.encode()) or forgotten > max(since.position, since.forgotten):
             raise StateExpired

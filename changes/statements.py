@@ -15,7 +15,7 @@ from database.json_expressions import JSONUUID
 
 # The page has no row if nothing has changed. Then the other columns still tell whether the state has expired. Each part
 # of the page has a limit of its own. Without this, PostgreSQL would sort all later changes. The ids are text, because
-# the driver makes UUIDs in Python, and a page uses one.
+# the driver makes UUIDs in Python, and a page needs only the last UUID.
 FEED = """
 SELECT page.change, page.number, CAST(page.change_id AS text),
     epoch.history, forgotten.change_number, CAST(forgotten.row_id AS text)

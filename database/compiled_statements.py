@@ -188,7 +188,9 @@ def _flatten(value: Any, flat: list[Any]) -> Hashable:
         return None
     if isinstance(value, Mapping):
         return dict, tuple((key, _flatten(member, flat)) for key, member in value.items())
-    return tuple, tuple(_flatten(member, flat) for member in value)
+    if isinstance(value, list | tuple):
+        return tuple, tuple(_flatten(member, flat) for member in value)
+    raise TypeError(f"A statement takes no {kind.__name__}")
 
 
 def parameters_of(shape: Shape) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class JSONTimestampOfManyRows(JSONScalar):
     """The same text as ``JSONTimestamp``, without ``TO_CHAR`` for most times.
 
     ``JSON_SCALAR`` takes a third of the time of ``TO_CHAR``, but omits zeros at the end of the microseconds. So casts
-    to fewer digits find the times whose last digit is no zero, and those without microseconds. The casts to
+    to fewer digits find the times whose last digit is not zero, and those without microseconds. The casts to
     ``varchar`` cut off the closing quote.
     """
 

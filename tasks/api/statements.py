@@ -33,7 +33,7 @@ def _json_and_version(*_: Any) -> Mapping[str, Any]:
 
 
 def _json_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, Any]:  # noqa: FBT001
-    # The driver makes UUIDs in Python, so a page would make one for each row and use one.
+    # The driver makes UUIDs in Python, and a page needs only the last UUID.
     id_text = Cast("id", TextField())
     return {"json": representation(), "sort_key": Unconverted(sort_key(ordering)), "sort_id": id_text}
 

@@ -201,3 +201,8 @@ def test_value_with_sql_syntax_is_only_a_value(fetch, text):
     [shown] = statements.change.fetch(user_id=text, id=task.id, changes={"title": text, "description": text})
     assert shown[1] == 2
     assert Task.objects.get().description == text
+
+
+def test_value_of_unknown_type_is_refused():
+    with pytest.raises(TypeError, match="A statement takes no set"):
+        statements.show.fetch(None, user_id="default", id={1})
