@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self, cast
 
-from django.db import models
-from django.db.models import Q
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connection, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F, Q
 from django.db.models.functions import Length
-from django.db.models.lookups import LessThanOrEqual
+from django.db.models.lookups import Exact, LessThanOrEqual
 from django.db.models.sql import DeleteQuery, InsertQuery
 from django.utils import timezone
 
@@ -18,6 +20,13 @@ KEPT_FOR = timedelta(hours=24)
 
 #: The maximum number of expired responses that one request deletes. More would make its client wait too long.
 PURGED_AT_ONCE = 10
+
+
+class EqualsAny(Exact):
+    """A comparison with each element of an array of PostgreSQL."""
+
+    def get_rhs_op(self, connection: BaseDatabaseWrapper, rhs: str) -> str:
+        return f"= ANY {rhs}"
 
 
 class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
@@ -52,7 +61,10 @@ class KeptResponseQuerySet(models.QuerySet["KeptResponse"]):
         """
         rows = self.filter(user_id=user_id, created_at__lte=until).order_by("created_at")
         oldest = rows.select_for_update(skip_locked=True).values("id")[:PURGED_AT_ONCE]
-        return cast("DeleteQuery", self.filter(id__in=oldest).query.chain(DeleteQuery))
+        # With row-level security, PostgreSQL may run a subquery of IN for each row, but that of an array only once.
+        is_array = connection.vendor == "postgresql"
+        chosen = Q(EqualsAny(F("id"), ArraySubquery(oldest))) if is_array else Q(id__in=oldest)
+        return cast("DeleteQuery", self.filter(chosen).query.chain(DeleteQuery))
 
     def delete_in_batches(self, size: int) -> Iterator[int]:
         """Delete the rows of the set, the oldest first, and yield how many rows each statement deleted."""

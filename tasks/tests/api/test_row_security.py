@@ -12,11 +12,14 @@ from django.conf import settings as project
 from django.core.management import CommandError
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from changes.epoch import renew_epoch_of_copy
 from changes.models import Epoch, Forgotten, Removal
 from database.row_security import is_active, rows_of
-from idempotency.models import KeptResponse
+from idempotency.models import KEPT_FOR, PURGED_AT_ONCE, KeptResponse
+from idempotency.statements import purge
+from idempotency.tests.factories import KeptResponseFactory
 from tasks.models import Task
 from tasks.tests.api.contract import JSON, task_path
 from tasks.tests.api.test_random_walk import Walk, clients, walk
@@ -80,6 +83,14 @@ def test_statement_of_user_finds_only_own_rows(two_tasks):
         assert Task.objects.change(title="Mine") == 1
         assert Task.objects.all().remove() == 1
     assert [task.user_id for task in Task.objects.all()] == ["bob"]
+
+
+def test_purge_with_one_key_deletes_ten_responses(web_role):
+    """PostgreSQL may run a subquery of ``IN`` once for each row of the table."""
+    KeptResponseFactory.create_batch(89, user_id="alice", created_at=timezone.now() - 2 * KEPT_FOR)
+    with web():
+        purged = purge.fetch(user_id="alice", until=timezone.now() - KEPT_FOR)
+    assert (len(purged), KeptResponse.objects.count()) == (PURGED_AT_ONCE, 89 - PURGED_AT_ONCE)
 
 
 def test_statement_within_rows_of_same_user_adds_none(two_tasks):
