@@ -1,7 +1,10 @@
 """The constraints of kept responses."""
 
+from io import StringIO
+
 import pytest
-from django.db import DataError, IntegrityError, transaction
+from django.core.management import call_command
+from django.db import DataError, IntegrityError, connection, transaction
 
 from idempotency.models import KEY_MAX_LENGTH, KeptResponse
 from idempotency.tests.factories import KeptResponseFactory
@@ -32,3 +35,18 @@ def test_body_is_stored_byte_for_byte():
 
 def test_kept_response_as_text_is_its_key():
     assert str(KeptResponseFactory(key="one")) == "one"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrations_replace_the_index_of_a_user():
+    def indexes_of_user():
+        with connection.cursor() as cursor:
+            names = connection.introspection.get_constraints(cursor, KeptResponse._meta.db_table)
+        return [name for name in names if name.startswith("idempotency_user")]
+
+    try:
+        call_command("migrate", "idempotency", "0004_moving_users", verbosity=0, stdout=StringIO())
+        assert indexes_of_user() == ["idempotency_user_created"]
+    finally:
+        call_command("migrate", verbosity=0, stdout=StringIO())
+    assert indexes_of_user() == ["idempotency_user_age"]
