@@ -54,10 +54,11 @@ def toggle_with_deadlocks(postgresql, database_name):
             configure(postgresql, database_name, "deadlock_timeout = '500ms'")
             path = create_task(client)
             session.execute(INSERT_KEY)
+            [(xid,)] = session.execute("SELECT pg_current_xact_id()::xid::text").fetchall()
+            waiting = f"SELECT count(*) FROM pg_locks WHERE transactionid = '{xid}' AND NOT granted"
             toggle = thread.submit(client.send, "POST", f"{path}/toggle", Idempotency_Key=KEY)
             for _ in range(times):
-                # The service has locked the task, and now waits for the key.
-                wait_for_waiting_session(postgresql, "query LIKE '%WITH written%'")
+                wait_for(lambda: postgresql.execute(waiting) == [(1,)], "the service waits for the key")
                 with session.transaction(force_rollback=True):
                     lock_task(session, path)
             session.rollback()
