@@ -80,7 +80,7 @@ django_application.request_class = TolerantRequest
 # The end of each response closes old connections, and only DEBUG records queries.
 for receiver in [close_old_connections] if settings.DEBUG else [close_old_connections, reset_queries]:
     request_started.disconnect(receiver)
-# The cache is in memory, so nothing is closed, and each request sets its URLconf.
+# To close the cache does nothing, because it is in memory. Each request sets its URLconf.
 request_finished.disconnect(close_caches)
 request_finished.disconnect(reset_urlconf)
 

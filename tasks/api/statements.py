@@ -38,8 +38,8 @@ def _json_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, 
     return {"json": representation(), "sort_key": Unconverted(sort_key(ordering)), "sort_id": id_text}
 
 
-def _json_of_many_and_position(trashed: bool, ordering: str, size: int) -> Mapping[str, Any]:  # noqa: FBT001
-    return {**_json_and_position(trashed, ordering, size), "json": representation(many_rows=True)}
+def _json_of_many_and_position(*parts: Any) -> Mapping[str, Any]:
+    return {**_json_and_position(*parts), "json": representation(many_rows=True)}
 
 
 def task_statement(build: Callable[P, Query]) -> CompiledStatement[P]:
