@@ -5,6 +5,7 @@ caller, so that a damaged state and another caller's state are refused. A new ``
 """
 
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import sha256
 from struct import Struct
 from typing import NamedTuple
@@ -40,6 +41,7 @@ class State(NamedTuple):
         return b64_encode(content + digest(content, user_id)).decode()
 
 
+@lru_cache(maxsize=1024)  # without news, a client sends the same text again
 def read_state(text: str, user_id: str) -> State:
     """Return the state in a text.
 
@@ -57,6 +59,12 @@ def _unpack(encoded: bytes) -> State:
     history, number, id_, forgotten_number, forgotten_id, _ = LAYOUT.unpack(encoded)
     position, forgotten = Position(number, UUID(bytes=id_)), Position(forgotten_number, UUID(bytes=forgotten_id))
     return State(history, position, forgotten)
+
+
+@lru_cache(maxsize=16)
+def digest_of(history: str) -> bytes:
+    """Return the short digest of a history, which stays the same for a long time."""
+    return digest(history.encode())
 
 
 def digest(content: bytes, user_id: str = "") -> bytes:

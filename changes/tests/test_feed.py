@@ -310,7 +310,9 @@ def test_page_within_big_transaction_reads_only_its_rows():
 
     with connection.execute_wrapper(explain):
         changes.fetch(11, user_id="default", after=(first.change_number, first.id))
-    assert [node["Actual Rows"] for node in scans(plans[0]) if node.get("Index Name") == "task_changes"] == [11]
+        changes.news.fetch(user_id="default", after=(first.change_number, first.id))
+    read = [[node["Actual Rows"] for node in scans(plan) if node.get("Index Name") == "task_changes"] for plan in plans]
+    assert read == [[11], [1]]
 
 
 def scans(plan):
@@ -332,4 +334,27 @@ def test_page_begins_in_index_at_its_state():
 
     with connection.execute_wrapper(explain):
         changes.fetch(11, user_id="default", after=BEGINNING)
-    assert [step.partition(" (")[2] for step in plan] == ["user_id=? AND change_number>? AND change_number<?)"] * 2
+        changes.news.fetch(user_id="default", after=BEGINNING)
+    page, news = "change_number>? AND change_number<?)", "({})>(?,?))"
+    ends = [page, page, news.format("change_number,id"), news.format("change_number,row_id")]
+    assert [step.partition(" (")[2] for step in plan] == [f"user_id=? AND {end}" for end in ends]
+
+
+def test_feed_without_news_takes_one_statement(client, current_state, django_assert_num_queries):
+    TaskFactory()
+    state = current_state()
+    with django_assert_num_queries(1):
+        assert client.get("/api/tasks/changes", {"since": state}).json()["state"] == state
+    TaskFactory()
+    wait_for_open_writes()
+    with django_assert_num_queries(2):
+        assert len(client.get("/api/tasks/changes", {"since": state}).json()["changes"]) == 1
+
+
+def test_state_before_the_last_change_of_a_transaction_has_news(changes_since):
+    wait_for_open_writes()
+    with transaction.atomic():
+        tasks = sorted([TaskFactory(), TaskFactory()], key=lambda task: task.id)
+    first = changes_since(limit=1)
+    second = changes_since(first["state"])
+    assert [change["id"] for page in (first, second) for change in page["changes"]] == [str(task.id) for task in tasks]
