@@ -267,7 +267,9 @@ class HasLabel(Lookup):
     prepare_rhs = False
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
-        return self._sql("{} ? {}", compiler, connection)
+        # PostgreSQL estimates every COALESCE as half of the rows, and so plans once for all names. A plan for one name
+        # takes longer than to read a page.
+        return self._sql("COALESCE({} ? {}, FALSE)", compiler, connection)
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
         return self._sql("INSTR({}, '\"' || {} || '\":') > 0", compiler, connection)
