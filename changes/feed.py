@@ -6,7 +6,7 @@ from uuid import UUID
 
 from changes.models import BEGINNING, Position
 from changes.statements import FeedStatement
-from changes.states import State, digest_of, read_state
+from changes.states import State, history_digest, read_state
 from rest.pages import LIMIT as LIST_LIMIT
 from rest.parameters import ParameterType, read_parameters
 from rest.problems.types import StateExpired
@@ -38,7 +38,7 @@ class Feed:
         Raises:
             StateExpired: changes since the state are not known.
         """
-        after = tuple(self.since.position if self.since else BEGINNING)
+        after = self.since.position if self.since else BEGINNING
         if self.since:
             [(*known, has_news)] = self.statement.news.fetch(user_id=self.user_id, after=after)
             if not has_news:
@@ -53,8 +53,8 @@ class Feed:
     def _valid_state(self, history: str, forgotten_number: int | None, forgotten_id: str | None) -> State:
         """Return the state of the request, or the beginning of the feed if the request names no state."""
         forgotten = _position(forgotten_number, forgotten_id) if forgotten_number and forgotten_id else BEGINNING
-        since = self.since or State(digest_of(history), BEGINNING, forgotten)
-        if since.history != digest_of(history) or forgotten > max(since.position, since.forgotten):
+        since = self.since or State(history_digest(history), BEGINNING, forgotten)
+        if since.history != history_digest(history) or forgotten > max(since.position, since.forgotten):
             raise StateExpired
         return since
 

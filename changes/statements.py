@@ -29,7 +29,7 @@ ORDER BY page.number, page.change_id
 """
 
 # Whether FEED may have a change. FEED itself takes longer, because PostgreSQL prepares the expressions of a row even if
-# there is none. A change above the horizon counts here, because it is rare, and FEED leaves it out.
+# there is none. A change above the horizon counts here, and then costs a second statement, because FEED leaves it out.
 NEWS = """
 WITH since (user_id, number, id) AS MATERIALIZED (SELECT CAST(%s AS text), %s, %s)
 SELECT {history}, forgotten.change_number, CAST(forgotten.row_id AS text), COALESCE({row}, {removal}) IS NOT NULL

@@ -62,7 +62,7 @@ def _unpack(encoded: bytes) -> State:
 
 
 @lru_cache(maxsize=16)
-def digest_of(history: str) -> bytes:
+def history_digest(history: str) -> bytes:
     """Return the short digest of a history, which stays the same for a long time."""
     return digest(history.encode())
 

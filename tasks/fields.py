@@ -267,8 +267,8 @@ class HasLabel(Lookup):
     prepare_rhs = False
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
-        # PostgreSQL estimates every COALESCE as half of the rows, and so plans once for all names. A plan for one name
-        # takes longer than to read a page.
+        # PostgreSQL estimates every COALESCE as half of the rows, so one plan serves all names:
+        # docs/decisions/0005-hot-path.md
         return self._sql("COALESCE({} ? {}, FALSE)", compiler, connection)
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:

@@ -54,6 +54,7 @@ def test_broken_state_is_refused(client, damage):
 
 def test_state_of_other_caller_is_refused(client_of):
     state = client_of("alice").get(PATH).json()["state"]
+    assert client_of("alice").get(PATH, {"since": state}).status_code == 200
     response = client_of("bob").get(PATH, {"since": state})
     assert (response.status_code, response.json()) == (400, problem("validation_error", PATH, errors=[BROKEN]))
 
