@@ -1,4 +1,4 @@
-"""Read the change feed in one statement, or two if there is news, each compiled once per process."""
+"""Read the change feed by statements that are compiled once per process."""
 
 from collections.abc import Callable
 from typing import Any
